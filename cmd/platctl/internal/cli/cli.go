@@ -1,0 +1,109 @@
+// Package cli is the root command: it wires dependencies, runs one command and turns its error into a message and an
+// exit code. Main is callable from tests.
+package cli
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/platctl/platctl/cmd/platctl/internal/command"
+	"github.com/platctl/platctl/cmd/platctl/internal/output"
+	"github.com/platctl/platctl/cmd/platctl/internal/settings"
+	"github.com/platctl/platctl/cmd/platctl/internal/term"
+	"github.com/platctl/platctl/internal/base/build"
+	"github.com/platctl/platctl/internal/base/fault"
+)
+
+// Main runs one command line and returns the exit code.
+func Main(args []string, streams *term.Streams, env []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return Run(ctx, args, streams, env)
+}
+
+// Run is Main with the caller's context in place of signals.
+func Run(ctx context.Context, args []string, streams *term.Streams, env []string) int {
+	root, d := NewRoot(streams, env)
+	root.SetArgs(args)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return 0
+	}
+	err = classify(err)
+	var printed *output.Printed
+	if !errors.As(err, &printed) {
+		p := d.Printer(cmd)
+		p.Failure(err, streams.Err)
+	}
+	return fault.Lookup(fault.KindOf(err)).Exit
+}
+
+// NewRoot returns the command tree and its dependencies.
+func NewRoot(streams *term.Streams, env []string) (*cobra.Command, *command.Deps) {
+	var asJSON bool
+	var configFile string
+	root := &cobra.Command{
+		Use:           "platctl",
+		Short:         "Ship, watch, measure and rescue a PostgreSQL-backed API",
+		Long:          "platctl contains a production API server and the tools of the people around it.",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetIn(streams.In)
+	root.SetOut(streams.Out)
+	root.SetErr(streams.Err)
+	root.PersistentFlags().BoolVar(&asJSON, "json", false, "print the result as JSON")
+	root.PersistentFlags().StringVar(&configFile, "config", "", "read this configuration file only")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fault.Wrap(err, fault.Usage, "wrong flags").WithHint("`%s --help` shows what it takes", cmd.CommandPath())
+	})
+	d := &command.Deps{Streams: streams, Build: build.Read(), Now: time.Now, JSON: func() bool { return asJSON }}
+	d.Settings = sync.OnceValues(func() (*settings.Settings, error) {
+		return settings.Load(settings.Source{Env: env, Dir: ".", File: configFile, Flags: settingFlags(root)})
+	})
+	register(root, d)
+	return root, d
+}
+
+// settingFlags maps a key to the flag that was given for it: a flag whose annotation names a key sets that key.
+func settingFlags(root *cobra.Command) map[string]*pflag.Flag {
+	out := map[string]*pflag.Flag{}
+	var walk func(c *cobra.Command)
+	walk = func(c *cobra.Command) {
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			if k := f.Annotations[command.KeyAnnotation]; len(k) == 1 && f.Changed {
+				out[k[0]] = f
+			}
+		})
+		for _, sub := range c.Commands() {
+			walk(sub)
+		}
+	}
+	walk(root)
+	return out
+}
+
+// classify gives cobra's own errors a kind: they are all about how the command was typed.
+func classify(err error) error {
+	var e *fault.Error
+	if errors.As(err, &e) {
+		return err
+	}
+	for _, p := range []string{"unknown command", "unknown flag", "accepts ", "requires ", "invalid argument", "required flag"} {
+		if strings.HasPrefix(err.Error(), p) {
+			return fault.New(fault.Usage, "%s", err.Error()).WithHint("`platctl --help` shows the commands")
+		}
+	}
+	return err
+}

@@ -1,0 +1,17 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/platctl/platctl/cmd/platctl/internal/command"
+	"github.com/platctl/platctl/cmd/platctl/internal/command/config"
+	"github.com/platctl/platctl/cmd/platctl/internal/command/version"
+)
+
+// register hangs every command under root: one line a noun, in the order of the help.
+func register(root *cobra.Command, d *command.Deps) {
+	root.AddCommand(
+		config.New(d),
+		version.New(d),
+	)
+}

@@ -1,0 +1,168 @@
+// Package config is the shape of platctl's configuration: the typed values, their defaults, their documentation and
+// the rules a combination has to satisfy.
+//
+// Invariants: it reads nothing (the settings package of the command does), a value is in Config exactly when it has a row
+// in Fields, and a secret is a reference (Secret), never a value.
+package config
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/platctl/platctl/internal/base/fault"
+)
+
+// Config is everything a person can set. The mapstructure tags are the keys of platctl.yaml.
+type Config struct {
+	Environment string   `mapstructure:"environment"`
+	StateDir    string   `mapstructure:"state_dir"`
+	Log         Log      `mapstructure:"log"`
+	Server      Server   `mapstructure:"server"`
+	Database    Database `mapstructure:"database"`
+	LocalPG     LocalPG  `mapstructure:"localpg"`
+	Auth        Auth     `mapstructure:"auth"`
+	Migrations  Source   `mapstructure:"migrations"`
+	Edge        Edge     `mapstructure:"edge"`
+	Deploy      Deploy   `mapstructure:"deploy"`
+	Release     Release  `mapstructure:"release"`
+	Perf        Perf     `mapstructure:"perf"`
+	Debug       Debug    `mapstructure:"debug"`
+}
+
+// Log says what is written and how.
+type Log struct {
+	Level  string `mapstructure:"level"`
+	Format string `mapstructure:"format"`
+}
+
+// Server is the API server's own settings.
+type Server struct {
+	Listen        string        `mapstructure:"listen"`
+	Socket        string        `mapstructure:"socket"`
+	AdminListen   string        `mapstructure:"admin_listen"`
+	ControlSocket string        `mapstructure:"control_socket"`
+	DrainDelay    time.Duration `mapstructure:"drain_delay"`
+	ShutdownGrace time.Duration `mapstructure:"shutdown_grace"`
+}
+
+// Database is the PostgreSQL the server and the migrations use.
+type Database struct {
+	URL      Secret `mapstructure:"url"`
+	MaxConns int    `mapstructure:"max_conns"`
+}
+
+// LocalPG is the private PostgreSQL that platctl starts itself.
+type LocalPG struct {
+	Dir    string `mapstructure:"dir"`
+	BinDir string `mapstructure:"bin_dir"`
+}
+
+// Auth is how people are recognised.
+type Auth struct {
+	SigningKey Secret        `mapstructure:"signing_key"`
+	IDKey      Secret        `mapstructure:"id_key"`
+	AccessTTL  time.Duration `mapstructure:"access_ttl"`
+	RefreshTTL time.Duration `mapstructure:"refresh_ttl"`
+}
+
+// Source is a folder of files that a tool reads; empty means the ones built in.
+type Source struct {
+	Dir string `mapstructure:"dir"`
+}
+
+// Edge is the proxy in front of the releases.
+type Edge struct {
+	Listen      string `mapstructure:"listen"`
+	AdminListen string `mapstructure:"admin_listen"`
+}
+
+// Deploy is how a release is brought to a host.
+type Deploy struct {
+	App          string        `mapstructure:"app"`
+	Root         string        `mapstructure:"root"`
+	ReadyTimeout time.Duration `mapstructure:"ready_timeout"`
+	DrainTimeout time.Duration `mapstructure:"drain_timeout"`
+	LockTTL      time.Duration `mapstructure:"lock_ttl"`
+}
+
+// Release is where and how artefacts are built.
+type Release struct {
+	Dist string `mapstructure:"dist"`
+}
+
+// Perf is where baselines live and which k6 measures them.
+type Perf struct {
+	Dir string `mapstructure:"dir"`
+	K6  string `mapstructure:"k6"`
+}
+
+// Debug injects faults for rehearsals; Validate refuses it in production.
+type Debug struct {
+	FaultStatus int           `mapstructure:"fault_status"`
+	FaultDelay  time.Duration `mapstructure:"fault_delay"`
+}
+
+// Production is the environment in which nothing is convenient and everything is strict.
+const Production = "production"
+
+// Validate returns one error that names every wrong value, or nil.
+func (c *Config) Validate() error {
+	var bad []fault.Field
+	add := func(key, code, format string, args ...any) {
+		bad = append(bad, fault.Field{Field: key, Code: code, Message: fmt.Sprintf(format, args...)})
+	}
+	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level) {
+		add("log.level", "unknown", "%q is not debug, info, warn or error", c.Log.Level)
+	}
+	if !slices.Contains([]string{"auto", "text", "json"}, c.Log.Format) {
+		add("log.format", "unknown", "%q is not auto, text or json", c.Log.Format)
+	}
+	c.validateAddresses(add)
+	c.validateNumbers(add)
+	if c.Environment == Production && (c.Debug.FaultStatus != 0 || c.Debug.FaultDelay != 0) {
+		add("debug", "production", "fault injection is refused in production")
+	}
+	if len(bad) == 0 {
+		return nil
+	}
+	names := make([]string, len(bad))
+	for i, f := range bad {
+		names[i] = f.Field + ": " + f.Message
+	}
+	return fault.New(fault.Config, "configuration: %s", strings.Join(names, "; ")).
+		WithFields(bad...).WithHint("`platctl config show` prints every value with its origin")
+}
+
+func (c *Config) validateAddresses(add func(key, code, format string, args ...any)) {
+	for key, addr := range map[string]string{
+		"server.listen": c.Server.Listen, "server.admin_listen": c.Server.AdminListen,
+		"edge.listen": c.Edge.Listen, "edge.admin_listen": c.Edge.AdminListen,
+	} {
+		if addr == "" {
+			continue
+		}
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			add(key, "address", "%q is not HOST:PORT", addr)
+		}
+	}
+}
+
+func (c *Config) validateNumbers(add func(key, code, format string, args ...any)) {
+	if c.Database.MaxConns < 1 || c.Database.MaxConns > 1000 {
+		add("database.max_conns", "range", "%d is not between 1 and 1000", c.Database.MaxConns)
+	}
+	for key, d := range map[string]time.Duration{
+		"auth.access_ttl": c.Auth.AccessTTL, "auth.refresh_ttl": c.Auth.RefreshTTL, "deploy.lock_ttl": c.Deploy.LockTTL,
+		"deploy.ready_timeout": c.Deploy.ReadyTimeout, "server.shutdown_grace": c.Server.ShutdownGrace,
+	} {
+		if d <= 0 {
+			add(key, "range", "%s is not a positive duration", d)
+		}
+	}
+	if s := c.Debug.FaultStatus; s != 0 && (s < 400 || s > 599) {
+		add("debug.fault_status", "range", "%d is not an HTTP error status", s)
+	}
+}

@@ -1,0 +1,47 @@
+package config
+
+// Field documents one key: the default, what it means and whether its value is secret.
+type Field struct {
+	Key     string
+	Default any
+	Secret  bool
+	Doc     string
+}
+
+// Fields lists every key in the order in which `config show` prints them. The default state directory depends on the
+// user, so the caller gives it.
+func Fields(stateDir string) []Field {
+	return []Field{
+		{Key: "environment", Default: "development", Doc: "development, production or a name of yours; configs/<environment>.yaml is read when it exists"},
+		{Key: "state_dir", Default: stateDir, Doc: "where platctl keeps what must survive a restart"},
+		{Key: "log.level", Default: "info", Doc: "debug, info, warn or error"},
+		{Key: "log.format", Default: "auto", Doc: "auto (text on a terminal, else json), text or json"},
+		{Key: "server.listen", Default: "127.0.0.1:8080", Doc: "the API's address"},
+		{Key: "server.socket", Default: "", Doc: "a unix socket to listen on instead of an address"},
+		{Key: "server.admin_listen", Default: "127.0.0.1:9090", Doc: "metrics and profiles; empty turns them off"},
+		{Key: "server.control_socket", Default: "", Doc: "the unix socket on which a release takes its role, active or standby"},
+		{Key: "server.drain_delay", Default: "3s", Doc: "how long to answer with Connection: close before shutting down"},
+		{Key: "server.shutdown_grace", Default: "20s", Doc: "how long requests in flight may take after that"},
+		{Key: "database.url", Default: "", Secret: true, Doc: "PostgreSQL URL, or env:NAME, or file:PATH; empty: the private PostgreSQL"},
+		{Key: "database.max_conns", Default: 10, Doc: "connections in the server's pool"},
+		{Key: "localpg.dir", Default: "", Doc: "data directory of the private PostgreSQL; empty: <state_dir>/postgres"},
+		{Key: "localpg.bin_dir", Default: "", Doc: "folder with initdb and postgres; empty: PATH, then the distribution's folders"},
+		{Key: "auth.signing_key", Default: "", Secret: true, Doc: "32 bytes in base64 that sign access tokens"},
+		{Key: "auth.id_key", Default: "", Secret: true, Doc: "16 bytes or more in base64 that hide database ids"},
+		{Key: "auth.access_ttl", Default: "10m", Doc: "life of an access token"},
+		{Key: "auth.refresh_ttl", Default: "720h", Doc: "life of a refresh token"},
+		{Key: "migrations.dir", Default: "", Doc: "folder of migrations; empty: the ones built in"},
+		{Key: "edge.listen", Default: "127.0.0.1:8000", Doc: "the address clients talk to"},
+		{Key: "edge.admin_listen", Default: "127.0.0.1:9091", Doc: "the edge's metrics; empty turns them off"},
+		{Key: "deploy.app", Default: "market", Doc: "the name under which releases live on a host"},
+		{Key: "deploy.root", Default: "", Doc: "where releases, sockets and the ledger live; empty: <state_dir>/apps"},
+		{Key: "deploy.ready_timeout", Default: "30s", Doc: "how long a new release may take to become ready"},
+		{Key: "deploy.drain_timeout", Default: "20s", Doc: "how long the old release may take to finish its requests"},
+		{Key: "deploy.lock_ttl", Default: "10m", Doc: "age at which a deploy lock of a dead owner may be taken over"},
+		{Key: "release.dist", Default: "dist", Doc: "where releases are built"},
+		{Key: "perf.dir", Default: "perf", Doc: "where baselines are stored"},
+		{Key: "perf.k6", Default: "", Doc: "the k6 with our extension; empty: beside platctl, then PATH"},
+		{Key: "debug.fault_status", Default: 0, Doc: "answer every API request with this status; refused in production"},
+		{Key: "debug.fault_delay", Default: "0s", Doc: "delay every API request by this much; refused in production"},
+	}
+}
