@@ -1,0 +1,86 @@
+// Package httpapi implements the generated server interface: one small handler set per tag, composed by embedding.
+//
+// Invariants: handlers translate and nothing else (ids, types, envelope); rules live in the domain packages. An error
+// becomes problem+json in one place (problem.go), whichever of ogen's two error paths it takes. The viewer travels in
+// the context because the generated security hook offers no other way; only this package reads it.
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+
+	"github.com/platctl/platctl/internal/api/account"
+	"github.com/platctl/platctl/internal/api/market"
+	"github.com/platctl/platctl/internal/api/openapi/oas"
+	"github.com/platctl/platctl/internal/api/publicid"
+	"github.com/platctl/platctl/internal/api/timeline"
+)
+
+// Services is what the handlers call.
+type Services struct {
+	Account  *account.Service
+	Timeline *timeline.Service
+	Market   *market.Service
+	System   System
+	IDs      *publicid.Codec
+	Log      *slog.Logger
+}
+
+// API is the composed handler.
+type API struct {
+	accountAPI
+	timelineAPI
+	marketAPI
+	systemAPI
+	problems
+}
+
+var (
+	_ oas.Handler         = (*API)(nil)
+	_ oas.RawHandler      = (*API)(nil)
+	_ oas.SecurityHandler = (*API)(nil)
+)
+
+// New returns the HTTP handler of every operation in the spec.
+func New(s Services) (*oas.Server, error) {
+	a := &API{
+		accountAPI:  accountAPI{s.Account, s.IDs},
+		timelineAPI: timelineAPI{s.Timeline, s.IDs},
+		marketAPI:   marketAPI{s.Market, s.IDs},
+		systemAPI:   systemAPI{s.System},
+		problems:    problems{s.Log},
+	}
+	return oas.NewServer(a, a, a,
+		oas.WithErrorHandler(a.decodeFailed),
+		oas.WithNotFound(a.noSuchRoute),
+		oas.WithMethodNotAllowed(a.wrongMethod))
+}
+
+type viewerKey struct{}
+
+// HandleBearer checks the access token; it is called for every operation that the spec protects.
+func (a *API) HandleBearer(ctx context.Context, _ oas.OperationName, t oas.Bearer) (context.Context, error) {
+	id, err := a.accountAPI.service.Authenticate(t.Token)
+	if err != nil {
+		return nil, err
+	}
+	return context.WithValue(ctx, viewerKey{}, id), nil
+}
+
+// viewer returns the account behind the request's token. The generated code has checked that there is one.
+func viewer(ctx context.Context) int64 {
+	id, _ := ctx.Value(viewerKey{}).(int64)
+	return id
+}
+
+// noSuchRoute answers a path that no operation has.
+func (p problems) noSuchRoute(w http.ResponseWriter, r *http.Request) {
+	p.write(r.Context(), w, errNoRoute())
+}
+
+// wrongMethod answers a method that the path does not have.
+func (p problems) wrongMethod(w http.ResponseWriter, r *http.Request, allowed string) {
+	w.Header().Set("Allow", allowed)
+	p.write(r.Context(), w, errMethod(r.Method, allowed))
+}

@@ -1,0 +1,28 @@
+// Package postgres owns the schema: migrations, named queries and the code generated from them.
+//
+// Invariants: every statement the API sends is a named query in queries/*.sql. sqlc compiles them to db/, EXPLAIN review
+// reviews them and sqlcontract.json lists them for a rollback, so one source serves three tools.
+package postgres
+
+import (
+	"embed"
+	"io/fs"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+//go:embed sqlcontract.json
+var contract []byte
+
+// Migrations returns the migration files, at the root of the file system.
+func Migrations() fs.FS {
+	sub, err := fs.Sub(migrations, "migrations")
+	if err != nil { // the folder is embedded: only a compiler bug gets here
+		panic(err)
+	}
+	return sub
+}
+
+// Contract returns the SQL contract of this build, format platctl.sqlcontract.
+func Contract() []byte { return contract }

@@ -1,0 +1,275 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/platctl/platctl/internal/api/httpapi"
+	"github.com/platctl/platctl/internal/base/config"
+	"github.com/platctl/platctl/internal/base/fault"
+	"github.com/platctl/platctl/internal/base/telemetry"
+)
+
+// Limits on what a request may carry.
+const (
+	maxBody  = 64 << 10 // bytes of JSON
+	maxQuery = 4 << 10  // bytes of query string
+	maxDepth = 32       // nesting of JSON
+)
+
+type middleware func(http.Handler) http.Handler
+
+// chain is every middleware, outermost first. A request travels down this list and its answer back up.
+func (s *Server) chain() []middleware {
+	return []middleware{
+		s.trace,         // gives the request its trace id: everything below logs with it
+		s.observe,       // counts, times and logs the answer, and completes its headers
+		s.recover,       // turns a panic into a 500 with a trace id
+		securityHeaders, // the same headers on every answer
+		s.drain,         // while draining: Connection: close
+		s.injectFault,   // rehearsals only; refused in production
+		s.guardBody,     // size, UTF-8 and depth, before anything is decoded
+		s.deadline,      // the request's budget, which its queries share
+	}
+}
+
+func wrap(h http.Handler, chain []middleware) http.Handler {
+	for i := len(chain) - 1; i >= 0; i-- {
+		h = chain[i](h)
+	}
+	return h
+}
+
+func (s *Server) trace(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx := telemetry.WithTrace(r.Context(), r.Header)
+		w.Header().Set("X-Trace-Id", telemetry.TraceID(ctx))
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+func (s *Server) observe(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		s.inFlight.Add(1)
+		defer s.inFlight.Add(-1)
+		rec := &recorder{ResponseWriter: w}
+		next.ServeHTTP(rec, r)
+		route := s.route(r)
+		took := time.Since(start)
+		s.metrics.observe(route, r.Method, rec.status(), took)
+		level := slog.LevelInfo
+		if route == "getHealth" || route == "getReady" {
+			level = slog.LevelDebug
+		}
+		s.log.LogAttrs(r.Context(), level, "request", slog.String("method", r.Method), slog.String("route", route),
+			slog.Int("status", rec.status()), slog.Int64("bytes", rec.bytes), slog.Duration("took", took))
+	})
+}
+
+// route returns the operation id of a request, a bounded set: a metric's label must not be chosen by clients.
+func (s *Server) route(r *http.Request) string {
+	if op, ok := s.operations.FindRoute(r.Method, r.URL.Path); ok {
+		return op.OperationID()
+	}
+	if _, pattern := s.portal.Handler(r); pattern != "" {
+		return "portal"
+	}
+	return "none"
+}
+
+func (s *Server) recover(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			v := recover()
+			if v == nil {
+				return
+			}
+			if v == http.ErrAbortHandler {
+				panic(v)
+			}
+			s.log.ErrorContext(r.Context(), "panic", "value", v, "stack", string(debug.Stack()))
+			if rec, ok := w.(*recorder); ok && rec.code != 0 {
+				panic(http.ErrAbortHandler) // half an answer is out: cut the connection, so the client knows
+			}
+			httpapi.WriteProblem(r.Context(), w, s.log, fault.New(fault.Internal, "panic"))
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+func securityHeaders(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
+		h.Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// drain asks every client that still talks to us to open its next connection elsewhere. A bare http.Server.Shutdown
+// loses requests that are already on the wire (15 a cut-over, measured); this window lets them arrive and be answered.
+func (s *Server) drain(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.draining.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (s *Server) injectFault(next http.Handler) http.Handler {
+	d := s.opts.Debug
+	if d == (config.Debug{}) {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/api/health" || r.URL.Path == "/api/ready" {
+			next.ServeHTTP(w, r)
+			return
+		}
+		select {
+		case <-time.After(d.FaultDelay):
+		case <-r.Context().Done():
+			return
+		}
+		if d.FaultStatus == 0 {
+			next.ServeHTTP(w, r)
+			return
+		}
+		http.Error(w, "injected fault (debug.fault_status)", d.FaultStatus)
+	})
+}
+
+// guardBody reads the body once, within limits. The generated decoder reads it whole and copies it, so a limit has to
+// stand before it; and it accepts strings that are not UTF-8, which PostgreSQL would refuse with an error of its own.
+func (s *Server) guardBody(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(r.URL.RawQuery) > maxQuery {
+			httpapi.WriteProblem(r.Context(), w, s.log, fault.New(fault.TooLarge, "the query string exceeds %d bytes", maxQuery))
+			return
+		}
+		if r.Body == nil || r.Body == http.NoBody {
+			next.ServeHTTP(w, r)
+			return
+		}
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+		if err == nil {
+			err = checkBody(body)
+		}
+		var tooLarge *http.MaxBytesError
+		switch {
+		case errors.As(err, &tooLarge):
+			err = fault.New(fault.TooLarge, "the body exceeds %d bytes", maxBody)
+		case err != nil && fault.KindOf(err) != fault.Invalid:
+			err = fault.Wrap(err, fault.Invalid, "the body could not be read").WithCode("unreadable_body")
+		}
+		if err != nil {
+			httpapi.WriteProblem(r.Context(), w, s.log, err)
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		r.ContentLength = int64(len(body))
+		next.ServeHTTP(w, r)
+	})
+}
+
+func checkBody(body []byte) error {
+	if !utf8.Valid(body) {
+		return fault.New(fault.Invalid, "the body is not UTF-8").WithCode("invalid_utf8")
+	}
+	if depth(body) > maxDepth {
+		return fault.New(fault.Invalid, "the body nests deeper than %d levels", maxDepth).WithCode("too_deep")
+	}
+	return nil
+}
+
+// depth returns how deep JSON nests, without parsing it: brackets inside strings do not count.
+func depth(body []byte) int {
+	level, deepest, inString := 0, 0, false
+	for i := 0; i < len(body); i++ {
+		switch c := body[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{' || c == '[':
+			level++
+			deepest = max(deepest, level)
+		case c == '}' || c == ']':
+			level--
+		}
+	}
+	return deepest
+}
+
+func (s *Server) deadline(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		budget := readBudget
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			budget = writeBudget
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), budget)
+		defer cancel()
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// recorder notes status and size, and completes headers that depend on the status.
+type recorder struct {
+	http.ResponseWriter
+	code  int
+	bytes int64
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (r *recorder) WriteHeader(code int) {
+	if r.code == 0 {
+		r.code = code
+		h := r.Header()
+		switch code {
+		case http.StatusUnauthorized:
+			h.Set("WWW-Authenticate", `Bearer realm="api"`)
+		case http.StatusServiceUnavailable, http.StatusTooManyRequests:
+			if h.Get("Retry-After") == "" {
+				h.Set("Retry-After", strconv.Itoa(retryAfter))
+			}
+		}
+		// ogen announces response headers to browsers by itself; who may read them is for a CORS policy to say.
+		h.Del("Access-Control-Expose-Headers")
+	}
+	r.ResponseWriter.WriteHeader(code)
+}
+
+// Write implements http.ResponseWriter.
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.code == 0 {
+		r.WriteHeader(http.StatusOK)
+	}
+	n, err := r.ResponseWriter.Write(b)
+	r.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+func (r *recorder) status() int {
+	if r.code == 0 {
+		return http.StatusOK
+	}
+	return r.code
+}

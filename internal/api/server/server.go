@@ -1,0 +1,150 @@
+// Package server wires the API and runs it: services, middleware chain, listeners, readiness and the soft drain.
+//
+// Invariants: a request that reached the process is answered, also while it stops; nothing here migrates; the database pool
+// closes after the last handler has ended. docs/architecture.md draws the way of a request.
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/platctl/platctl/internal/api/account"
+	"github.com/platctl/platctl/internal/api/httpapi"
+	"github.com/platctl/platctl/internal/api/market"
+	"github.com/platctl/platctl/internal/api/openapi"
+	"github.com/platctl/platctl/internal/api/openapi/oas"
+	"github.com/platctl/platctl/internal/api/postgres/db"
+	"github.com/platctl/platctl/internal/api/publicid"
+	"github.com/platctl/platctl/internal/api/timeline"
+	"github.com/platctl/platctl/internal/base/build"
+	"github.com/platctl/platctl/internal/base/config"
+	"github.com/platctl/platctl/internal/base/fault"
+)
+
+// Time limits of a connection and of a request.
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 15 * time.Second
+	writeTimeout      = 30 * time.Second
+	idleTimeout       = 75 * time.Second // longer than the edge keeps its connections, so the edge closes first
+	maxHeader         = 16 << 10
+	readBudget        = 3 * time.Second
+	writeBudget       = 5 * time.Second
+	retryAfter        = 1 // seconds
+)
+
+// Role tells whether this release takes traffic or waits in standby.
+type Role interface{ Active() bool }
+
+// Options is what a Server is made of.
+type Options struct {
+	Build         build.Info
+	Log           *slog.Logger
+	Pool          *pgxpool.Pool
+	Hasher        *account.Hasher
+	SigningKey    []byte // 32 bytes
+	IDKey         []byte // 16 bytes or more
+	AccessTTL     time.Duration
+	DrainDelay    time.Duration
+	ShutdownGrace time.Duration
+	MinSchema     int64
+	SchemaVersion func(ctx context.Context) (int64, error)
+	Role          Role
+	Debug         config.Debug
+}
+
+// Server is the API of one release.
+type Server struct {
+	opts       Options
+	log        *slog.Logger
+	operations *oas.Server
+	portal     *http.ServeMux
+	handler    http.Handler
+	metrics    *metrics
+	ready      readiness
+	draining   atomic.Bool
+	inFlight   atomic.Int64
+}
+
+// New wires a Server. It hashes one password, so it takes about 30 ms.
+func New(ctx context.Context, o Options) (*Server, error) {
+	s := &Server{opts: o, log: o.Log}
+	ids, err := publicid.New(o.IDKey)
+	if err != nil {
+		return nil, err
+	}
+	tokens, err := account.NewTokens(o.SigningKey, o.AccessTTL, time.Now)
+	if err != nil {
+		return nil, err
+	}
+	queries := db.New(o.Pool)
+	accounts, err := account.New(ctx, queries, o.Hasher, tokens)
+	if err != nil {
+		return nil, err
+	}
+	s.operations, err = httpapi.New(httpapi.Services{
+		Account: accounts, Timeline: timeline.New(queries), Market: market.New(queries), System: s, IDs: ids, Log: o.Log,
+	})
+	if err != nil {
+		return nil, fault.Op("wire server", err)
+	}
+	s.metrics = newMetrics(s, o.Pool)
+	s.portal = openapi.Portal()
+	s.handler = wrap(s.mux(), s.chain())
+	return s, nil
+}
+
+// mux sends the portal's paths to the portal and everything else to the spec's operations.
+func (s *Server) mux() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h, pattern := s.portal.Handler(r); pattern != "" {
+			h.ServeHTTP(w, r)
+			return
+		}
+		s.operations.ServeHTTP(w, r)
+	})
+}
+
+// Handler returns the whole API with its middleware.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// Admin returns the handler of metrics and profiles.
+func (s *Server) Admin() http.Handler { return s.metrics.adminHandler() }
+
+// Run serves on l until ctx ends, then drains: not ready, Connection: close for DrainDelay, then Shutdown within
+// ShutdownGrace. It returns nil when every request was answered.
+func (s *Server) Run(ctx context.Context, l net.Listener) error {
+	srv := &http.Server{
+		Handler: s.handler, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout,
+		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- srv.Serve(l) }()
+	select {
+	case err := <-failed:
+		return fault.Op("serve", err)
+	case <-ctx.Done():
+	}
+	s.log.Info("draining", "delay", s.opts.DrainDelay, "in_flight", s.inFlight.Load())
+	s.draining.Store(true)
+	time.Sleep(s.opts.DrainDelay)
+	grace, cancel := context.WithTimeout(context.Background(), s.opts.ShutdownGrace)
+	defer cancel()
+	if err := srv.Shutdown(grace); err != nil {
+		_ = srv.Close()
+		return fault.Wrap(err, fault.Failed, "%d requests were cut off after %s", s.inFlight.Load(), s.opts.ShutdownGrace)
+	}
+	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
+		return fault.Op("serve", err)
+	}
+	s.log.Info("drained")
+	return nil
+}
