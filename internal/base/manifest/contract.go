@@ -38,7 +38,8 @@ func ContractSchema() format.Schema { return format.Schema{Name: "platctl.sqlcon
 // Marshal returns the canonical bytes of c, statements in the order of their names.
 func (c SQLContract) Marshal() ([]byte, error) {
 	c.Schema = ContractSchema().String()
-	slices.SortFunc(c.Statements, func(a, b Statement) int { return strings.Compare(a.Name, b.Name) })
+	c.Statements = slices.Clone(c.Statements)
+	slices.SortStableFunc(c.Statements, func(a, b Statement) int { return strings.Compare(a.Name, b.Name) })
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false)

@@ -92,7 +92,8 @@ func Schema() format.Schema { return format.Schema{Name: "platctl.manifest", Ver
 // Marshal returns the canonical bytes of m: indented JSON, lists that have no order sorted, a newline at the end.
 func (m Manifest) Marshal() ([]byte, error) {
 	m.Schema = Schema().String()
-	slices.SortFunc(m.Artifacts, func(a, b Artifact) int { return strings.Compare(a.Path, b.Path) })
+	m.Artifacts, m.ConfigKeys = slices.Clone(m.Artifacts), slices.Clone(m.ConfigKeys)
+	slices.SortStableFunc(m.Artifacts, func(a, b Artifact) int { return strings.Compare(a.Path, b.Path) })
 	slices.Sort(m.ConfigKeys)
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)

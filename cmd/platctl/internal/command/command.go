@@ -40,11 +40,18 @@ type Spec struct {
 	Long    string // what it does and what it does not do
 	Example string // easy, real, scripted
 	Exits   []int  // the exit codes it can answer with, besides 0, 1, 2 and 130
+	Result  any    // a zero value of what Run gives to Printer.Result, or NoResult; pins the fields of --json
 	Args    cobra.PositionalArgs
 	Run     func(ctx context.Context, cmd *cobra.Command, args []string) error
 }
 
-const schemaKey = "platctl.schema"
+// NoResult is the Result of a command that prints none: it runs until it is stopped, or becomes another program.
+type NoResult struct{}
+
+const (
+	schemaKey = "platctl.schema"
+	fieldsKey = "platctl.fields"
+)
 
 // New makes the cobra command of s.
 func New(s Spec) *cobra.Command {
@@ -60,7 +67,16 @@ func New(s Spec) *cobra.Command {
 	if c.Args == nil {
 		c.Args = cobra.NoArgs
 	}
+	if s.Result != nil {
+		c.Annotations = map[string]string{fieldsKey: strings.Join(output.Fields(s.Result), "\n")}
+	}
 	return c
+}
+
+// Fields returns the JSON fields of a command's result, one "path type" a line, and whether its Spec names a Result.
+func Fields(cmd *cobra.Command) (string, bool) {
+	f, ok := cmd.Annotations[fieldsKey]
+	return f, ok
 }
 
 // Group makes a command that only holds others: platctl <noun>.

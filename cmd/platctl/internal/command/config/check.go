@@ -30,6 +30,7 @@ func newCheck(d *command.Deps) *cobra.Command {
 			platctl config check
 			platctl config check --config configs/production.yaml
 			platctl config check --json && systemctl restart platctl`,
+		Result: CheckResult{},
 		Run: func(_ context.Context, cmd *cobra.Command, _ []string) error {
 			s, err := d.Settings()
 			if err != nil {

@@ -26,6 +26,7 @@ func newShow(d *command.Deps) *cobra.Command {
 			platctl config show
 			platctl config show --config configs/production.yaml
 			platctl config show --json | jq -r '.data.values[] | select(.origin != "default") | .key'`,
+		Result: ShowResult{},
 		Run: func(_ context.Context, cmd *cobra.Command, _ []string) error {
 			s, err := d.Settings()
 			if s == nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/platctl/platctl/cmd/platctl/internal/command"
+	"github.com/platctl/platctl/internal/base/build"
 )
 
 // New returns `platctl version`. It touches neither configuration nor network.
@@ -21,6 +22,7 @@ func New(d *command.Deps) *cobra.Command {
 			platctl version
 			platctl version --json
 			platctl version --json | jq -r .data.version`,
+		Result: build.Info{},
 		Run: func(_ context.Context, cmd *cobra.Command, _ []string) error {
 			return d.Printer(cmd).Result(d.Build, func(w io.Writer) error {
 				_, err := fmt.Fprintf(w, "platctl %s %s %s/%s %s\n",
