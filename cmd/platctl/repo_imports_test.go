@@ -120,7 +120,8 @@ func noun(dir, base string) string {
 func checkLibrary(t *testing.T, s *source, imp *ast.ImportSpec, p string) {
 	t.Helper()
 	for _, l := range libraries() {
-		if within(p, l.path) && !slices.ContainsFunc(l.where, func(w string) bool { return within(s.dir, w) }) {
+		std := !strings.Contains(l.path, ".") // a package of the standard library is meant alone, not what lies below it
+		if (p == l.path || !std && within(p, l.path)) && !slices.ContainsFunc(l.where, func(w string) bool { return within(s.dir, w) }) {
 			t.Errorf("%s: %s only in %v: %s", s.at(imp), p, l.where, l.why)
 		}
 	}

@@ -82,7 +82,7 @@ func (s *Service) Signup(ctx context.Context, handle, displayName, password stri
 		return Session{}, fault.Op("sign up", err)
 	}
 	u, err := s.store.CreateUser(ctx, db.CreateUserParams{Handle: handle, DisplayName: name, PasswordHash: hash})
-	if pg.IsUniqueViolation(err) {
+	if pg.Is(err, pg.UniqueViolation) {
 		return Session{}, fault.New(fault.Conflict, "the handle is taken").WithCode("handle_taken").
 			WithFields(fault.Field{Field: "handle", Code: "taken", Message: "choose another one"})
 	}

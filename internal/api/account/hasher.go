@@ -132,25 +132,24 @@ type phcParams struct {
 // parsePHC reads a stored hash. Its costs are capped: a row written by somebody else must not buy unbounded memory.
 func parsePHC(phc string) (phcParams, error) {
 	var p phcParams
-	var version int
 	parts := strings.Split(phc, "$")
-	if len(parts) != 6 || parts[1] != "argon2id" {
-		return p, fault.New(fault.Internal, "a stored password hash is not argon2id")
-	}
-	if _, err := fmt.Sscanf(parts[2], "v=%d", &version); err != nil || version != argon2.Version {
-		return p, fault.New(fault.Internal, "a stored password hash has an unknown version")
+	if len(parts) != 6 || parts[1] != "argon2id" || parts[2] != fmt.Sprintf("v=%d", argon2.Version) {
+		return p, fault.New(fault.Internal, "a stored password hash is not argon2id of a known version")
 	}
 	if _, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &p.memory, &p.time, &p.threads); err != nil {
 		return p, fault.New(fault.Internal, "a stored password hash has unreadable costs")
 	}
-	if p.memory < 8 || p.memory > 4*hashMemory || p.time < 1 || p.time > 16 || p.threads < 1 || p.threads > 8 {
-		return p, fault.New(fault.Internal, "a stored password hash has costs out of bounds")
-	}
 	var err1, err2 error
 	p.salt, err1 = base64.RawStdEncoding.DecodeString(parts[4])
 	p.key, err2 = base64.RawStdEncoding.DecodeString(parts[5])
-	if err1 != nil || err2 != nil || len(p.salt) < 8 || len(p.key) < 16 || len(p.key) > 64 {
-		return p, fault.New(fault.Internal, "a stored password hash is damaged")
+	if err1 != nil || err2 != nil || !p.bounded() {
+		return p, fault.New(fault.Internal, "a stored password hash is damaged or has costs out of bounds")
 	}
 	return p, nil
+}
+
+func (p phcParams) bounded() bool {
+	between := func(v, lo, hi uint32) bool { return v >= lo && v <= hi }
+	return between(p.memory, 8, 4*hashMemory) && between(p.time, 1, 16) && between(uint32(p.threads), 1, 8) &&
+		between(uint32(len(p.salt)), 8, 64) && between(uint32(len(p.key)), 16, 64)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/platctl/platctl/internal/api/openapi/oas"
 	"github.com/platctl/platctl/internal/base/fault"
+	"github.com/platctl/platctl/internal/base/pg"
 	"github.com/platctl/platctl/internal/base/telemetry"
 )
 
@@ -83,8 +84,10 @@ func classify(err error) *fault.Error {
 	case errors.As(err, &body):
 		return fault.New(fault.Invalid, "the body is not what this operation takes").WithCode("invalid_input").
 			WithFields(fieldsOf(err, "body")...)
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded), pg.Is(err, pg.QueryCanceled), pg.Is(err, pg.LockNotAvailable):
 		return fault.Wrap(err, fault.Timeout, "the request took too long")
+	case pg.Down(err):
+		return fault.Wrap(err, fault.Unavailable, "the database can't be reached right now").WithCode("database_unavailable")
 	}
 	return fault.Wrap(err, fault.KindOf(err), "unexpected error")
 }

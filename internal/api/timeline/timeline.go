@@ -63,7 +63,7 @@ func (s *Service) Publish(ctx context.Context, author int64, body string) (Post,
 		return Post{}, err
 	}
 	p, err := s.store.CreatePost(ctx, db.CreatePostParams{AuthorID: author, Body: body})
-	if pg.IsForeignKeyViolation(err) {
+	if pg.Is(err, pg.ForeignKeyViolation) {
 		return Post{}, fault.New(fault.Unauthenticated, "the account no longer exists").WithCode("account_gone")
 	}
 	if err != nil {
@@ -84,7 +84,7 @@ func (s *Service) Follow(ctx context.Context, viewer, followee int64) (account.P
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return account.Person{}, fault.New(fault.NotFound, "there is no such person")
-	case pg.IsForeignKeyViolation(err):
+	case pg.Is(err, pg.ForeignKeyViolation):
 		return account.Person{}, fault.New(fault.Unauthenticated, "the account no longer exists").WithCode("account_gone")
 	case err != nil:
 		return account.Person{}, fault.Op("follow", err)

@@ -1,0 +1,67 @@
+# platctl: `make up` runs it, `make test` tests it, `make help` lists the rest.
+
+# The same flags for build, test and vet: other flags would compile everything a second time.
+export GOFLAGS := -trimpath -buildvcs=false
+export CGO_ENABLED := 0
+
+COMMIT := $(shell git rev-parse HEAD 2>/dev/null)
+DATE   := $(shell git show -s --format=%cI HEAD 2>/dev/null)
+STAMP  := github.com/platctl/platctl/internal/base/build
+TOOL   := go tool -modfile=$(CURDIR)/tools/go.mod
+
+.PHONY: help
+help: ## List the targets
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
+
+.PHONY: up
+up: postgres build ## Build and run the API with a private PostgreSQL and demo data
+	@bin/platctl serve --dev
+
+.PHONY: test
+test: postgres ## Run every test, on a real PostgreSQL that the tests start themselves
+	go test ./...
+	cd xk6-ext && go test ./...
+
+.PHONY: postgres
+postgres:
+	@tools/ensure-postgres.sh
+
+.PHONY: build
+build: ## Build bin/platctl
+	go build -ldflags '-s -w -X $(STAMP).Commit=$(COMMIT) -X $(STAMP).Date=$(DATE)' -o bin/platctl ./cmd/platctl
+
+.PHONY: k6
+k6: ## Build bin/k6: k6 with our extension, found by platctl beside itself
+	cd xk6-ext && go build -ldflags '-s -w' -o ../bin/k6 ./cmd/k6
+
+.PHONY: k6-xk6
+k6-xk6: ## Build the same k6 with xk6 itself
+	$(TOOL) xk6 build v2.2.0 --with github.com/platctl/platctl/xk6-ext=./xk6-ext -o bin/k6
+
+.PHONY: generate
+generate: ## Regenerate what is generated: server and client from the spec, Go from the queries
+	$(TOOL) ogen --config internal/api/openapi/ogen.yaml --target internal/api/openapi/oas --package oas --clean internal/api/openapi/openapi.yaml
+	cd internal/api/postgres && $(TOOL) sqlc generate
+	go test ./internal/api/postgres -run TestSQLContract -update
+
+.PHONY: generate-check
+generate-check: generate ## Fail when a generated file differs from its source
+	git diff --exit-code -- internal/api
+	@test -z "$$(git status --porcelain -- internal/api)" || { git status --porcelain -- internal/api; exit 1; }
+
+.PHONY: lint
+lint: ## gofmt, go vet and staticcheck: formatting, the compiler's doubts, dead code and misuse
+	@bad=$$(gofmt -l cmd internal xk6-ext runbooks configs); test -z "$$bad" || { echo "not gofmt-ed:"; echo "$$bad"; exit 1; }
+	go vet ./...
+	cd xk6-ext && go vet ./...
+	$(TOOL) staticcheck ./...
+
+.PHONY: fuzz
+fuzz: ## Fuzz every parser for a few seconds each
+	@for p in $$(grep -rl --include='*_test.go' '^func Fuzz' cmd internal | xargs -n1 dirname | sort -u); do \
+		for f in $$(grep -rhoE '^func Fuzz[A-Za-z]+' $$p/*_test.go | cut -c6-); do \
+			echo "$$p $$f"; go test ./$$p -run '^$$' -fuzz "^$$f$$" -fuzztime 5s || exit 1; done; done
+
+.PHONY: clean
+clean: ## Remove what was built here
+	rm -rf bin dist perf

@@ -1,0 +1,209 @@
+// Package apitest runs the real API on a real PostgreSQL for tests. Only tests import it.
+//
+// Invariant: every answer that passes through an Env's HTTP client is validated against openapi.yaml; an undocumented status,
+// a field outside the schema or an error that is not problem+json fails the test that caused it.
+package apitest
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/pb33f/libopenapi"
+	validator "github.com/pb33f/libopenapi-validator"
+
+	"github.com/platctl/platctl/internal/api/account"
+	"github.com/platctl/platctl/internal/api/openapi"
+	"github.com/platctl/platctl/internal/api/openapi/oas"
+	"github.com/platctl/platctl/internal/api/postgres"
+	"github.com/platctl/platctl/internal/api/server"
+	"github.com/platctl/platctl/internal/base/build"
+	"github.com/platctl/platctl/internal/base/pg"
+	"github.com/platctl/platctl/internal/base/pg/pgtest"
+)
+
+// Env is one running API with its own database.
+type Env struct {
+	URL    string
+	Server *server.Server
+	Pool   *pgxpool.Pool
+	HTTP   *http.Client // validates every answer
+	Log    *bytes.Buffer
+
+	t testing.TB
+}
+
+// Option changes how the server is made.
+type Option func(*server.Options)
+
+// New starts the API on a clone of the migrated template database.
+func New(t testing.TB, opts ...Option) *Env {
+	t.Helper()
+	e := &Env{t: t, Log: &bytes.Buffer{}}
+	url := pgtest.New(t, Template(t))
+	pool, err := pg.Open(t.Context(), url, pg.Options{MaxConns: 6})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	e.Pool = pool
+	hasher := account.NewHasher(1, 32, 20*time.Second)
+	t.Cleanup(hasher.Close)
+	o := server.Options{
+		Build: build.Info{Version: "test"}, Log: slog.New(slog.NewJSONHandler(&lockedWriter{w: e.Log}, nil)), Pool: pool, Hasher: hasher,
+		SigningKey: bytes.Repeat([]byte{7}, 32), IDKey: bytes.Repeat([]byte{9}, 16), AccessTTL: 10 * time.Minute,
+		DrainDelay: 300 * time.Millisecond, ShutdownGrace: 10 * time.Second, MinSchema: 1, Role: active{},
+		SchemaVersion: func(ctx context.Context) (int64, error) {
+			var one int64
+			return one, pool.QueryRow(ctx, "select 1").Scan(&one)
+		},
+	}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	if e.Server, err = server.New(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	ts := httptest.NewServer(e.Server.Handler())
+	t.Cleanup(ts.Close)
+	e.URL = ts.URL
+	e.HTTP = &http.Client{Transport: Validate(t, http.DefaultTransport), Timeout: 30 * time.Second}
+	return e
+}
+
+type active struct{}
+
+func (active) Active() bool { return true }
+
+// Client returns a generated client that sends token, none when it is empty.
+func (e *Env) Client(token string) *oas.Client {
+	e.t.Helper()
+	c, err := oas.NewClient(e.URL, bearer(token), oas.WithClient(e.HTTP))
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return c
+}
+
+// Signup creates an account and returns its session and a client that is logged in.
+func (e *Env) Signup(handle string) (oas.Session, *oas.Client) {
+	e.t.Helper()
+	res, err := e.Client("").Signup(e.t.Context(), &oas.SignupRequest{
+		Handle: oas.Handle(handle), DisplayName: strings.ToUpper(handle), Password: "correct horse",
+	})
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return res.Data, e.Client(res.Data.AccessToken)
+}
+
+type bearer string
+
+// Bearer implements the generated SecuritySource.
+func (b bearer) Bearer(context.Context, oas.OperationName) (oas.Bearer, error) {
+	return oas.Bearer{Token: string(b)}, nil
+}
+
+// Template is the migrated database that tests clone, keyed by the text of the migrations.
+func Template(t testing.TB) pgtest.Template {
+	t.Helper()
+	sum := sha256.New()
+	err := fs.WalkDir(postgres.Migrations(), ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := fs.ReadFile(postgres.Migrations(), path)
+		_, _ = sum.Write(append([]byte(path+"\x00"), data...))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pgtest.Template{Name: "api", Key: hex.EncodeToString(sum.Sum(nil)[:8]), Build: applyMigrations}
+}
+
+// Validate returns a transport that checks every answer against the spec before the caller sees it.
+func Validate(t testing.TB, next http.RoundTripper) http.RoundTripper {
+	t.Helper()
+	doc, err := libopenapi.NewDocument(openapi.Spec())
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, errs := validator.NewValidator(doc)
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	return &validating{t: t, next: next, v: v}
+}
+
+type validating struct {
+	t    testing.TB
+	next http.RoundTripper
+	v    validator.Validator
+}
+
+// RoundTrip implements http.RoundTripper.
+func (x *validating) RoundTrip(req *http.Request) (*http.Response, error) {
+	res, err := x.next.RoundTrip(req)
+	if err != nil || strings.HasPrefix(req.URL.Path, openapi.PortalPath) || req.URL.Path == openapi.SpecPath {
+		return res, err
+	}
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		return nil, err
+	}
+	_ = res.Body.Close()
+	res.Body = io.NopCloser(bytes.NewReader(body))
+	x.check(req, res, body)
+	res.Body = io.NopCloser(bytes.NewReader(body))
+	return res, nil
+}
+
+func (x *validating) check(req *http.Request, res *http.Response, body []byte) {
+	where := req.Method + " " + req.URL.Path
+	if res.StatusCode >= 400 && res.Header.Get("Content-Type") != "application/json; charset=utf-8" {
+		x.checkProblem(where, res, body)
+	}
+	ok, errs := x.v.ValidateHttpResponse(req, res)
+	if ok {
+		return
+	}
+	for _, e := range errs {
+		if e.ValidationType == "path" && res.StatusCode >= 400 {
+			continue // a path or method outside the spec: checkProblem has seen it
+		}
+		x.t.Errorf("%s answers %d outside the spec: %s: %s\n%s", where, res.StatusCode, e.Message, e.Reason, body)
+	}
+}
+
+// checkProblem holds for every error, also where the spec has no operation.
+func (x *validating) checkProblem(where string, res *http.Response, body []byte) {
+	if ct := res.Header.Get("Content-Type"); ct != "application/problem+json" {
+		x.t.Errorf("%s answers %d as %q, want application/problem+json: %.200s", where, res.StatusCode, ct, body)
+		return
+	}
+	var p oas.Problem
+	if err := p.UnmarshalJSON(body); err != nil {
+		x.t.Errorf("%s answers %d with a malformed problem: %v: %s", where, res.StatusCode, err, body)
+		return
+	}
+	if int(p.Status) != res.StatusCode || p.TraceId != res.Header.Get("X-Trace-Id") {
+		x.t.Errorf("%s: problem says status %d trace %s; the answer has %d and %s",
+			where, p.Status, p.TraceId, res.StatusCode, res.Header.Get("X-Trace-Id"))
+	}
+	for _, leak := range []string{"pgx", "SQLSTATE", "goroutine", ".go:", "jx:", "ogen", "decode ", "runtime error", "sql:"} {
+		if strings.Contains(string(body), leak) {
+			x.t.Errorf("%s leaks %q: %s", where, leak, body)
+		}
+	}
+}
