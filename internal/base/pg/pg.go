@@ -1,0 +1,135 @@
+// Package pg opens connection pools to PostgreSQL and reads its errors.
+//
+// Invariants: the pool's settings are the measured ones below, not pgx's; every session has timeouts on the server, so a
+// statement can't outlive its caller by much. A URL never reaches a message: it may hold a password.
+package pg
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/platctl/platctl/internal/base/fault"
+)
+
+// Options shapes a pool. The zero value of a field takes the value in its comment; a negative timeout turns it off.
+type Options struct {
+	AppName          string          // platctl; what pg_stat_activity shows
+	MaxConns         int             // 10
+	StatementTimeout time.Duration   // 2s
+	LockTimeout      time.Duration   // 500ms
+	IdleInTxTimeout  time.Duration   // 5s
+	Tracer           pgx.QueryTracer // none
+}
+
+// Open makes a pool and proves that the database answers.
+func Open(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
+	cfg, err := poolConfig(url, o)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, Unreachable(err)
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, Unreachable(err)
+	}
+	return pool, nil
+}
+
+func poolConfig(url string, o Options) (*pgxpool.Config, error) {
+	cfg, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, badURL()
+	}
+	cfg.MaxConns = int32(orDefault(o.MaxConns, 10))
+	cfg.MinIdleConns = min(2, cfg.MaxConns)
+	cfg.MaxConnLifetimeJitter = 10 * time.Minute // else all connections made at the start end in the same second
+	cfg.PingTimeout = 500 * time.Millisecond     // pgx has none: a dead peer holds the request until the kernel gives up
+	cfg.ShouldPing = func(_ context.Context, p pgxpool.ShouldPingParams) bool {
+		return p.IdleDuration > 5*time.Second // pgx pings after 1 s idle: one more round trip for a quiet server
+	}
+	cc := cfg.ConnConfig
+	cc.Tracer = o.Tracer
+	if cc.ConnectTimeout == 0 {
+		cc.ConnectTimeout = 5 * time.Second
+	}
+	p := cc.RuntimeParams
+	if p["application_name"] == "" {
+		p["application_name"] = orDefault(o.AppName, "platctl")
+	}
+	setTimeout(p, "statement_timeout", orDefault(o.StatementTimeout, 2*time.Second))
+	setTimeout(p, "lock_timeout", orDefault(o.LockTimeout, 500*time.Millisecond))
+	setTimeout(p, "idle_in_transaction_session_timeout", orDefault(o.IdleInTxTimeout, 5*time.Second))
+	return cfg, nil
+}
+
+// Connect opens one connection, for tools that need a session of their own. No timeout is set on the server.
+func Connect(ctx context.Context, url, appName string) (*pgx.Conn, error) {
+	cfg, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, badURL()
+	}
+	if cfg.RuntimeParams["application_name"] == "" {
+		cfg.RuntimeParams["application_name"] = appName
+	}
+	if cfg.ConnectTimeout == 0 {
+		cfg.ConnectTimeout = 10 * time.Second
+	}
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return nil, Unreachable(err)
+	}
+	return conn, nil
+}
+
+func badURL() error {
+	return fault.New(fault.Config, "the database URL can't be read").
+		WithHint("it looks like postgres://user:password@host:5432/name")
+}
+
+func orDefault[T comparable](v, def T) T {
+	var zero T
+	if v == zero {
+		return def
+	}
+	return v
+}
+
+// setTimeout leaves what the URL asks for alone.
+func setTimeout(params map[string]string, name string, d time.Duration) {
+	if params[name] == "" && d > 0 {
+		params[name] = strconv.FormatInt(d.Milliseconds(), 10)
+	}
+}
+
+// Beginner starts a transaction: a pool, a connection or a transaction.
+type Beginner interface {
+	Begin(ctx context.Context) (pgx.Tx, error)
+}
+
+const txAttempts = 3
+
+// InTx runs fn in a transaction and commits it; an error of fn or a panic rolls back. After a deadlock or a serialization
+// failure it runs fn again, up to three times in all, so fn must have no effect outside the transaction.
+func InTx(ctx context.Context, db Beginner, fn func(pgx.Tx) error) error {
+	for attempt := 1; ; attempt++ {
+		err := pgx.BeginFunc(ctx, db, fn)
+		if attempt == txAttempts || !Is(err, SerializationFailure) && !Is(err, DeadlockDetected) {
+			return err
+		}
+		wait := time.Duration(rand.Int64N(int64(attempt * 20 * int(time.Millisecond))))
+		select {
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		case <-time.After(wait):
+		}
+	}
+}
