@@ -94,7 +94,7 @@ func (s *Service) Signup(ctx context.Context, handle, displayName, password stri
 
 // Login checks a password. Unknown handle and wrong password are one error after the same work.
 func (s *Service) Login(ctx context.Context, handle, password string) (Session, error) {
-	u, err := s.store.UserCredentials(ctx, handle)
+	u, err := s.credentials(ctx, handle)
 	hash := u.PasswordHash
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
@@ -110,6 +110,17 @@ func (s *Service) Login(ctx context.Context, handle, password string) (Session, 
 		return Session{}, fault.New(fault.Unauthenticated, "handle or password is wrong").WithCode("bad_credentials")
 	}
 	return s.session(Person{ID: u.ID, Handle: u.Handle, DisplayName: u.DisplayName})
+}
+
+// credentials looks a handle up. One that nobody can have is not asked for: PostgreSQL refuses a NUL with an error.
+func (s *Service) credentials(ctx context.Context, handle string) (db.UserCredentialsRow, error) {
+	impossible := func(r rune) bool {
+		return r != '_' && (r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r))
+	}
+	if strings.ContainsFunc(handle, impossible) {
+		return db.UserCredentialsRow{}, pgx.ErrNoRows
+	}
+	return s.store.UserCredentials(ctx, handle)
 }
 
 // Authenticate returns the id of the account that a token was issued to.

@@ -11,7 +11,6 @@ import (
 	"encoding/hex"
 	"io"
 	"io/fs"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -24,12 +23,13 @@ import (
 
 	"github.com/platctl/platctl/internal/api/account"
 	"github.com/platctl/platctl/internal/api/openapi"
-	"github.com/platctl/platctl/internal/api/openapi/oas"
+	"github.com/platctl/platctl/internal/api/openapi/client"
 	"github.com/platctl/platctl/internal/api/postgres"
 	"github.com/platctl/platctl/internal/api/server"
 	"github.com/platctl/platctl/internal/base/build"
 	"github.com/platctl/platctl/internal/base/pg"
 	"github.com/platctl/platctl/internal/base/pg/pgtest"
+	"github.com/platctl/platctl/internal/base/telemetry"
 )
 
 // Env is one running API with its own database.
@@ -38,9 +38,9 @@ type Env struct {
 	Server *server.Server
 	Pool   *pgxpool.Pool
 	HTTP   *http.Client // validates every answer
-	Log    *bytes.Buffer
 
-	t testing.TB
+	log lockedBuffer
+	t   testing.TB
 }
 
 // Option changes how the server is made.
@@ -49,7 +49,7 @@ type Option func(*server.Options)
 // New starts the API on a clone of the migrated template database.
 func New(t testing.TB, opts ...Option) *Env {
 	t.Helper()
-	e := &Env{t: t, Log: &bytes.Buffer{}}
+	e := &Env{t: t}
 	url := pgtest.New(t, Template(t))
 	pool, err := pg.Open(t.Context(), url, pg.Options{MaxConns: 6})
 	if err != nil {
@@ -57,10 +57,14 @@ func New(t testing.TB, opts ...Option) *Env {
 	}
 	t.Cleanup(pool.Close)
 	e.Pool = pool
+	log, err := telemetry.NewLogger(&e.log, "info", "json")
+	if err != nil {
+		t.Fatal(err)
+	}
 	hasher := account.NewHasher(1, 32, 20*time.Second)
 	t.Cleanup(hasher.Close)
 	o := server.Options{
-		Build: build.Info{Version: "test"}, Log: slog.New(slog.NewJSONHandler(&lockedWriter{w: e.Log}, nil)), Pool: pool, Hasher: hasher,
+		Build: build.Info{Version: "test"}, Log: log, Pool: pool, Hasher: hasher,
 		SigningKey: bytes.Repeat([]byte{7}, 32), IDKey: bytes.Repeat([]byte{9}, 16), AccessTTL: 10 * time.Minute,
 		DrainDelay: 300 * time.Millisecond, ShutdownGrace: 10 * time.Second, MinSchema: 1, Role: active{},
 		SchemaVersion: func(ctx context.Context) (int64, error) {
@@ -81,14 +85,17 @@ func New(t testing.TB, opts ...Option) *Env {
 	return e
 }
 
+// Log returns what the server has logged, one JSON object a line.
+func (e *Env) Log() []byte { return e.log.bytes() }
+
 type active struct{}
 
 func (active) Active() bool { return true }
 
 // Client returns a generated client that sends token, none when it is empty.
-func (e *Env) Client(token string) *oas.Client {
+func (e *Env) Client(token string) *client.Client {
 	e.t.Helper()
-	c, err := oas.NewClient(e.URL, bearer(token), oas.WithClient(e.HTTP))
+	c, err := client.NewClient(e.URL, bearer(token), client.WithClient(e.HTTP))
 	if err != nil {
 		e.t.Fatal(err)
 	}
@@ -96,10 +103,10 @@ func (e *Env) Client(token string) *oas.Client {
 }
 
 // Signup creates an account and returns its session and a client that is logged in.
-func (e *Env) Signup(handle string) (oas.Session, *oas.Client) {
+func (e *Env) Signup(handle string) (client.Session, *client.Client) {
 	e.t.Helper()
-	res, err := e.Client("").Signup(e.t.Context(), &oas.SignupRequest{
-		Handle: oas.Handle(handle), DisplayName: strings.ToUpper(handle), Password: "correct horse",
+	res, err := e.Client("").Signup(e.t.Context(), &client.SignupRequest{
+		Handle: client.Handle(handle), DisplayName: strings.ToUpper(handle), Password: "correct horse",
 	})
 	if err != nil {
 		e.t.Fatal(err)
@@ -110,8 +117,8 @@ func (e *Env) Signup(handle string) (oas.Session, *oas.Client) {
 type bearer string
 
 // Bearer implements the generated SecuritySource.
-func (b bearer) Bearer(context.Context, oas.OperationName) (oas.Bearer, error) {
-	return oas.Bearer{Token: string(b)}, nil
+func (b bearer) Bearer(context.Context, client.OperationName) (client.Bearer, error) {
+	return client.Bearer{Token: string(b)}, nil
 }
 
 // Template is the migrated database that tests clone, keyed by the text of the migrations.
@@ -155,7 +162,7 @@ type validating struct {
 // RoundTrip implements http.RoundTripper.
 func (x *validating) RoundTrip(req *http.Request) (*http.Response, error) {
 	res, err := x.next.RoundTrip(req)
-	if err != nil || strings.HasPrefix(req.URL.Path, openapi.PortalPath) || req.URL.Path == openapi.SpecPath {
+	if err != nil || strings.HasPrefix(req.URL.Path+"/", openapi.PortalPath) || req.URL.Path == openapi.SpecPath {
 		return res, err
 	}
 	body, err := io.ReadAll(res.Body)
@@ -192,7 +199,7 @@ func (x *validating) checkProblem(where string, res *http.Response, body []byte)
 		x.t.Errorf("%s answers %d as %q, want application/problem+json: %.200s", where, res.StatusCode, ct, body)
 		return
 	}
-	var p oas.Problem
+	var p client.Problem
 	if err := p.UnmarshalJSON(body); err != nil {
 		x.t.Errorf("%s answers %d with a malformed problem: %v: %s", where, res.StatusCode, err, body)
 		return

@@ -2,18 +2,25 @@ package apitest
 
 import (
 	"bytes"
+	"slices"
 	"sync"
 )
 
-// lockedWriter lets a test read the log that handlers write.
-type lockedWriter struct {
-	mu sync.Mutex
-	w  *bytes.Buffer
+// lockedBuffer lets a test read the log while handlers write it.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
 }
 
 // Write implements io.Writer.
-func (l *lockedWriter) Write(p []byte) (int, error) {
+func (l *lockedBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.w.Write(p)
+	return l.buf.Write(p)
+}
+
+func (l *lockedBuffer) bytes() []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.buf.Bytes())
 }

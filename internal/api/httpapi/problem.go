@@ -31,7 +31,10 @@ func (p problems) decodeFailed(ctx context.Context, w http.ResponseWriter, _ *ht
 }
 
 func (p problems) write(ctx context.Context, w http.ResponseWriter, err error) {
-	res := p.NewError(ctx, err)
+	send(w, p.NewError(ctx, err))
+}
+
+func send(w http.ResponseWriter, res *oas.ProblemStatusCode) {
 	e := jx.GetEncoder()
 	defer jx.PutEncoder(e)
 	res.Response.Encode(e)
@@ -43,6 +46,13 @@ func (p problems) write(ctx context.Context, w http.ResponseWriter, err error) {
 // WriteProblem answers err outside the generated server: in the middleware chain.
 func WriteProblem(ctx context.Context, w http.ResponseWriter, log *slog.Logger, err error) {
 	problems{log}.write(ctx, w, err)
+}
+
+// WriteInjected answers a rehearsed fault (debug.fault_status) with a status of the operator's choice.
+func WriteInjected(ctx context.Context, w http.ResponseWriter, log *slog.Logger, status int) {
+	res := problems{log}.render(ctx, fault.New(fault.Internal, "injected").WithCode("injected_fault"))
+	res.StatusCode, res.Response.Status = status, int32(status)
+	send(w, res)
 }
 
 func (p problems) render(ctx context.Context, e *fault.Error) *oas.ProblemStatusCode {
@@ -67,7 +77,7 @@ func (p problems) render(ctx context.Context, e *fault.Error) *oas.ProblemStatus
 // classify gives every error that reaches the API a kind: the domain's own, or the one behind ogen's wrappers.
 func classify(err error) *fault.Error {
 	var e *fault.Error
-	if errors.As(err, &e) {
+	if errors.As(err, &e) && e.Kind != fault.Internal {
 		return e
 	}
 	var security *ogenerrors.SecurityError
@@ -88,6 +98,9 @@ func classify(err error) *fault.Error {
 		return fault.Wrap(err, fault.Timeout, "the request took too long")
 	case pg.Down(err):
 		return fault.Wrap(err, fault.Unavailable, "the database can't be reached right now").WithCode("database_unavailable")
+	}
+	if e != nil {
+		return e
 	}
 	return fault.Wrap(err, fault.KindOf(err), "unexpected error")
 }

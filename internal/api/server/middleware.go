@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"mime"
 	"net/http"
 	"runtime/debug"
 	"strconv"
@@ -149,7 +150,7 @@ func (s *Server) injectFault(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		http.Error(w, "injected fault (debug.fault_status)", d.FaultStatus)
+		httpapi.WriteInjected(r.Context(), w, s.log, d.FaultStatus)
 	})
 }
 
@@ -167,13 +168,13 @@ func (s *Server) guardBody(next http.Handler) http.Handler {
 		}
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 		if err == nil {
-			err = checkBody(body)
+			err = checkBody(body, r.Header.Get("Content-Type"))
 		}
 		var tooLarge *http.MaxBytesError
 		switch {
 		case errors.As(err, &tooLarge):
 			err = fault.New(fault.TooLarge, "the body exceeds %d bytes", maxBody)
-		case err != nil && fault.KindOf(err) != fault.Invalid:
+		case err != nil && fault.KindOf(err) == fault.Internal:
 			err = fault.Wrap(err, fault.Invalid, "the body could not be read").WithCode("unreadable_body")
 		}
 		if err != nil {
@@ -186,7 +187,10 @@ func (s *Server) guardBody(next http.Handler) http.Handler {
 	})
 }
 
-func checkBody(body []byte) error {
+func checkBody(body []byte, contentType string) error {
+	if _, _, err := mime.ParseMediaType(contentType); err != nil && len(body) > 0 {
+		return fault.New(fault.Unsupported, "the body has no media type; send Content-Type: application/json")
+	}
 	if !utf8.Valid(body) {
 		return fault.New(fault.Invalid, "the body is not UTF-8").WithCode("invalid_utf8")
 	}

@@ -6,7 +6,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -118,13 +117,17 @@ func (s *Server) Handler() http.Handler { return s.handler }
 // Admin returns the handler of metrics and profiles.
 func (s *Server) Admin() http.Handler { return s.metrics.adminHandler() }
 
-// Run serves on l until ctx ends, then drains: not ready, Connection: close for DrainDelay, then Shutdown within
-// ShutdownGrace. It returns nil when every request was answered.
+// Run serves on l until ctx ends, then drains and closes l. It returns nil when every request was answered.
+//
+// The drain has three steps. Not ready and Connection: close, with the listener open, for DrainDelay: whoever routes to us
+// looks away. Then the listener closes and connections with a request under way are waited for: http.Server.Shutdown
+// drops a request that was read from a fresh connection (golang/go#75591). Then Shutdown, within ShutdownGrace.
 func (s *Server) Run(ctx context.Context, l net.Listener) error {
+	busy := newConnections()
 	srv := &http.Server{
 		Handler: s.handler, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout,
 		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
-		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn), ConnState: busy.observe,
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(l) }()
@@ -138,13 +141,13 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	time.Sleep(s.opts.DrainDelay)
 	grace, cancel := context.WithTimeout(context.Background(), s.opts.ShutdownGrace)
 	defer cancel()
+	_ = l.Close()
+	busy.wait(grace)
 	if err := srv.Shutdown(grace); err != nil {
 		_ = srv.Close()
 		return fault.Wrap(err, fault.Failed, "%d requests were cut off after %s", s.inFlight.Load(), s.opts.ShutdownGrace)
 	}
-	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
-		return fault.Op("serve", err)
-	}
+	<-failed
 	s.log.Info("drained")
 	return nil
 }

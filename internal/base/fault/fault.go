@@ -10,6 +10,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 // Error is a failure with a kind. The zero value is not useful; make one with New or Wrap.
@@ -63,14 +65,11 @@ func (e *Error) WithFields(f ...Field) *Error {
 
 // Error implements error. It includes the cause, so it is for logs and the command line, never for an HTTP answer.
 func (e *Error) Error() string {
-	s := e.Message
-	if e.Op != "" {
-		s = e.Op + ": " + s
-	}
+	parts := []string{e.Op, e.Message}
 	if e.Err != nil {
-		s += ": " + e.Err.Error()
+		parts = append(parts, e.Err.Error())
 	}
-	return s
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), ": ")
 }
 
 // Unwrap returns the cause.
@@ -96,7 +95,7 @@ func Op(op string, err error) error {
 		}
 		return err
 	}
-	return &Error{Kind: KindOf(err), Op: op, Message: err.Error()}
+	return &Error{Kind: KindOf(err), Op: op, Err: err}
 }
 
 // KindOf returns the kind of err: its own, Canceled for a cancelled context, Internal for anything else.

@@ -78,19 +78,3 @@ func (s *Server) securityBearer(ctx context.Context, operationName OperationName
 	}
 	return rctx, true, err
 }
-
-// SecuritySource is provider of security values (tokens, passwords, etc.).
-type SecuritySource interface {
-	// Bearer provides bearer security value.
-	// The access token that signup and login answer with.
-	Bearer(ctx context.Context, operationName OperationName) (Bearer, error)
-}
-
-func (s *Client) securityBearer(ctx context.Context, operationName OperationName, req *http.Request) error {
-	t, err := s.sec.Bearer(ctx, operationName)
-	if err != nil {
-		return errors.Wrap(err, "security source \"Bearer\"")
-	}
-	req.Header.Set("Authorization", "Bearer "+t.Token)
-	return nil
-}

@@ -1,0 +1,132 @@
+package postgres_test
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/platctl/platctl/internal/api/apitest"
+	"github.com/platctl/platctl/internal/api/postgres"
+	"github.com/platctl/platctl/internal/base/golden"
+	"github.com/platctl/platctl/internal/base/manifest"
+	"github.com/platctl/platctl/internal/base/pg"
+	"github.com/platctl/platctl/internal/base/pg/pgtest"
+)
+
+var update = flag.Bool("update", false, "rewrite sqlcontract.json from the queries")
+
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+
+// sqlcontract.json is every named query with the types that a real PostgreSQL gives it on the newest schema. A release carries
+// it, so that whether the release runs on another schema can be found out by preparing the same statements there.
+func TestSQLContract(t *testing.T) {
+	t.Parallel()
+	conn, err := pg.Connect(t.Context(), pgtest.New(t, apitest.Template(t)), "contract")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	var c manifest.SQLContract
+	for name, sql := range queries(t) {
+		c.Statements = append(c.Statements, describe(t, conn, name, sql))
+	}
+	got, err := c.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden.Check(t, "sqlcontract.json", got, *update)
+}
+
+// The embedded contract is what a release ships: readable, and with as many statements as there are queries.
+func TestEmbeddedContract(t *testing.T) {
+	t.Parallel()
+	if *update {
+		t.Skip("rewriting it")
+	}
+	c, err := manifest.ParseContract(postgres.Contract())
+	if err != nil || len(c.Statements) != len(queries(t)) {
+		t.Errorf("%d statements for %d queries, %v", len(c.Statements), len(queries(t)), err)
+	}
+}
+
+// Every foreign key has an index that begins with it: without one, deleting the row it points at scans the table.
+func TestForeignKeysHaveIndexes(t *testing.T) {
+	t.Parallel()
+	conn, err := pg.Connect(t.Context(), pgtest.New(t, apitest.Template(t)), "indexes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	rows, err := conn.Query(t.Context(), `select c.conrelid::regclass || '.' || c.conname from pg_constraint c
+		where c.contype = 'f' and c.connamespace = 'public'::regnamespace and not exists (
+			select 1 from pg_index i where i.indrelid = c.conrelid and i.indkey[0] = c.conkey[1])`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bare, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil || len(bare) > 0 {
+		t.Errorf("foreign keys without an index: %v, %v", bare, err)
+	}
+}
+
+// statement is one named query as sqlc writes it into the generated code.
+var statement = regexp.MustCompile("(?s)= `(-- name: ([A-Za-z]+) :[a-z]+\n.*?)`")
+
+// queries returns the text of every query as the API sends it, by name.
+func queries(t *testing.T) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	files, err := filepath.Glob("db/*.sql_gen.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no generated queries", err)
+	}
+	for _, f := range files {
+		src, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range statement.FindAllSubmatch(src, -1) {
+			out[string(m[2])] = string(bytes.TrimSpace(m[1]))
+		}
+	}
+	return out
+}
+
+var insertInto = regexp.MustCompile(`(?i)\binsert\s+into\s+([a-z_.]+)`)
+
+func describe(t *testing.T, conn *pgx.Conn, name, sql string) manifest.Statement {
+	t.Helper()
+	d, err := conn.Prepare(t.Context(), "contract_"+name, sql)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	s := manifest.Statement{Name: name, SQL: sql, Params: []string{}, Columns: []manifest.Column{}, Inserts: []string{}}
+	for _, oid := range d.ParamOIDs {
+		s.Params = append(s.Params, typeName(t, conn, oid))
+	}
+	for _, f := range d.Fields {
+		s.Columns = append(s.Columns, manifest.Column{Name: f.Name, Type: typeName(t, conn, f.DataTypeOID)})
+	}
+	for _, m := range insertInto.FindAllStringSubmatch(sql, -1) {
+		s.Inserts = append(s.Inserts, strings.ToLower(m[1]))
+	}
+	slices.Sort(s.Inserts)
+	return s
+}
+
+func typeName(t *testing.T, conn *pgx.Conn, oid uint32) string {
+	t.Helper()
+	var name string
+	if err := conn.QueryRow(t.Context(), "select format_type($1, null)", oid).Scan(&name); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
