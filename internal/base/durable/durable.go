@@ -1,0 +1,76 @@
+// Package durable writes files that survive a power cut: after WriteFile returns, the path holds either the old bytes or
+// the new ones, whole, and a crash at any point leaves no third state.
+//
+// Invariants: one writer per path at a time (callers hold a lock); the temporary file has a fixed name beside the target,
+// so a crash leaves at most one and the next write takes it over.
+package durable
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// WriteFile replaces path with data: temporary file, fsync, rename, fsync of the directory.
+func WriteFile(path string, data []byte, perm fs.FileMode) error {
+	tmp := path + ".tmp"
+	if err := writeSynced(tmp, data, perm); err != nil {
+		_ = os.Remove(tmp)
+		return err
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		_ = os.Remove(tmp)
+		return err
+	}
+	return SyncDir(filepath.Dir(path))
+}
+
+// KeepPrevious makes path's present content reachable as path+".prev". It is a hard link, so it costs no space and works
+// on a full disk as long as the directory can take an entry. A path that does not exist is not an error.
+func KeepPrevious(path string) error {
+	prev := Previous(path)
+	if err := os.Remove(prev); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.Link(path, prev); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// Previous names the copy that KeepPrevious makes.
+func Previous(path string) string { return path + ".prev" }
+
+// SyncDir makes the entries of dir durable.
+func SyncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// StorageFull says whether err means that the disk takes no bytes: full, over quota, read-only or broken.
+func StorageFull(err error) bool {
+	for _, e := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+func writeSynced(path string, data []byte, perm fs.FileMode) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|syscall.O_NOFOLLOW, perm)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
