@@ -1,0 +1,98 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"syscall"
+	"time"
+
+	"github.com/platctl/platctl/internal/api/server"
+	"github.com/platctl/platctl/internal/base/config"
+	"github.com/platctl/platctl/internal/base/fault"
+	"github.com/platctl/platctl/internal/base/role"
+	"github.com/platctl/platctl/internal/base/unixsock"
+)
+
+// listeners is every socket of the process. They are opened first: a port in use is found before anything is started.
+type listeners struct {
+	api     net.Listener
+	admin   net.Listener // nil: off
+	control net.Listener // nil: nobody tells a role
+}
+
+func listenAll(c config.Server) (ls *listeners, err error) {
+	ls = &listeners{}
+	defer func() {
+		if err != nil {
+			ls.close()
+		}
+	}()
+	if c.Socket != "" {
+		ls.api, err = unixsock.Listen(c.Socket, 0o660)
+	} else {
+		ls.api, err = listenTCP(c.Listen, "server.listen")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if c.AdminListen != "" {
+		if ls.admin, err = listenTCP(c.AdminListen, "server.admin_listen"); err != nil {
+			return nil, err
+		}
+	}
+	if c.ControlSocket != "" {
+		ls.control, err = unixsock.Listen(c.ControlSocket, 0o600)
+	}
+	return ls, err
+}
+
+func listenTCP(addr, key string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fault.New(fault.Busy, "%s is in use by another process", addr).
+			WithHint("stop that process, or set %s to another address; port 0 takes a free one", key)
+	}
+	if err != nil {
+		return nil, fault.Wrap(err, fault.Config, "can't listen on %s", addr).WithHint("set %s", key)
+	}
+	return l, nil
+}
+
+func (ls *listeners) close() {
+	for _, l := range []net.Listener{ls.api, ls.admin, ls.control} {
+		if l != nil {
+			_ = l.Close()
+		}
+	}
+}
+
+func (ls *listeners) url() string {
+	if ls.api.Addr().Network() == "unix" {
+		return "unix:" + ls.api.Addr().String()
+	}
+	return "http://" + ls.api.Addr().String()
+}
+
+func (ls *listeners) adminURL() string {
+	if ls.admin == nil {
+		return ""
+	}
+	return "http://" + ls.admin.Addr().String() + "/metrics"
+}
+
+// serveAll runs the API until ctx ends and its drain is over. Metrics and the role signal answer until then.
+func serveAll(ctx context.Context, srv *server.Server, holder *role.Holder, ls *listeners, log *slog.Logger) error {
+	side := func(l net.Listener, h http.Handler) {
+		if l == nil {
+			return
+		}
+		s := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+		go func() { _ = s.Serve(l) }() // ends when the listener closes
+	}
+	side(ls.admin, srv.Admin())
+	side(ls.control, role.Handler(holder))
+	return srv.Run(ctx, ls.api)
+}

@@ -1,0 +1,165 @@
+// Package serve is `platctl serve`: the API server of one release.
+package serve
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/spf13/cobra"
+
+	"github.com/platctl/platctl/cmd/platctl/internal/command"
+	"github.com/platctl/platctl/cmd/platctl/internal/settings"
+	"github.com/platctl/platctl/internal/api/demo"
+	"github.com/platctl/platctl/internal/base/config"
+	"github.com/platctl/platctl/internal/base/fault"
+	"github.com/platctl/platctl/internal/base/pg"
+	"github.com/platctl/platctl/internal/base/telemetry"
+)
+
+// Result is what serve prints once it takes traffic: where everything is.
+type Result struct {
+	API      string `json:"api"`
+	Docs     string `json:"docs,omitempty"`
+	Metrics  string `json:"metrics,omitempty"`
+	Login    *Login `json:"demo_login,omitempty"`
+	Database string `json:"database,omitempty"` // how to look into the private database
+	ReadyMS  int64  `json:"ready_ms"`           // from the start of the command
+}
+
+// Login is the demo account that --dev makes.
+type Login struct {
+	Handle   string `json:"handle"`
+	Password string `json:"password"`
+}
+
+type options struct {
+	deps *command.Deps
+	set  *settings.Settings
+	log  *slog.Logger
+
+	dev bool
+}
+
+// New returns `platctl serve`.
+func New(d *command.Deps) *cobra.Command {
+	o := &options{deps: d}
+	cmd := command.New(command.Spec{
+		Use:   "serve [--dev] [--listen HOST:PORT | --socket PATH]",
+		Short: "Run the API server",
+		Long: "Runs the API until it is told to stop, then drains: not ready, Connection: close for server.drain_delay, then\n" +
+			"requests in flight get server.shutdown_grace. A second signal ends it at once. It never migrates, but with --dev:\n" +
+			"then it starts a private PostgreSQL, applies the migrations and fills an empty database with demo data.",
+		Example: `
+			platctl serve --dev
+			platctl serve --listen 127.0.0.1:8080 --config configs/production.yaml
+			platctl serve --dev --json | jq -r .data.api`,
+		Exits:  []int{5, 6},
+		Result: Result{},
+		Run: func(ctx context.Context, cmd *cobra.Command, _ []string) error {
+			return o.run(ctx, cmd)
+		},
+	})
+	cmd.Flags().BoolVar(&o.dev, "dev", false, "private PostgreSQL, migrations and demo data; refused in production")
+	command.KeyFlag(cmd, "listen", "server.listen")
+	command.KeyFlag(cmd, "socket", "server.socket")
+	command.KeyFlag(cmd, "control-socket", "server.control_socket")
+	command.KeyFlag(cmd, "admin-listen", "server.admin_listen")
+	return cmd
+}
+
+func (o *options) run(ctx context.Context, cmd *cobra.Command) (err error) {
+	start := time.Now()
+	if err := o.load(); err != nil {
+		return err
+	}
+	ls, err := listenAll(o.set.Config.Server)
+	if err != nil {
+		return err
+	}
+	defer ls.close()
+	pool, release, err := o.database(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	srv, holder, err := o.server(ctx, pool)
+	if err != nil {
+		return err
+	}
+	res := o.result(ls)
+	res.ReadyMS = time.Since(start).Milliseconds()
+	if err := o.print(cmd, res); err != nil {
+		return err
+	}
+	return serveAll(ctx, srv, holder, ls, o.log)
+}
+
+func (o *options) load() error {
+	set, err := o.deps.Settings()
+	if err != nil {
+		return err
+	}
+	o.set = set
+	if o.dev && set.Config.Environment == config.Production {
+		return fault.New(fault.Refused, "--dev makes demo accounts with a known password; environment is production").
+			WithHint("leave --dev out, and run `platctl migrate up` before the first start")
+	}
+	format := set.Config.Log.Format
+	if format == "auto" {
+		format = "json"
+		if o.deps.Streams.ErrTTY {
+			format = "text"
+		}
+	}
+	o.log, err = telemetry.NewLogger(o.deps.Streams.Err, set.Config.Log.Level, format)
+	return err
+}
+
+// database opens the pool. With --dev it first brings up everything below it; release undoes what was started here.
+func (o *options) database(ctx context.Context) (*pgxpool.Pool, func(), error) {
+	url, stop, err := o.address(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	pool, err := pg.Open(ctx, url, pg.Options{AppName: "platctl serve", MaxConns: o.set.Config.Database.MaxConns})
+	if err != nil {
+		stop()
+		return nil, nil, err
+	}
+	return pool, func() { pool.Close(); stop() }, nil
+}
+
+func (o *options) result(ls *listeners) Result {
+	res := Result{API: ls.url(), Metrics: ls.adminURL()}
+	if o.set.Config.Server.Socket == "" {
+		res.Docs = res.API + "/api/docs/"
+	}
+	if o.dev {
+		res.Login = &Login{Handle: demo.Handle, Password: demo.Password}
+		res.Database = "platctl db psql"
+	}
+	return res
+}
+
+func (o *options) print(cmd *cobra.Command, res Result) error {
+	return o.deps.Printer(cmd).Result(res, func(w io.Writer) error {
+		rows := [][2]string{{"API", res.API}, {"docs", res.Docs}, {"metrics", res.Metrics}, {"database", res.Database}}
+		if res.Login != nil {
+			rows = append(rows, [2]string{"demo login", res.Login.Handle + " / " + res.Login.Password})
+		}
+		for _, r := range rows {
+			if r[1] == "" {
+				continue
+			}
+			if _, err := fmt.Fprintf(w, "%-11s %s\n", r[0], r[1]); err != nil {
+				return err
+			}
+		}
+		_, err := fmt.Fprintf(w, "%-11s %d ms after the start; Ctrl-C stops it\n", "ready", res.ReadyMS)
+		return err
+	})
+}

@@ -1,0 +1,63 @@
+package serve
+
+import (
+	"context"
+	"runtime"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/platctl/platctl/internal/api/account"
+	"github.com/platctl/platctl/internal/api/demo"
+	"github.com/platctl/platctl/internal/api/postgres"
+	"github.com/platctl/platctl/internal/api/server"
+	"github.com/platctl/platctl/internal/base/role"
+	"github.com/platctl/platctl/internal/ops/migrate"
+)
+
+// Hashing takes half of the cores at the most, so a flood of logins leaves the other half to everybody else.
+const (
+	hashQueue = 32
+	hashWait  = time.Second
+)
+
+// server wires the API. With --dev it also fills an empty database.
+func (o *options) server(ctx context.Context, pool *pgxpool.Pool) (*server.Server, *role.Holder, error) {
+	c := o.set.Config
+	signing, err := o.key("signing", "auth.signing_key", c.Auth.SigningKey)
+	if err != nil {
+		return nil, nil, err
+	}
+	ids, err := o.key("ids", "auth.id_key", c.Auth.IDKey)
+	if err != nil {
+		return nil, nil, err
+	}
+	hasher := account.NewHasher(runtime.GOMAXPROCS(0)/2, hashQueue, hashWait)
+	if o.dev {
+		if _, err := demo.Seed(ctx, pool, hasher); err != nil {
+			return nil, nil, err
+		}
+	}
+	holder := role.NewHolder(startRole(c.Server.ControlSocket))
+	srv, err := server.New(ctx, server.Options{
+		Build: o.deps.Build, Log: o.log, Pool: pool, Hasher: hasher, SigningKey: signing, IDKey: ids,
+		AccessTTL: c.Auth.AccessTTL, DrainDelay: c.Server.DrainDelay, ShutdownGrace: c.Server.ShutdownGrace,
+		MinSchema: postgres.MinSchema, Role: active{holder}, Debug: c.Debug,
+		SchemaVersion: func(ctx context.Context) (int64, error) { return migrate.Current(ctx, pool) },
+	})
+	return srv, holder, err
+}
+
+// startRole is standby where a control socket will tell otherwise, and active where nobody will.
+func startRole(controlSocket string) role.Role {
+	if controlSocket != "" {
+		return role.Standby
+	}
+	return role.Active
+}
+
+// active adapts the role signal to what the server asks.
+type active struct{ holder *role.Holder }
+
+// Active implements server.Role.
+func (a active) Active() bool { return a.holder.Get().Role == role.Active }
