@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/platctl/platctl/internal/base/fault"
@@ -71,7 +73,8 @@ func poolConfig(url string, o Options) (*pgxpool.Config, error) {
 	return cfg, nil
 }
 
-// Connect opens one connection, for tools that need a session of their own. No timeout is set on the server.
+// Connect opens one connection, for tools that need a session of their own. No timeout is set on the server, and
+// when a context ends, the statement on the server is cancelled and the session stays usable.
 func Connect(ctx context.Context, url, appName string) (*pgx.Conn, error) {
 	cfg, err := pgx.ParseConfig(url)
 	if err != nil {
@@ -82,6 +85,11 @@ func Connect(ctx context.Context, url, appName string) (*pgx.Conn, error) {
 	}
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = 10 * time.Second
+	}
+	cfg.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe // names no statement, so DISCARD ALL breaks nothing
+	// pgx's own reaction to an ended context is to close the socket, and the server goes on with the statement.
+	cfg.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
+		return &pgconn.CancelRequestContextWatcherHandler{Conn: c, DeadlineDelay: 5 * time.Second}
 	}
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {

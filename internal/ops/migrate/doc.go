@@ -1,0 +1,15 @@
+// Package migrate applies SQL migrations to PostgreSQL and tells which are applied.
+//
+// It reads goose's file format as it is (Up, Down, StatementBegin, StatementEnd, NO TRANSACTION) and `-- platctl:`
+// directives: phase, lock_timeout, statement_timeout.
+//
+// Invariants:
+//   - One runner a database: a session-level advisory lock that is polled, never waited for inside the server, because a
+//     blocked session would hold up CREATE INDEX CONCURRENTLY. The lock belongs to the session that migrates, and every
+//     file checks that its session has it.
+//   - A migration in a transaction and its ledger row commit together. A migration without one has a row "running" before
+//     its first statement and a count of the statements that are done, so a crash is visible and resumable.
+//   - The text of an applied migration doesn't change; the ledger keeps text and SHA-256 of up and down.
+//   - Status takes no lock and answers while a migration runs.
+//   - Nothing here prints: Options.OnEvent hears what happens.
+package migrate

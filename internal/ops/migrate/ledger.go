@@ -1,0 +1,120 @@
+package migrate
+
+import (
+	"context"
+	_ "embed"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/platctl/platctl/internal/base/fault"
+	"github.com/platctl/platctl/internal/base/pg"
+)
+
+//go:embed sql/ledger.sql
+var sqlLedger string
+
+//go:embed sql/has_ledger.sql
+var sqlHasLedger string
+
+//go:embed sql/read.sql
+var sqlRead string
+
+//go:embed sql/record.sql
+var sqlRecord string
+
+//go:embed sql/done.sql
+var sqlDone string
+
+// State is where a migration stands in one database.
+type State string
+
+// The states. Pending is not in the ledger: it is a file without a row.
+const (
+	Pending State = "pending"
+	Running State = "running"
+	Applied State = "applied"
+	Failed  State = "failed"
+)
+
+// entry is one row of platctl.migrations.
+type entry struct {
+	Version     int64
+	Name        string
+	State       State
+	Phase       string
+	UpText      string
+	UpSHA256    string `db:"up_sha256"`
+	DownSHA256  string `db:"down_sha256"`
+	StmtTotal   int
+	StmtDone    int
+	Error       string
+	StartedAt   time.Time
+	DurationMS  int64 `db:"duration_ms"`
+	Release     string
+	ToolVersion string
+	DBUser      string `db:"db_user"`
+}
+
+// Querier runs a query: a connection, a pool or a transaction.
+type Querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+// readLedger is one query. A database without the ledger has nothing applied.
+func readLedger(ctx context.Context, db Querier) (map[int64]*entry, error) {
+	rows, err := db.Query(ctx, sqlRead)
+	var list []*entry
+	if err == nil {
+		list, err = pgx.CollectRows(rows, pgx.RowToAddrOfStructByName[entry])
+	}
+	if pg.Is(err, pg.UndefinedTable) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, databaseFault(err, "the ledger platctl.migrations can't be read")
+	}
+	out := make(map[int64]*entry, len(list))
+	for _, e := range list {
+		out[e.Version] = e
+	}
+	return out, nil
+}
+
+func (r *runner) ensureLedger(ctx context.Context) error {
+	var exists bool
+	if err := r.conn.QueryRow(ctx, sqlHasLedger).Scan(&exists); err != nil {
+		return databaseFault(err, "the ledger platctl.migrations can't be looked for")
+	}
+	if exists {
+		return nil // so that a role that may not create schemas can migrate
+	}
+	if err := r.script(ctx, sqlLedger); err != nil {
+		return databaseFault(err, "the ledger platctl.migrations can't be made")
+	}
+	return nil
+}
+
+// record writes the row of a migration.
+func (r *runner) record(ctx context.Context, mg *Migration, st State, done int, why string, began time.Time) error {
+	_, err := r.conn.Exec(ctx, sqlRecord, pgx.NamedArgs{
+		"version": mg.Version, "name": mg.Name, "state": st, "phase": mg.Phase,
+		"up_text": mg.Up.Text, "up_sha256": mg.Up.SHA256, "down_text": mg.Down.Text, "down_sha256": mg.Down.SHA256,
+		"total": len(mg.Up.Statements), "done": done, "error": why,
+		"started_at": began, "duration": time.Since(began),
+		"release": r.m.opts.Release, "tool_version": r.m.opts.ToolVersion,
+	})
+	return err
+}
+
+// databaseFault gives a failed statement of our own a kind.
+func databaseFault(err error, format string, args ...any) error {
+	kind := fault.Failed
+	switch {
+	case fault.KindOf(err) == fault.Canceled:
+		kind = fault.Canceled
+	case pg.Down(err):
+		kind = fault.Unavailable
+	}
+	return fault.Wrap(err, kind, format, args...)
+}

@@ -1,0 +1,112 @@
+package migrate
+
+import (
+	"cmp"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/platctl/platctl/internal/base/fault"
+)
+
+// Options shapes a Migrator. The zero value of a field takes the value in its comment.
+type Options struct {
+	Release     string        // what is being released, for the ledger; empty
+	ToolVersion string        // platctl's version, for the ledger; "devel"
+	LockTimeout time.Duration // 2s; how long a statement may queue for a lock while others queue behind it
+	Attempts    int           // 10; how often a file is tried when it doesn't get its lock
+	RunnerWait  time.Duration // 1m; how long to wait for another runner
+	OnEvent     func(Event)   // nobody; called in the runner's goroutine, in order
+	OutOfOrder  bool          // apply a migration that is older than the newest applied one
+}
+
+// Migrator is a set of migrations, in the order of their versions.
+type Migrator struct {
+	opts Options
+	all  []*Migration
+	gaps []string
+}
+
+var goMigration = regexp.MustCompile(`^\d+_.+\.go$`)
+
+// New reads every migration in the root of fsys.
+func New(fsys fs.FS, o Options) (*Migrator, error) {
+	m, err := load(fsys)
+	if err != nil {
+		return nil, fault.Op("read migrations", err)
+	}
+	o.LockTimeout = cmp.Or(o.LockTimeout, 2*time.Second)
+	o.Attempts = cmp.Or(o.Attempts, 10)
+	o.RunnerWait = cmp.Or(o.RunnerWait, time.Minute)
+	o.ToolVersion = cmp.Or(o.ToolVersion, "devel")
+	if o.OnEvent == nil {
+		o.OnEvent = func(Event) {}
+	}
+	m.opts = o
+	return m, nil
+}
+
+func load(fsys fs.FS) (*Migrator, error) {
+	entries, err := fs.ReadDir(fsys, ".")
+	if err != nil {
+		return nil, fault.Wrap(err, fault.Config, "the folder can't be read").WithHint("set migrations.dir to the folder of migrations")
+	}
+	m := &Migrator{}
+	for _, e := range entries {
+		if goMigration.MatchString(e.Name()) {
+			return nil, fault.New(fault.Unsupported, "%s is a migration written in Go; only SQL is read", e.Name())
+		}
+		if e.IsDir() || !isSQL(e.Name()) {
+			continue
+		}
+		text, err := fs.ReadFile(fsys, e.Name())
+		if err != nil {
+			return nil, fault.Wrap(err, fault.Config, "%s can't be read", e.Name())
+		}
+		mg, err := parseFile(e.Name(), string(text))
+		if err != nil {
+			return nil, err
+		}
+		m.all = append(m.all, mg)
+	}
+	if len(m.all) == 0 {
+		return nil, fault.New(fault.Config, "there are no migrations").WithHint("set migrations.dir to a folder of NUMBER_name.sql files")
+	}
+	return m, m.order()
+}
+
+func isSQL(name string) bool { return len(name) > 4 && name[len(name)-4:] == ".sql" }
+
+// order sorts by version, refuses a version that is there twice and notes numbers that are missing in a sequence.
+func (m *Migrator) order() error {
+	slices.SortFunc(m.all, func(a, b *Migration) int { return cmp.Compare(a.Version, b.Version) })
+	for i := 1; i < len(m.all); i++ {
+		a, b := m.all[i-1], m.all[i]
+		if a.Version == b.Version {
+			return fault.New(fault.Invalid, "%s and %s have the same version", a.File, b.File).WithHint("rename the newer one")
+		}
+		if b.Version != a.Version+1 && b.Version < firstTimestamp {
+			m.gaps = append(m.gaps, fmt.Sprintf("no migration between %d and %d: is a file missing?", a.Version, b.Version))
+		}
+	}
+	return nil
+}
+
+// firstTimestamp tells sequence numbers from times such as 20261122150000, which have gaps by nature.
+const firstTimestamp = 19700101000000
+
+// Migrations returns the set in order. The caller doesn't change it.
+func (m *Migrator) Migrations() []*Migration { return m.all }
+
+// Latest returns the newest version of the set.
+func (m *Migrator) Latest() int64 { return m.all[len(m.all)-1].Version }
+
+func (m *Migrator) find(version int64) *Migration {
+	i, ok := slices.BinarySearchFunc(m.all, version, func(mg *Migration, v int64) int { return cmp.Compare(mg.Version, v) })
+	if !ok {
+		return nil
+	}
+	return m.all[i]
+}

@@ -1,0 +1,1 @@
+select to_regclass('platctl.migrations') is not null
