@@ -90,14 +90,14 @@ func isGenerated(p string, f *ast.File) bool {
 	return strings.HasSuffix(name, "_gen.go") || strings.HasPrefix(name, "oas_") || ast.IsGenerated(f)
 }
 
-// onlyImports says that a file declares nothing: it keeps modules in go.mod, and no rule about code applies.
+// onlyImports says that a file does nothing but import: it keeps modules in go.mod, and no rule about code applies.
 func onlyImports(f *ast.File) bool {
 	for _, d := range f.Decls {
 		if g, ok := d.(*ast.GenDecl); !ok || g.Tok != token.IMPORT {
 			return false
 		}
 	}
-	return true
+	return len(f.Decls) > 0
 }
 
 // A package is one noun; its comment states the purpose and what always holds. Without a test nobody keeps this up: of the

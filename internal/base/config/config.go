@@ -90,7 +90,10 @@ type Deploy struct {
 
 // Release is where and how artefacts are built.
 type Release struct {
-	Dist string `mapstructure:"dist"`
+	Dist        string `mapstructure:"dist"`
+	SQLContract string `mapstructure:"sql_contract"`
+	Migrations  string `mapstructure:"migrations"`
+	MinSchema   int64  `mapstructure:"min_schema"`
 }
 
 // Perf is where baselines live and which k6 measures them.

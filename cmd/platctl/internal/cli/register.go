@@ -5,6 +5,9 @@ import (
 
 	"github.com/platctl/platctl/cmd/platctl/internal/command"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/config"
+	"github.com/platctl/platctl/cmd/platctl/internal/command/doctor"
+	"github.com/platctl/platctl/cmd/platctl/internal/command/release"
+	"github.com/platctl/platctl/cmd/platctl/internal/command/sbom"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/version"
 )
 
@@ -12,6 +15,9 @@ import (
 func register(root *cobra.Command, d *command.Deps) {
 	root.AddCommand(
 		config.New(d),
+		doctor.New(d),
+		release.New(d),
+		sbom.New(d),
 		version.New(d),
 	)
 }
