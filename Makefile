@@ -60,6 +60,12 @@ lint: ## gofmt, go vet and staticcheck: formatting, the compiler's doubts, dead 
 	cd xk6-ext && go vet ./...
 	$(TOOL) staticcheck ./...
 
+.PHONY: bench
+bench: postgres ## Print the figures that the documentation claims
+	go test ./cmd/platctl -run '^$$' -bench 'FirstUp|StartToReady|IdleMemory' -benchtime 5x
+	go test ./cmd/platctl -run '^$$' -bench 'Version' -benchtime 20x
+	go test ./internal/base/pg/pgtest -run '^$$' -bench 'Clone' -benchtime 20x
+
 .PHONY: fuzz
 fuzz: ## Fuzz every parser for a few seconds each
 	@for p in $$(grep -rl --include='*_test.go' '^func Fuzz' cmd internal | xargs -n1 dirname | sort -u); do \

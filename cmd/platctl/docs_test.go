@@ -166,13 +166,13 @@ type binary struct {
 
 func (b *binary) build(dir string) {
 	b.path = filepath.Join(dir, "platctl")
-	b.out, b.err = exec.Command("go", "build", "-o", b.path, ".").CombinedOutput()
+	b.out, b.err = exec.Command("go", "build", "-ldflags", "-s -w", "-o", b.path, ".").CombinedOutput()
 }
 
 var built binary
 
 // platctl returns the path of a freshly built platctl, readable by every user.
-func platctl(t *testing.T) string {
+func platctl(t testing.TB) string {
 	t.Helper()
 	built.once.Do(func() {
 		dir, err := os.MkdirTemp("", "platctl-bin-")

@@ -28,7 +28,7 @@ func (s *Server) Version() string { return s.opts.Build.Version }
 // Ready implements httpapi.System.
 func (s *Server) Ready(ctx context.Context) (ready, active bool, checks []httpapi.Check) {
 	db, ok := s.databaseCheck(ctx)
-	checks = append(checks, httpapi.Check{Name: "draining", OK: !s.draining.Load()}, db)
+	checks = append(checks, httpapi.Check{Name: "accepting", OK: !s.draining.Load()}, db)
 	return ok && !s.draining.Load(), s.opts.Role.Active(), checks
 }
 

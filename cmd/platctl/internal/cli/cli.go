@@ -19,6 +19,7 @@ import (
 	"github.com/platctl/platctl/cmd/platctl/internal/output"
 	"github.com/platctl/platctl/cmd/platctl/internal/settings"
 	"github.com/platctl/platctl/cmd/platctl/internal/term"
+	"github.com/platctl/platctl/internal/api/postgres"
 	"github.com/platctl/platctl/internal/base/build"
 	"github.com/platctl/platctl/internal/base/fault"
 )
@@ -27,6 +28,10 @@ import (
 func Main(args []string, streams *term.Streams, env []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	go func() { // the first signal asks, the second ends the process as if nobody listened
+		<-ctx.Done()
+		stop()
+	}()
 	return Run(ctx, args, streams, env)
 }
 
@@ -69,6 +74,7 @@ func NewRoot(streams *term.Streams, env []string) (*cobra.Command, *command.Deps
 		return fault.Wrap(err, fault.Usage, "wrong flags").WithHint("`%s --help` shows what it takes", cmd.CommandPath())
 	})
 	d := &command.Deps{Streams: streams, Build: build.Read(), Now: time.Now, JSON: func() bool { return asJSON }}
+	d.Migrations = postgres.Migrations()
 	d.Settings = sync.OnceValues(func() (*settings.Settings, error) {
 		return settings.Load(settings.Source{Env: env, Dir: ".", File: configFile, Flags: settingFlags(root)})
 	})

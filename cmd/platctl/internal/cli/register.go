@@ -8,6 +8,7 @@ import (
 	"github.com/platctl/platctl/cmd/platctl/internal/command/doctor"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/release"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/sbom"
+	"github.com/platctl/platctl/cmd/platctl/internal/command/serve"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/version"
 )
 
@@ -18,6 +19,7 @@ func register(root *cobra.Command, d *command.Deps) {
 		doctor.New(d),
 		release.New(d),
 		sbom.New(d),
+		serve.New(d),
 		version.New(d),
 	)
 }

@@ -16,8 +16,10 @@ import (
 	"github.com/platctl/platctl/internal/api/demo"
 	"github.com/platctl/platctl/internal/base/config"
 	"github.com/platctl/platctl/internal/base/fault"
+	"github.com/platctl/platctl/internal/base/localpg"
 	"github.com/platctl/platctl/internal/base/pg"
 	"github.com/platctl/platctl/internal/base/telemetry"
+	"github.com/platctl/platctl/internal/ops/migrate"
 )
 
 // Result is what serve prints once it takes traffic: where everything is.
@@ -35,6 +37,8 @@ type Login struct {
 	Handle   string `json:"handle"`
 	Password string `json:"password"`
 }
+
+const stopTimeout = 30 * time.Second // of the private PostgreSQL
 
 type options struct {
 	deps *command.Deps
@@ -119,18 +123,51 @@ func (o *options) load() error {
 	return err
 }
 
-// database opens the pool. With --dev it first brings up everything below it; release undoes what was started here.
+// database opens the pool. With --dev it first migrates the private PostgreSQL, and release stops that again if it was
+// started here.
 func (o *options) database(ctx context.Context) (*pgxpool.Pool, func(), error) {
-	url, stop, err := o.address(ctx)
+	db, err := o.deps.Database(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	pool, err := pg.Open(ctx, url, pg.Options{AppName: "platctl serve", MaxConns: o.set.Config.Database.MaxConns})
+	stop := func() {}
+	if o.dev && db.Private != nil && !db.Private.Attached {
+		stop = func() { o.stopPrivate(ctx, db.Private) }
+	}
+	if o.dev {
+		err = o.migrate(ctx, db.URL)
+	}
+	var pool *pgxpool.Pool
+	if err == nil {
+		pool, err = pg.Open(ctx, db.URL, pg.Options{AppName: "platctl serve", MaxConns: o.set.Config.Database.MaxConns})
+	}
 	if err != nil {
 		stop()
 		return nil, nil, err
 	}
 	return pool, func() { pool.Close(); stop() }, nil
+}
+
+func (o *options) stopPrivate(ctx context.Context, s *localpg.Server) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	if err := s.Stop(ctx); err != nil {
+		o.log.Warn("the private PostgreSQL still runs", "error", err)
+	}
+}
+
+// migrate is for --dev only: in production a deploy migrates, never a server.
+func (o *options) migrate(ctx context.Context, url string) error {
+	files, err := o.deps.MigrationFiles()
+	if err != nil {
+		return err
+	}
+	m, err := migrate.New(files, migrate.Options{ToolVersion: o.deps.Build.Version})
+	if err != nil {
+		return err
+	}
+	_, err = m.Up(ctx, url, 0)
+	return err
 }
 
 func (o *options) result(ls *listeners) Result {
