@@ -71,7 +71,6 @@ func libraries() []library {
 		{"github.com/google/uuid", []string{"internal/release/sbom", "internal/api", "internal/ops"}, "ids are for documents and rows"},
 		{"golang.org/x/exp", nil, "it promises no compatibility"},
 		{"github.com/pkg/errors", nil, "base/fault is the vocabulary of failure"},
-		{"log", []string{"xk6-ext"}, "logs are structured: log/slog, and the logger comes in options"},
 	}
 }
 
@@ -120,8 +119,7 @@ func noun(dir, base string) string {
 func checkLibrary(t *testing.T, s *source, imp *ast.ImportSpec, p string) {
 	t.Helper()
 	for _, l := range libraries() {
-		std := !strings.Contains(l.path, ".") // a package of the standard library is meant alone, not what lies below it
-		if (p == l.path || !std && within(p, l.path)) && !slices.ContainsFunc(l.where, func(w string) bool { return within(s.dir, w) }) {
+		if within(p, l.path) && !slices.ContainsFunc(l.where, func(w string) bool { return within(s.dir, w) }) {
 			t.Errorf("%s: %s only in %v: %s", s.at(imp), p, l.where, l.why)
 		}
 	}

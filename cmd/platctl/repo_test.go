@@ -184,6 +184,8 @@ func restrictedCalls() []restricted {
 		{regexp.MustCompile(`^os\.(Getenv|LookupEnv|Environ|ExpandEnv|Setenv|Unsetenv|Clearenv)$`),
 			[]string{"cmd/platctl/main.go", "cmd/platctl/internal/settings", "xk6-ext"},
 			"`config show` prints the origin of every value; a variable read elsewhere is invisible there"},
+		{regexp.MustCompile(`^log\.(Print|New|Default|Set|Output)`), nil,
+			"logs are structured: log/slog, and the logger comes in options; net/http's ErrorLog takes slog.NewLogLogger"},
 		{regexp.MustCompile(`^(context\.TODO)$`), nil, "it says that the caller's context is still to be passed on"},
 	}
 }
