@@ -41,13 +41,13 @@ func Of(pid int) (ID, error) {
 	return ID{PID: pid, Start: st.start, Boot: bootID()}, nil
 }
 
-// Alive says whether this very process still runs. A zombie does not.
+// Alive says whether this very process still runs. A zombie does not, once all its threads are gone.
 func (i ID) Alive() bool {
 	if i.PID <= 0 || i.Boot != bootID() {
 		return false
 	}
 	st, err := readStat(i.PID)
-	return err == nil && st.start == i.Start && st.state != 'Z' && st.state != 'X'
+	return err == nil && st.start == i.Start && !st.gone()
 }
 
 // Signal sends sig to this very process. The process is pinned by a pidfd between the check and the signal; where the
@@ -142,9 +142,14 @@ func hasArg(cmdline []byte, arg string) bool {
 }
 
 type stat struct {
-	state byte
-	start uint64
+	state   byte
+	threads int
+	start   uint64
 }
+
+// gone says whether only the entry in the process table is left. A leader that is a zombie while other threads still
+// exit holds its files and sockets.
+func (s stat) gone() bool { return s.state == 'X' || s.state == 'Z' && s.threads <= 1 }
 
 func readStat(pid int) (stat, error) {
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
@@ -154,7 +159,7 @@ func readStat(pid int) (stat, error) {
 	return parseStat(b)
 }
 
-// parseStat reads fields 3 and 22. Field 2, the name, may hold spaces and parentheses, so counting starts behind the last
+// parseStat reads fields 3, 20 and 22. Field 2, the name, may hold spaces and parentheses, so counting starts behind the last
 // parenthesis.
 func parseStat(b []byte) (stat, error) {
 	end := bytes.LastIndexByte(b, ')')
@@ -165,8 +170,9 @@ func parseStat(b []byte) (stat, error) {
 	if len(f) < 20 || len(f[0]) != 1 {
 		return stat{}, errors.New("stat is too short")
 	}
+	threads, terr := strconv.Atoi(f[17])
 	start, err := strconv.ParseUint(f[19], 10, 64)
-	return stat{state: f[0][0], start: start}, err
+	return stat{state: f[0][0], threads: threads, start: start}, errors.Join(terr, err)
 }
 
 func bootID() string {

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/platctl/platctl/internal/base/fault"
 )
@@ -34,10 +35,20 @@ func Start(c Command) (*Child, error) {
 		return nil, fault.Wrap(err, fault.Failed, "the log %s can't be opened", c.Log)
 	}
 	defer log.Close()
-	cmd := exec.Command(c.Path, c.Args...)
-	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = c.Dir, c.Env, log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
+	var cmd *exec.Cmd
+	for try := 0; ; try++ {
+		cmd = exec.Command(c.Path, c.Args...)
+		cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = c.Dir, c.Env, log, log
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		err = cmd.Start()
+		// A program that was just written may still be open in a child that another thread is about to turn into
+		// something else (golang/go#22315).
+		if !errors.Is(err, syscall.ETXTBSY) || try == 50 {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err != nil {
 		return nil, fault.Wrap(err, fault.Failed, "%s can't be started", c.Path)
 	}
 	// The child can't be reaped before Wait, so its stat is readable even if it has ended already.

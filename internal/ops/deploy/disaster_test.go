@@ -1,0 +1,310 @@
+package deploy
+
+import (
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/platctl/platctl/internal/base/fault"
+	"github.com/platctl/platctl/internal/base/unixsock"
+	"github.com/platctl/platctl/internal/ops/deploy/deploytest"
+	"github.com/platctl/platctl/internal/ops/ledger"
+)
+
+// A ledger on a full device: the rollback succeeds, says so, is not forgotten, and is written down when space returns.
+func TestRollbackWithAnUnwritableLedger(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.deploy(v("1.0.0"))
+	r.deploy(v("2.0.0"))
+	saved := r.ledgerPath() + ".saved"
+	if err := errors.Join(os.Rename(r.ledgerPath(), saved), os.Symlink("/dev/full", r.ledgerPath())); err != nil {
+		t.Fatal(err)
+	}
+	p := &RollbackPlan{App: "market", From: "2-2.0.0", To: "1-1.0.0"}
+	res, err := r.Rollback(t.Context(), p, "test")
+	if err != nil || res.Recorded || len(res.Warnings) == 0 || !strings.Contains(res.Warnings[0], "the ledger does not have it") {
+		t.Fatalf("%+v, %v", res, err)
+	}
+	r.mustServe("1.0.0")
+	if _, err := r.PlanRollback(t.Context(), "2.0.0"); fault.From(err).Code != "bad" {
+		t.Fatalf("the bad one was forgotten: %v", err)
+	}
+	if err := errors.Join(os.Remove(r.ledgerPath()), os.Rename(saved, r.ledgerPath())); err != nil {
+		t.Fatal(err)
+	}
+	r.deploy(v("3.0.0"))
+	log, err := r.History()
+	if err != nil || log.Err() != nil {
+		t.Fatal(err, log.Err())
+	}
+	found := false
+	for _, e := range log.Events {
+		found = found || (e.Kind == ledger.Verdict && e.ReleaseID == "2-2.0.0" && e.Result == ledger.Bad)
+	}
+	if !found {
+		t.Fatal("the verdict did not reach the ledger later")
+	}
+}
+
+// Nothing at all can be written: not the lock, not the routes, not the ledger.
+func TestRollbackOnADiskThatTakesNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.deploy(v("1.0.0"))
+	r.deploy(v("2.0.0"))
+	for _, name := range []string{"deploy.lock.tmp", "routes.json.tmp"} {
+		if err := os.MkdirAll(filepath.Join(r.dir, name, "x"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := r.Deploy(t.Context(), Request{Dir: r.build(v("3.0.0"))}); !errors.Is(err, fault.Failed) {
+		t.Fatalf("a deploy went ahead: %v", err)
+	}
+	if err := os.WriteFile(r.ledgerPath()+".x", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	res := r.rollback("")
+	if len(res.Warnings) == 0 || res.To != "1-1.0.0" {
+		t.Fatalf("%+v", res)
+	}
+	r.mustServe("1.0.0")
+}
+
+func TestRollbackWithATornOrBrokenLedger(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.deploy(v("1.0.0"))
+	r.deploy(v("2.0.0"))
+	data, err := os.ReadFile(r.ledgerPath())
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := strings.Replace(string(data), `"kind":"expand"`, `"kind":"exqand"`, 1) + `{"schema":"platctl.led`
+	if err := os.WriteFile(r.ledgerPath(), []byte(broken), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if s := r.status(); len(s.Problems) != 1 || !strings.Contains(s.Problems[0], "broken") {
+		t.Errorf("status: %q", s.Problems)
+	}
+	if res := r.rollback(""); !res.Recorded {
+		t.Fatalf("%+v", res)
+	}
+	r.mustServe("1.0.0")
+	if log, err := r.History(); err != nil || len(log.Problems) != 1 || log.Torn != 0 {
+		t.Fatalf("%+v, %v", log.Problems, err)
+	}
+}
+
+// The database is down: neither release is ready, and the cold one is gated on its health alone.
+func TestColdRollbackWhileADependencyIsDown(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	one := r.deploy(v("1.0.0"))
+	two := r.deploy(v("2.0.0"))
+	if err := r.pid(one.Release).Kill(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{one.Release, two.Release} {
+		if err := os.WriteFile(filepath.Join(r.releaseDir(id), "not-ready"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if res := r.rollback(""); res.Warm || res.To != one.Release {
+		t.Fatalf("%+v", res)
+	}
+	r.mustServe("1.0.0")
+	if !r.noted("neither release is ready") {
+		t.Error("it did not say why it went ahead")
+	}
+}
+
+func TestColdRollbackRefusesChangedFiles(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	one := r.deploy(v("1.0.0"))
+	r.deploy(v("2.0.0"))
+	if err := r.pid(one.Release).Kill(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(r.releaseDir(one.Release), "behaviour.json"), []byte(`{"version":"6.6.6"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p, err := r.PlanRollback(t.Context(), "")
+	if err != nil || p.Warm {
+		t.Fatalf("%+v, %v", p, err)
+	}
+	if _, err := r.Rollback(t.Context(), p, ""); !errors.Is(err, fault.Invalid) {
+		t.Fatalf("got %v", err)
+	}
+	r.mustServe("2.0.0")
+}
+
+func TestRollbackRefusesAStalePlan(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.deploy(v("1.0.0"))
+	r.deploy(v("2.0.0"))
+	p, err := r.PlanRollback(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.deploy(v("3.0.0"))
+	if _, err := r.Rollback(t.Context(), p, ""); !errors.Is(err, fault.Conflict) {
+		t.Fatalf("got %v", err)
+	}
+	r.mustServe("3.0.0")
+}
+
+// An edge of its own process, killed and started again on the same address.
+func TestKilledEdgeComesBackWithItsRoutes(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.stop()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.addr = ln.Addr().String()
+	ln.Close()
+	r.opts.Env = append(r.opts.Env, deploytest.Marker+"=edge")
+	st, err := r.StartEdge(t.Context(), self, []string{r.root, r.addr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = st.Process.Kill(t.Context()) })
+	if _, err := r.StartEdge(t.Context(), self, []string{r.root, r.addr}); !errors.Is(err, fault.Busy) {
+		t.Fatalf("a second edge: %v", err)
+	}
+	r.deploy(v("1.0.0"))
+	two := r.deploy(v("2.0.0"))
+	if err := st.Process.Kill(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := r.Status(t.Context()); !errors.Is(err, fault.No) || s.Edge.Running {
+		t.Fatalf("status without an edge: %+v, %v", s, err)
+	}
+	if _, err := r.Deploy(t.Context(), Request{Dir: r.build(v("3.0.0"))}); !errors.Is(err, fault.Unavailable) {
+		t.Fatalf("deploy without an edge: %v", err)
+	}
+	if st, err = r.StartEdge(t.Context(), self, []string{r.root, r.addr}); err != nil {
+		t.Fatal(err)
+	}
+	again := st.Process
+	t.Cleanup(func() { _ = again.Kill(t.Context()) })
+	r.mustServe("2.0.0")
+	if s := r.status(); s.Active.ID != two.Release || s.Standby == nil || !s.Rollback.Warm {
+		t.Fatalf("%+v", s)
+	}
+	stopped, err := r.StopEdge(t.Context(), 30e9, true)
+	if err != nil || len(stopped) != 3 || again.Alive() || r.pid(two.Release).Alive() {
+		t.Fatalf("stopped %v, %v", stopped, err)
+	}
+}
+
+func TestStartEdgeShowsWhyItEnded(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.stop()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.opts.Env = append(r.opts.Env, deploytest.Marker+"=edge")
+	_, err = r.StartEdge(t.Context(), self, []string{r.root, ln.Addr().String()})
+	if !errors.Is(err, fault.Failed) || !strings.Contains(err.Error(), "is taken by another process") {
+		t.Fatalf("got %v", err)
+	}
+}
+
+// The edge falls back to the warm release while the one in charge is dead; nothing a client sends is refused.
+func TestKilledReleaseInCharge(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.deploy(v("1.0.0"))
+	two := r.deploy(v("2.0.0"))
+	if err := r.pid(two.Release).Kill(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.mustServe("1.0.0")
+	s, err := r.Status(t.Context())
+	if !errors.Is(err, fault.No) || s.Active.Alive || s.Rollback.To != "1-1.0.0" {
+		t.Fatalf("%+v, %v", s.Active, err)
+	}
+	r.rollback("")
+	if s := r.status(); !s.Serving || s.Active.Version != "1.0.0" {
+		t.Fatalf("%+v", s)
+	}
+}
+
+func TestLongRootGetsAShortSocketDirectory(t *testing.T) {
+	t.Parallel()
+	long := filepath.Join(t.TempDir(), strings.Repeat("d", 100))
+	h, err := New(hostOptions(long))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.prepare(); err != nil {
+		t.Fatal(err)
+	}
+	dir := h.socketDir()
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	api, control := h.sockets(12345678)
+	if len(api) > unixsock.MaxPath || len(control) > unixsock.MaxPath || len(h.Edge().Socket) > unixsock.MaxPath {
+		t.Fatalf("%s has %d bytes", api, len(api))
+	}
+	if err := h.prepare(); err != nil {
+		t.Fatalf("a second time: %v", err)
+	}
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.prepare(); !errors.Is(err, fault.Config) {
+		t.Fatalf("a directory that strangers can write was used: %v", err)
+	}
+}
+
+func TestNamesOfAppsAreChecked(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"", "..", "a/b", "Market", "-x", strings.Repeat("a", 33)} {
+		o := hostOptions(t.TempDir())
+		o.App = name
+		if _, err := New(o); !errors.Is(err, fault.Config) {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
+// A child that inherited nothing: the environment of the release is the one given, and its directory is its own.
+func TestReleaseRunsInItsDirectoryAndSession(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	one := r.deploy(v("1.0.0"))
+	pid := r.pid(one.Release)
+	cwd, err := os.Readlink("/proc/" + strconv.Itoa(pid.PID) + "/cwd")
+	if err != nil || cwd != r.releaseDir(one.Release) {
+		t.Errorf("cwd %s, %v", cwd, err)
+	}
+	out, err := exec.Command("ps", "-o", "sid=", "-p", strconv.Itoa(pid.PID)).Output()
+	if err == nil && strings.TrimSpace(string(out)) != strconv.Itoa(pid.PID) {
+		t.Errorf("session %s of process %d", out, pid.PID)
+	}
+	env, err := os.ReadFile("/proc/" + strconv.Itoa(pid.PID) + "/environ")
+	if err != nil || !strings.Contains(string(env), "HOME=/nonexistent") {
+		t.Errorf("environment %q, %v", env, err)
+	}
+}
