@@ -56,7 +56,7 @@ type library struct {
 func libraries() []library {
 	return []library{
 		{"github.com/spf13/viper", []string{"cmd/platctl/internal/settings"}, "one place decides which of flag, environment, file and default wins"},
-		{"github.com/spf13/cobra", []string{"cmd/platctl"}, "domain packages are called by tests, pages and servers too"},
+		{"github.com/spf13/cobra", []string{"cmd/platctl", "xk6-ext/internal/command"}, "domain packages are called by tests, pages and servers too"},
 		{"github.com/spf13/pflag", []string{"cmd/platctl"}, "flags end at the command's Options"},
 		{"github.com/charmbracelet", []string{"cmd/platctl"}, "domain packages return values and events; only cmd draws"},
 		{"github.com/jackc/pgx/v5", []string{

@@ -6,6 +6,7 @@ import (
 	"github.com/platctl/platctl/cmd/platctl/internal/command"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/config"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/doctor"
+	"github.com/platctl/platctl/cmd/platctl/internal/command/perf"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/release"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/sbom"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/serve"
@@ -20,6 +21,7 @@ func register(root *cobra.Command, d *command.Deps) {
 		release.New(d),
 		sbom.New(d),
 		serve.New(d),
+		perf.New(d),
 		version.New(d),
 	)
 }
