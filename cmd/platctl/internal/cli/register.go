@@ -5,6 +5,8 @@ import (
 
 	"github.com/platctl/platctl/cmd/platctl/internal/command"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/config"
+	"github.com/platctl/platctl/cmd/platctl/internal/command/db"
+	"github.com/platctl/platctl/cmd/platctl/internal/command/migrate"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/version"
 )
 
@@ -12,6 +14,8 @@ import (
 func register(root *cobra.Command, d *command.Deps) {
 	root.AddCommand(
 		config.New(d),
+		db.New(d),
+		migrate.New(d),
 		version.New(d),
 	)
 }

@@ -7,6 +7,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"strings"
 	"time"
 
@@ -26,6 +27,8 @@ type Deps struct {
 	Now      func() time.Time
 	Settings func() (*settings.Settings, error) // loads once
 	JSON     func() bool                        // --json was given
+
+	Migrations fs.FS // the built-in ones; nil where there are none
 }
 
 // Printer returns the printer of the command that runs.
