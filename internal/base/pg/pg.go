@@ -89,7 +89,7 @@ func Connect(ctx context.Context, url, appName string) (*pgx.Conn, error) {
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe // names no statement, so DISCARD ALL breaks nothing
 	// pgx's own reaction to an ended context is to close the socket, and the server goes on with the statement.
 	cfg.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
-		return &pgconn.CancelRequestContextWatcherHandler{Conn: c, DeadlineDelay: 5 * time.Second}
+		return &canceller{conn: c}
 	}
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {

@@ -35,7 +35,7 @@ type Status struct {
 	Current  int64    `json:"current"` // the newest applied version; 0: none
 	Latest   int64    `json:"latest"`  // the newest version of the files
 	Pending  int      `json:"pending"`
-	Failed   int      `json:"failed"` // failed, or running
+	Failed   int      `json:"failed"` // failed, or running, of those with a file
 	Rows     []Row    `json:"migrations"`
 	Warnings []string `json:"warnings,omitempty"`
 }
@@ -106,7 +106,7 @@ func (s *Status) count(row Row) {
 	case row.State == Pending:
 		s.Pending++
 	}
-	if row.State == Failed || row.State == Running {
+	if !row.NoFile && (row.State == Failed || row.State == Running) {
 		s.Failed++
 	}
 	if row.OutOfOrder {

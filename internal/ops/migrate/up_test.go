@@ -233,6 +233,21 @@ func TestStepwiseResumes(t *testing.T) {
 	}
 }
 
+func TestInvalidIndexIsReported(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Empty(t)
+	conn := connect(t, url)
+	run(t, conn, "create table a (id int); ")
+	run(t, conn, "insert into a values (1), (1)")
+	if _, err := conn.Exec(t.Context(), "create unique index concurrently a_id on a (id)"); err == nil {
+		t.Fatal("two equal rows in a unique index")
+	}
+	res := mustUp(t, migrator(t, Options{}, "1_a.sql", noTx+"create unique index concurrently if not exists a_id on a (id);\n"), url)
+	if len(res.Warnings) != 1 || !strings.Contains(res.Warnings[0], "public.a_id is invalid") {
+		t.Errorf("warnings %q", res.Warnings)
+	}
+}
+
 func TestStepwiseOwnTransaction(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Empty(t)

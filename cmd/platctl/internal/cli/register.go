@@ -5,7 +5,9 @@ import (
 
 	"github.com/platctl/platctl/cmd/platctl/internal/command"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/config"
+	"github.com/platctl/platctl/cmd/platctl/internal/command/db"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/doctor"
+	"github.com/platctl/platctl/cmd/platctl/internal/command/migrate"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/perf"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/release"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/sbom"
@@ -16,12 +18,14 @@ import (
 // register hangs every command under root: one line a noun, in the order of the help.
 func register(root *cobra.Command, d *command.Deps) {
 	root.AddCommand(
-		config.New(d),
-		doctor.New(d),
+		serve.New(d),
+		db.New(d),
+		migrate.New(d),
 		release.New(d),
 		sbom.New(d),
-		serve.New(d),
 		perf.New(d),
+		config.New(d),
+		doctor.New(d),
 		version.New(d),
 	)
 }

@@ -78,6 +78,10 @@ func (d *Deps) MigrationFiles() (fs.FS, error) {
 	}
 	switch dir := s.Config.Migrations.Dir; {
 	case dir != "":
+		if _, err := os.ReadDir(dir); err != nil {
+			return nil, fault.Wrap(err, fault.Config, "the folder of migrations can't be read").
+				WithHint("set migrations.dir, or --dir, to the folder of migrations")
+		}
 		return os.DirFS(dir), nil
 	case d.Migrations != nil:
 		return d.Migrations, nil

@@ -1,0 +1,45 @@
+// Package migrate is `platctl migrate`: the schema of the database.
+package migrate
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/platctl/platctl/cmd/platctl/internal/command"
+	"github.com/platctl/platctl/internal/ops/migrate"
+)
+
+// New returns `platctl migrate`.
+func New(d *command.Deps) *cobra.Command {
+	return command.Group("migrate", "Bring the database's schema forward", newUp(d), newStatus(d))
+}
+
+// open reads the migrations that the settings name.
+func open(d *command.Deps, o migrate.Options) (*migrate.Migrator, error) {
+	files, err := d.MigrationFiles()
+	if err != nil {
+		return nil, err
+	}
+	o.ToolVersion = d.Build.Version
+	return migrate.New(files, o)
+}
+
+// Line tells one event to a person; empty for an event that only machines want.
+func Line(e migrate.Event) string {
+	name := fmt.Sprintf("%d_%s", e.Version, e.Name)
+	switch e.Kind {
+	case migrate.EventWaiting:
+		return fmt.Sprintf("waiting: %s has the lock", e.Holder)
+	case migrate.EventWarning:
+		return "warning: " + e.Message
+	case migrate.EventResumed:
+		return fmt.Sprintf("%s: goes on behind statement %d of %d", name, e.Done, e.Total)
+	case migrate.EventRetry:
+		return fmt.Sprintf("%s: no lock at attempt %d, again in %s", name, e.Attempt, e.Took.Round(time.Millisecond))
+	case migrate.EventApplied:
+		return fmt.Sprintf("%s: applied in %s", name, e.Took.Round(time.Millisecond))
+	}
+	return ""
+}

@@ -1,0 +1,97 @@
+package migrate
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/platctl/platctl/cmd/platctl/internal/command"
+	"github.com/platctl/platctl/cmd/platctl/internal/output"
+	"github.com/platctl/platctl/internal/base/pg"
+	"github.com/platctl/platctl/internal/ops/migrate"
+)
+
+// StatusResult is the data of `platctl migrate status --json`.
+type StatusResult struct {
+	Database string `json:"database"` // without a password
+	*migrate.Status
+}
+
+func newStatus(d *command.Deps) *cobra.Command {
+	cmd := command.New(command.Spec{
+		Use:   "status [--dir DIR]",
+		Short: "Tell which migrations are applied",
+		Long: "Compares the files with the ledger platctl.migrations of the database. It takes no lock and answers while a\n" +
+			"migration runs. The answer is no (3) when one is pending, failed, running or was changed after it was applied; a\n" +
+			"database that is ahead of the files is a warning.",
+		Example: `
+			platctl migrate status
+			platctl migrate status --dir db/migrations
+			platctl migrate status --json | jq -r '.data.migrations[] | select(.state != "applied") | .version'`,
+		Exits: []int{3, 5, 6},
+		Run: func(ctx context.Context, cmd *cobra.Command, _ []string) error {
+			return runStatus(ctx, d, d.Printer(cmd))
+		},
+	})
+	command.KeyFlag(cmd, "dir", "migrations.dir")
+	return cmd
+}
+
+func runStatus(ctx context.Context, d *command.Deps, p *output.Printer) error {
+	m, err := open(d, migrate.Options{})
+	if err != nil {
+		return err
+	}
+	db, err := d.Database(ctx)
+	if err != nil {
+		return err
+	}
+	conn, err := pg.Connect(ctx, db.URL, "platctl migrate status")
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	st, err := m.Status(ctx, conn)
+	if err != nil {
+		return err
+	}
+	for _, w := range st.Warnings {
+		d.Streams.Say("warning: %s", w)
+	}
+	return p.Answer(StatusResult{db.Shown, st}, st.Verdict(), func(w io.Writer) error { return statusTable(p, w, st) })
+}
+
+func statusTable(p *output.Printer, w io.Writer, st *migrate.Status) error {
+	rows := make([][]string, len(st.Rows))
+	for i, r := range st.Rows {
+		rows[i] = []string{strconv.FormatInt(r.Version, 10), r.Name, state(r), dash(r.Phase), when(r.StartedAt),
+			(time.Duration(r.DurationMS) * time.Millisecond).String()}
+	}
+	return p.Table(w, []string{"VERSION", "NAME", "STATE", "PHASE", "STARTED", "TOOK"}, rows)
+}
+
+func state(r migrate.Row) string {
+	out := string(r.State)
+	if r.State == migrate.Failed || r.State == migrate.Running {
+		out += fmt.Sprintf(" (%d of %d)", r.Done, r.Statements)
+	}
+	if len(r.Changed) > 0 {
+		out += ", changed: " + strings.Join(r.Changed, " and ")
+	}
+	if r.NoFile {
+		out += ", no file"
+	}
+	return out
+}
+
+func when(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.Format(time.RFC3339)
+}

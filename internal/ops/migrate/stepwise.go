@@ -1,0 +1,142 @@
+package migrate
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/platctl/platctl/internal/base/fault"
+)
+
+//go:embed sql/invalid.sql
+var sqlInvalid string
+
+// stepwise runs a file without a transaction: a row "running" first, then one statement after the other, each counted. A
+// file that stopped halfway goes on behind the last statement that was counted.
+func (r *runner) stepwise(ctx context.Context, mg *Migration, done int, began time.Time) error {
+	if err := r.fence(ctx); err != nil {
+		return err
+	}
+	kind := EventStarted
+	if done > 0 {
+		kind = EventResumed
+	}
+	r.emit(Event{Kind: kind, Version: mg.Version, Name: mg.Name, Done: done, Total: len(mg.Up.Statements)})
+	if err := r.record(ctx, mg, Running, done, "", began); err != nil {
+		return databaseFault(err, "%s can't be noted as running; nothing of it was applied", mg.File)
+	}
+	for i := done; i < len(mg.Up.Statements); i++ {
+		err := r.step(ctx, mg, i, mg.Up.Statements[i])
+		if err != nil {
+			r.note(mg, done, err, began)
+			return r.explain(ctx, mg, err, fmt.Sprintf("%d of its %d statements are applied, and `platctl migrate up` goes on behind them",
+				done, len(mg.Up.Statements)))
+		}
+		if r.conn.PgConn().TxStatus() == 'I' { // else the file's own transaction is open and may take it back
+			done = i + 1
+		}
+	}
+	if r.conn.PgConn().TxStatus() != 'I' {
+		r.rollback()
+		err := errors.New("the file leaves a transaction open")
+		r.note(mg, 0, err, began)
+		return fault.Wrap(err, fault.Failed, "%s", mg.File).WithHint("commit it in the file")
+	}
+	if err := r.script(ctx, resetRole); err != nil {
+		return databaseFault(err, "%s is applied and not noted", mg.File)
+	}
+	if err := r.record(ctx, mg, Applied, len(mg.Up.Statements), "", began); err != nil {
+		return databaseFault(err, "%s is applied and not noted", mg.File).(*fault.Error).
+			WithHint("`platctl migrate up` notes it; every statement is counted")
+	}
+	return r.warnInvalid(ctx, mg)
+}
+
+// warnInvalid tells of indexes that an interrupted CREATE INDEX CONCURRENTLY left behind: with IF NOT EXISTS the statement
+// succeeds the next time, and the index is still of no use.
+func (r *runner) warnInvalid(ctx context.Context, mg *Migration) error {
+	rows, err := r.conn.Query(ctx, sqlInvalid)
+	var names []string
+	if err == nil {
+		names, err = pgx.CollectRows(rows, pgx.RowTo[string])
+	}
+	if err != nil {
+		return databaseFault(err, "%s is applied; the indexes can't be checked", mg.File)
+	}
+	if len(names) > 0 {
+		msg := fmt.Sprintf("index %s is invalid: drop it concurrently and create it again", strings.Join(names, ", "))
+		r.emit(Event{Kind: EventWarning, Version: mg.Version, Name: mg.Name, Message: msg})
+		r.res.Warnings = append(r.res.Warnings, msg)
+	}
+	return nil
+}
+
+func (r *runner) step(ctx context.Context, mg *Migration, i int, st Statement) error {
+	limit := r.m.opts.LockTimeout
+	if concurrent(st.SQL) {
+		limit = 0 // it waits for old transactions and holds nobody up; stopped halfway it leaves an invalid index
+	}
+	if r.conn.PgConn().TxStatus() == 'I' {
+		if err := r.script(ctx, timeouts(mg, limit, "set")); err != nil {
+			return err
+		}
+	}
+	if err := r.retry(ctx, mg, i, func() error { return r.statement(ctx, mg, i, st) }); err != nil {
+		return err
+	}
+	if r.conn.PgConn().TxStatus() != 'I' {
+		return nil // the file's own transaction; its statements are counted when it has ended
+	}
+	return r.count(context.WithoutCancel(ctx), mg, i+1)
+}
+
+// count writes how many statements are done, with the session's own role and without taking away the one that the file
+// has set: SET LOCAL ends with the transaction.
+func (r *runner) count(ctx context.Context, mg *Migration, done int) error {
+	return pgx.BeginFunc(ctx, r.conn, func(tx pgx.Tx) error {
+		if err := r.script(ctx, "set local session authorization default; set local role to default"); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, sqlDone, mg.Version, done)
+		return err
+	})
+}
+
+// concurrent says whether a statement is CREATE INDEX, DROP INDEX or REINDEX CONCURRENTLY, or the like.
+func concurrent(sql string) bool {
+	for _, w := range firstWords(sql, 6) {
+		if w == "concurrently" {
+			return true
+		}
+	}
+	return false
+}
+
+// resumeAt returns how many statements of the file an earlier run has done. The file may have been corrected since, but
+// not in what is done already.
+func resumeAt(mg *Migration, before *entry) (int, error) {
+	if before == nil || before.StmtDone == 0 || before.State == Applied {
+		return 0, nil
+	}
+	if mg.Transaction {
+		return 0, fault.New(fault.Conflict, "%s stopped behind statement %d without a transaction, and now wants one; nothing was done",
+			mg.File, before.StmtDone).WithHint("restore the line \"-- +goose NO TRANSACTION\"")
+	}
+	old, err := parseFile(mg.File, "-- +goose NO TRANSACTION\n-- +goose Up\n"+before.UpText)
+	if err != nil {
+		return 0, err
+	}
+	for i := range before.StmtDone {
+		if i >= len(mg.Up.Statements) || i >= len(old.Up.Statements) || mg.Up.Statements[i].SQL != old.Up.Statements[i].SQL {
+			return 0, fault.New(fault.Conflict, "%s stopped behind statement %d, and statement %d was changed since; nothing was done",
+				mg.File, before.StmtDone, i+1).
+				WithHint("restore the first %d statements; only the ones behind them may change", before.StmtDone)
+		}
+	}
+	return before.StmtDone, nil
+}
