@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"flag"
 	"os"
 	"path/filepath"
 	"testing"
@@ -13,7 +12,6 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	flag.Bool("update", false, "write what the commands print into the scripts")
 	testscript.Main(m, map[string]func(){"platctl": main})
 }
 
@@ -24,7 +22,7 @@ func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
-		UpdateScripts:       flag.Lookup("update").Value.String() == "true",
+		UpdateScripts:       *update,
 		RequireExplicitExec: true,
 		Setup:               setupScript,
 	})
