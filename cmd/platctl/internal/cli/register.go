@@ -6,6 +6,7 @@ import (
 	"github.com/platctl/platctl/cmd/platctl/internal/command"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/config"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/doctor"
+	"github.com/platctl/platctl/cmd/platctl/internal/command/perf"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/release"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/sbom"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/serve"
@@ -17,6 +18,7 @@ func register(root *cobra.Command, d *command.Deps) {
 	root.AddCommand(
 		config.New(d),
 		doctor.New(d),
+		perf.New(d),
 		release.New(d),
 		sbom.New(d),
 		serve.New(d),
