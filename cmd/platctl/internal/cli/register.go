@@ -5,6 +5,11 @@ import (
 
 	"github.com/platctl/platctl/cmd/platctl/internal/command"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/config"
+	"github.com/platctl/platctl/cmd/platctl/internal/command/deploy"
+	"github.com/platctl/platctl/cmd/platctl/internal/command/edge"
+	"github.com/platctl/platctl/cmd/platctl/internal/command/history"
+	"github.com/platctl/platctl/cmd/platctl/internal/command/rollback"
+	"github.com/platctl/platctl/cmd/platctl/internal/command/status"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/version"
 )
 
@@ -12,6 +17,11 @@ import (
 func register(root *cobra.Command, d *command.Deps) {
 	root.AddCommand(
 		config.New(d),
+		edge.New(d),
+		deploy.New(d),
+		rollback.New(d),
+		status.New(d),
+		history.New(d),
 		version.New(d),
 	)
 }

@@ -9,6 +9,7 @@ package settings
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -98,6 +99,18 @@ func (s *Settings) Secret(key string, ref config.Secret) (string, error) {
 func (s *Settings) Lookup(name string) (string, bool) {
 	v, ok := s.env[name]
 	return v, ok
+}
+
+// Environ returns the environment that the settings were loaded with, for a program that takes platctl's place. keep says
+// which variables.
+func (s *Settings) Environ(keep func(name string) bool) []string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(s.env)) {
+		if keep(name) {
+			out = append(out, name+"="+s.env[name])
+		}
+	}
+	return out
 }
 
 func (s *Settings) readFiles(v *viper.Viper, src Source, fields []config.Field, origins map[string]string) error {
