@@ -79,13 +79,21 @@ func (h *Host) Status(ctx context.Context) (*Status, error) {
 		s.Standby = h.running(ctx, v, *v.route.Standby)
 	}
 	if s.Serving = healthy(ctx, v.route.Active.Socket) == nil; !s.Serving {
-		return s, fault.New(fault.No, "nothing serves: %s is in charge and does not answer /api/health", s.Active.ID).
-			WithHint("`platctl rollback` goes back to %s", orNone(s.Rollback.To))
+		return s, s.down()
 	}
 	if s.Active.Role == role.Standby {
 		s.problem(s.Active.ID + " serves and believes to be in standby: its background work is paused; deploy again to put it right")
 	}
 	return s, nil
+}
+
+// down says what is the matter when the release in charge does not answer.
+func (s *Status) down() error {
+	text := "nothing serves: %s is in charge and does not answer /api/health"
+	if !s.Active.Alive && s.Standby != nil && s.Standby.Warm && s.Standby.Verdict != ledger.Bad {
+		text = "%s is in charge and takes no connections; the edge gives them to " + s.Standby.ID + " for now"
+	}
+	return fault.New(fault.No, text, s.Active.ID).WithHint("`platctl rollback` goes back to %s", orNone(s.Rollback.To))
 }
 
 func (s *Status) problem(text string) { s.Problems = append(s.Problems, text) }
