@@ -75,8 +75,10 @@ type Source struct {
 
 // Edge is the proxy in front of the releases.
 type Edge struct {
-	Listen      string `mapstructure:"listen"`
-	AdminListen string `mapstructure:"admin_listen"`
+	Listen        string        `mapstructure:"listen"`
+	AdminListen   string        `mapstructure:"admin_listen"`
+	DrainDelay    time.Duration `mapstructure:"drain_delay"`
+	ShutdownGrace time.Duration `mapstructure:"shutdown_grace"`
 }
 
 // Deploy is how a release is brought to a host.
@@ -160,6 +162,7 @@ func (c *Config) validateNumbers(add func(key, code, format string, args ...any)
 	for key, d := range map[string]time.Duration{
 		"auth.access_ttl": c.Auth.AccessTTL, "auth.refresh_ttl": c.Auth.RefreshTTL, "deploy.lock_ttl": c.Deploy.LockTTL,
 		"deploy.ready_timeout": c.Deploy.ReadyTimeout, "server.shutdown_grace": c.Server.ShutdownGrace,
+		"deploy.drain_timeout": c.Deploy.DrainTimeout, "edge.shutdown_grace": c.Edge.ShutdownGrace,
 	} {
 		if d <= 0 {
 			add(key, "range", "%s is not a positive duration", d)

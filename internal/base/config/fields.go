@@ -33,6 +33,8 @@ func Fields(stateDir string) []Field {
 		{Key: "migrations.dir", Default: "", Doc: "folder of migrations; empty: the ones built in"},
 		{Key: "edge.listen", Default: "127.0.0.1:8000", Doc: "the address clients talk to"},
 		{Key: "edge.admin_listen", Default: "127.0.0.1:9091", Doc: "the edge's metrics; empty turns them off"},
+		{Key: "edge.drain_delay", Default: "3s", Doc: "how long a stopping edge answers with Connection: close before it takes no new connections"},
+		{Key: "edge.shutdown_grace", Default: "20s", Doc: "how long requests in flight at the edge may take after that"},
 		{Key: "deploy.app", Default: "market", Doc: "the name under which releases live on a host"},
 		{Key: "deploy.root", Default: "", Doc: "where releases, sockets and the ledger live; empty: <state_dir>/apps"},
 		{Key: "deploy.ready_timeout", Default: "30s", Doc: "how long a new release may take to become ready"},

@@ -264,6 +264,9 @@ func (r *run) confirm() error {
 }
 
 func (r *run) retire() error {
+	if context.Cause(r.ctx) != nil {
+		return nil // interrupted: the next deploy's tidy stops them
+	}
 	keep := map[string]bool{r.rel.ID: true}
 	if r.old != nil {
 		keep[r.old.ID] = true

@@ -2,7 +2,6 @@ package deploy
 
 import (
 	"context"
-	"os"
 	"time"
 
 	"github.com/platctl/platctl/internal/base/fault"
@@ -10,7 +9,6 @@ import (
 	"github.com/platctl/platctl/internal/base/unixsock"
 	"github.com/platctl/platctl/internal/ops/edge"
 	"github.com/platctl/platctl/internal/ops/ledger"
-	"github.com/platctl/platctl/internal/ops/process"
 )
 
 // Status is what runs for an app.
@@ -81,13 +79,21 @@ func (h *Host) Status(ctx context.Context) (*Status, error) {
 		s.Standby = h.running(ctx, v, *v.route.Standby)
 	}
 	if s.Serving = healthy(ctx, v.route.Active.Socket) == nil; !s.Serving {
-		return s, fault.New(fault.No, "nothing serves: %s is in charge and does not answer /api/health", s.Active.ID).
-			WithHint("`platctl rollback` goes back to %s", orNone(s.Rollback.To))
+		return s, s.down()
 	}
 	if s.Active.Role == role.Standby {
 		s.problem(s.Active.ID + " serves and believes to be in standby: its background work is paused; deploy again to put it right")
 	}
 	return s, nil
+}
+
+// down says what is the matter when the release in charge does not answer.
+func (s *Status) down() error {
+	text := "nothing serves: %s is in charge and does not answer /api/health"
+	if !s.Active.Alive && s.Standby != nil && s.Standby.Warm && s.Standby.Verdict != ledger.Bad {
+		text = "%s is in charge and takes no connections; the edge gives them to " + s.Standby.ID + " for now"
+	}
+	return fault.New(fault.No, text, s.Active.ID).WithHint("`platctl rollback` goes back to %s", orNone(s.Rollback.To))
 }
 
 func (s *Status) problem(text string) { s.Problems = append(s.Problems, text) }
@@ -129,73 +135,4 @@ func orNone(s string) string {
 func (h *Host) History() (*ledger.Log, error) {
 	log, err := ledger.ReadFile(h.ledgerPath())
 	return log, fault.Op("history", err)
-}
-
-// StartEdge runs an edge in the background and returns once it answers.
-func (h *Host) StartEdge(ctx context.Context, path string, args []string) (*edge.State, error) {
-	if err := h.prepare(); err != nil {
-		return nil, err
-	}
-	if st, err := h.Edge().State(ctx); err == nil {
-		return nil, fault.New(fault.Busy, "an edge of %s runs already: process %d on %s", h.opts.App, st.Process.PID, st.Listen)
-	}
-	wd, err := os.Getwd()
-	if err != nil {
-		return nil, fault.Wrap(err, fault.Failed, "the working directory is gone")
-	}
-	child, err := process.Start(process.Command{Path: path, Args: args, Dir: wd, Env: h.opts.Env, Log: h.EdgeLog()})
-	if err != nil {
-		return nil, err
-	}
-	deadline := time.NewTimer(h.opts.ReadyTimeout)
-	defer deadline.Stop()
-	tick := time.NewTicker(probeEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-child.Exited():
-			return nil, fault.New(fault.Failed, "the edge ended (%s)%s", child.ExitText(), logTail(h.EdgeLog()))
-		case <-deadline.C:
-			_ = child.Kill(context.WithoutCancel(ctx))
-			return nil, fault.New(fault.Failed, "the edge does not answer after %s%s", h.opts.ReadyTimeout, logTail(h.EdgeLog()))
-		case <-ctx.Done():
-			_ = child.Kill(context.WithoutCancel(ctx))
-			return nil, ctx.Err()
-		case <-tick.C:
-			if st, err := h.Edge().State(ctx); err == nil && st.Process == child.ID {
-				return st, nil
-			}
-		}
-	}
-}
-
-// StopEdge ends the edge after its soft drain, which takes at most patience, and with all the releases too.
-func (h *Host) StopEdge(ctx context.Context, patience time.Duration, all bool) (stopped []string, err error) {
-	v := h.look(ctx)
-	if v.edgeErr != nil && !all {
-		return nil, fault.New(fault.No, "no edge runs for %s", h.opts.App)
-	}
-	ctx, l, err := h.acquire(ctx, "edge stop", v.tokenFloor(), true)
-	if err != nil {
-		return nil, fault.Op("stop edge", err)
-	}
-	defer l.release()
-	if v.edgeErr == nil {
-		if err := v.edge.Process.Stop(ctx, patience); err != nil {
-			return nil, fault.Op("stop edge", fault.Wrap(err, fault.Failed, "the edge (process %d) does not end", v.edge.Process.PID))
-		}
-		stopped = append(stopped, "edge")
-	}
-	if !all {
-		return stopped, nil
-	}
-	for _, rel := range v.releases {
-		if rel.Warm {
-			stopped = append(stopped, rel.ID)
-		}
-		if err := h.stop(ctx, rel); err != nil {
-			return stopped, fault.Op("stop edge", err)
-		}
-	}
-	return stopped, nil
 }

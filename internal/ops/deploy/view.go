@@ -70,7 +70,7 @@ func (h *Host) look(ctx context.Context) *view {
 	if v.route != nil {
 		for _, id := range v.route.Rejected {
 			if r := found[id]; r != nil {
-				r.Verdict = ledger.Bad
+				r.judge(ledger.Bad)
 			}
 		}
 	}
@@ -113,10 +113,8 @@ func fold(events []ledger.Event, found map[string]*Release) {
 	}
 	for _, e := range events {
 		switch {
-		case e.Kind == ledger.Verdict && (e.Result == ledger.Good || e.Result == ledger.Bad):
-			if r := get(e.ReleaseID); r.Verdict != ledger.Bad {
-				r.Verdict = e.Result
-			}
+		case e.Kind == ledger.Verdict:
+			get(e.ReleaseID).judge(e.Result)
 		case e.Result != ledger.OK:
 		case e.Kind == ledger.Stage:
 			get(e.ReleaseID).digest = e.Digest
@@ -124,8 +122,15 @@ func fold(events []ledger.Event, found map[string]*Release) {
 			get(e.ReleaseID).Served = e.TS
 		case e.Kind == ledger.Rollback:
 			get(e.ReleaseID).Served = e.TS
-			get(e.From).Verdict = ledger.Bad
+			get(e.From).judge(ledger.Bad)
 		}
+	}
+}
+
+// judge takes a verdict. Bad is the last one a release gets.
+func (r *Release) judge(verdict string) {
+	if r.Verdict != ledger.Bad && (verdict == ledger.Good || verdict == ledger.Bad) {
+		r.Verdict = verdict
 	}
 }
 

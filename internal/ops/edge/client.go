@@ -22,9 +22,13 @@ type Client struct {
 func (c Client) State(ctx context.Context) (*State, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	var s State
-	if err := c.do(ctx, http.MethodGet, "/state", nil, &s); err != nil {
+	var raw json.RawMessage
+	if err := c.do(ctx, http.MethodGet, "/state", nil, &raw); err != nil {
 		return nil, err
+	}
+	var s State
+	if err := Schema().Decode(raw, &s); err != nil {
+		return nil, fault.Op("ask edge", err)
 	}
 	return &s, nil
 }

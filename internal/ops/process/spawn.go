@@ -64,6 +64,15 @@ func Start(c Command) (*Child, error) {
 // Exited is closed when the process has ended.
 func (c *Child) Exited() <-chan struct{} { return c.exited }
 
+// ExitCode returns the exit code once Exited is closed; -1 for a process that a signal ended.
+func (c *Child) ExitCode() int {
+	var ee *exec.ExitError
+	if errors.As(c.err, &ee) {
+		return ee.ExitCode()
+	}
+	return 0
+}
+
 // ExitText says how the process ended, once Exited is closed.
 func (c *Child) ExitText() string {
 	var ee *exec.ExitError

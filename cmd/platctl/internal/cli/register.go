@@ -6,12 +6,17 @@ import (
 	"github.com/platctl/platctl/cmd/platctl/internal/command"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/config"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/db"
+	"github.com/platctl/platctl/cmd/platctl/internal/command/deploy"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/doctor"
+	"github.com/platctl/platctl/cmd/platctl/internal/command/edge"
+	"github.com/platctl/platctl/cmd/platctl/internal/command/history"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/migrate"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/perf"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/release"
+	"github.com/platctl/platctl/cmd/platctl/internal/command/rollback"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/sbom"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/serve"
+	"github.com/platctl/platctl/cmd/platctl/internal/command/status"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/version"
 )
 
@@ -19,8 +24,13 @@ import (
 func register(root *cobra.Command, d *command.Deps) {
 	root.AddCommand(
 		serve.New(d),
-		db.New(d),
+		deploy.New(d),
+		rollback.New(d),
+		status.New(d),
+		history.New(d),
+		edge.New(d),
 		migrate.New(d),
+		db.New(d),
 		release.New(d),
 		sbom.New(d),
 		perf.New(d),
