@@ -60,6 +60,51 @@ lint: ## gofmt, go vet and staticcheck: formatting, the compiler's doubts, dead 
 	cd xk6-ext && go vet ./...
 	$(TOOL) staticcheck ./...
 
+# The whole job on one machine. Everything it makes is below SPINE; it talks to loopback only.
+SPINE ?= /tmp/platctl-spine
+EDGE  := http://127.0.0.1:8099
+spine spine-%: export PLATCTL_STATE_DIR := $(SPINE)/state
+spine spine-%: export PLATCTL_RELEASE_DIST := $(SPINE)/dist
+spine spine-%: export PLATCTL_PERF_DIR := $(SPINE)/perf
+spine spine-%: export PLATCTL_EDGE_LISTEN := 127.0.0.1:8099
+spine spine-%: export PLATCTL_EDGE_ADMIN_LISTEN := 127.0.0.1:9099
+spine spine-%: export PLATCTL_SERVER_ADMIN_LISTEN :=
+
+.PHONY: spine
+spine: postgres build k6 ## Build, deploy, load, roll back and measure releases on this machine
+	@if [ -d $(SPINE) ]; then bin/platctl edge stop --all; bin/platctl db stop; rm -rf $(SPINE); fi >/dev/null 2>&1
+	@mkdir -p -m 755 $(SPINE)
+	bin/platctl db start
+	bin/platctl release build --version 1.0.0
+	bin/platctl release build --version 1.1.0
+	bin/platctl release build --version 2.0.0 --with-config configs/rehearsal.yaml
+	bin/platctl edge --detach
+	bin/platctl deploy $(SPINE)/dist/1.0.0 --why "first release"
+	bin/k6 x platctl scenario post_create > $(SPINE)/post_create.js
+	@echo "# Good swaps under load: to 1.1.0 and back. k6 counts as the client, status as the server."
+	@$(MAKE) --no-print-directory -j2 spine-load spine-swaps
+	bin/platctl status
+	@echo "# A release that looks healthy and answers 500, and the way back."
+	bin/platctl deploy $(SPINE)/dist/2.0.0 --why "looks healthy"
+	curl -s $(EDGE)/api/v1/products; echo
+	bin/platctl rollback --yes --why "answers 500"
+	bin/platctl status
+	bin/platctl history
+	@echo "# What this release can do, and what it is made of."
+	bin/platctl perf baseline --target $(EDGE) --rate 50 --duration 10s --warmup 2s
+	bin/platctl sbom generate $(SPINE)/dist/1.0.0 --output $(SPINE)/sbom.cdx.json
+	bin/platctl edge stop --all
+	bin/platctl db stop
+
+.PHONY: spine-load spine-swaps
+spine-load:
+	bin/k6 run --quiet -e BASE_URL=$(EDGE) -e RATE=100 -e WARMUP=1s -e DURATION=14s $(SPINE)/post_create.js
+spine-swaps:
+	@sleep 6
+	bin/platctl deploy $(SPINE)/dist/1.1.0 --why "good release, under load"
+	@sleep 4
+	bin/platctl rollback --to 1.0.0 --yes --why "rehearsal, under load"
+
 .PHONY: bench
 bench: postgres ## Print the figures that the documentation claims
 	go test ./cmd/platctl -run '^$$' -bench 'FirstUp|StartToReady|IdleMemory' -benchtime 5x

@@ -35,7 +35,7 @@ func Fields(stateDir string) []Field {
 		{Key: "edge.admin_listen", Default: "127.0.0.1:9091", Doc: "the edge's metrics; empty turns them off"},
 		{Key: "edge.drain_delay", Default: "3s", Doc: "how long a stopping edge answers with Connection: close before it takes no new connections"},
 		{Key: "edge.shutdown_grace", Default: "20s", Doc: "how long requests in flight at the edge may take after that"},
-		{Key: "deploy.app", Default: "market", Doc: "the name under which releases live on a host"},
+		{Key: "deploy.app", Default: "platctl", Doc: "the name under which releases live on a host"},
 		{Key: "deploy.root", Default: "", Doc: "where releases, sockets and the ledger live; empty: <state_dir>/apps"},
 		{Key: "deploy.ready_timeout", Default: "30s", Doc: "how long a new release may take to become ready"},
 		{Key: "deploy.drain_timeout", Default: "20s", Doc: "how long the old release may take to finish its requests"},
