@@ -64,9 +64,12 @@ func (c *cluster) server(pm postmaster, attached bool) *Server {
 	return &Server{Dir: c.dir, Socket: pm.socket, PID: pm.pid, StartedAt: pm.startedAt, Attached: attached, opts: c.opts}
 }
 
+const maxStrikes = 10 // over about 100 ms
+
 // run brings the server up: it waits for one that starts or stops already and starts one where none lives.
 func (c *cluster) run(ctx context.Context) (*Server, error) {
 	var own *child
+	strikes := 0
 	for wait := time.Millisecond; ; wait = min(wait*3/2, 20*time.Millisecond) {
 		pm, alive := c.running()
 		switch {
@@ -76,11 +79,13 @@ func (c *cluster) run(ctx context.Context) (*Server, error) {
 				return c.server(pm, own == nil || pm.pid != own.pid), nil
 			}
 			if !passing(err) {
+				strikes++ // a server that is just ending looks the same for a moment
+			}
+			if strikes == maxStrikes {
 				return nil, c.unreachable(pm, err)
 			}
-		case alive:
-		case own == nil && len(serverProcesses(c.dir)) > 0:
-			// A server that hasn't written its pid file yet, or backends that outlived a killed one.
+		case alive, own == nil && len(serverProcesses(c.dir)) > 0:
+			// It starts or stops, or it hasn't written its pid file yet, or backends outlived a killed one.
 		case own == nil:
 			var err error
 			if own, err = c.spawn(ctx); err != nil {

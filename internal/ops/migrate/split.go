@@ -51,20 +51,10 @@ func (l *lexer) line(s string) []end {
 func (l *lexer) open() bool { return l.in != 0 || l.token }
 
 func (l *lexer) top(s string, i int) int {
-	c := s[i]
-	switch {
-	case isSpace(c):
-		l.newline = l.newline || c == '\n'
-		return i + 1
-	case strings.HasPrefix(s[i:], "--"):
-		if n := strings.IndexByte(s[i:], '\n'); n >= 0 {
-			return i + n
-		}
-		return len(s)
-	case strings.HasPrefix(s[i:], "/*"):
-		l.in, l.nested, l.closed = '*', 1, 0
-		return i + 2
+	if next := l.blank(s, i); next > i {
+		return next
 	}
+	c := s[i]
 	continues := l.closed != 0 && l.newline && c == '\''
 	kind := l.closed
 	l.token, l.closed = true, 0
@@ -88,10 +78,28 @@ func (l *lexer) top(s string, i int) int {
 	return i + 1
 }
 
+// blank passes one space, a line comment or the opening of a block comment; it returns i where there is none.
+func (l *lexer) blank(s string, i int) int {
+	switch {
+	case isSpace(s[i]):
+		l.newline = l.newline || s[i] == '\n'
+		return i + 1
+	case strings.HasPrefix(s[i:], "--"):
+		if n := strings.IndexByte(s[i:], '\n'); n >= 0 {
+			return i + n
+		}
+		return len(s)
+	case strings.HasPrefix(s[i:], "/*"):
+		l.in, l.nested, l.closed = '*', 1, 0
+		return i + 2
+	}
+	return i
+}
+
 // word reads an identifier or keyword; a lone E before a quote opens a string with escapes.
 func (l *lexer) word(s string, i int) int {
 	stop := i
-	for stop < len(s) && (isIdentStart(s[stop]) || s[stop] >= '0' && s[stop] <= '9' || s[stop] == '$') {
+	for stop < len(s) && isIdentPart(s[stop]) {
 		stop++
 	}
 	w := strings.ToLower(s[i:stop])
@@ -103,14 +111,19 @@ func (l *lexer) word(s string, i int) int {
 		l.words = append(l.words, w)
 	}
 	if l.parens <= 0 && l.makesRoutine() {
-		switch {
-		case w == "begin" || w == "case" && l.begins > 0:
-			l.begins++
-		case w == "end" && l.begins > 0:
-			l.begins--
-		}
+		l.body(w)
 	}
 	return stop
+}
+
+// body counts how deep a BEGIN ATOMIC body is; CASE has an END of its own.
+func (l *lexer) body(w string) {
+	switch {
+	case w == "begin" || w == "case" && l.begins > 0:
+		l.begins++
+	case w == "end" && l.begins > 0:
+		l.begins--
+	}
 }
 
 func (l *lexer) makesRoutine() bool {
@@ -185,6 +198,8 @@ func dollarTag(s string) string {
 func isIdentStart(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' || c >= 0x80
 }
+
+func isIdentPart(c byte) bool { return isIdentStart(c) || c >= '0' && c <= '9' || c == '$' }
 
 func isSpace(c byte) bool {
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v'

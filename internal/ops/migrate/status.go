@@ -153,20 +153,28 @@ func (m *Migrator) plan(st *Status, to int64) ([]*Migration, error) {
 	}
 	var todo []*Migration
 	for _, row := range st.Rows {
-		name := fmt.Sprintf("%d_%s", row.Version, row.Name)
-		switch {
-		case len(row.Changed) > 0:
-			return nil, fault.New(fault.Conflict, "%s was changed after it was applied: %s; nothing was done", name, strings.Join(row.Changed, " and ")).
-				WithHint("restore the file; a change belongs in a new migration")
-		case row.State == Applied || row.NoFile || row.Version > to:
-		case row.OutOfOrder && !m.opts.OutOfOrder:
-			return nil, fault.New(fault.Conflict, "%s is older than %d, which is applied; nothing was done", name, st.Current).
-				WithHint("give it a newer version, or add --out-of-order if it doesn't depend on the order")
-		default:
+		if err := m.refuse(st, row, to); err != nil {
+			return nil, err
+		}
+		if row.State != Applied && !row.NoFile && row.Version <= to {
 			todo = append(todo, m.find(row.Version))
 		}
 	}
 	return todo, nil
+}
+
+// refuse says why nothing may be applied while the database knows this row.
+func (m *Migrator) refuse(st *Status, row Row, to int64) error {
+	switch {
+	case len(row.Changed) > 0:
+		return fault.New(fault.Conflict, "%d_%s was changed after it was applied: %s; nothing was done",
+			row.Version, row.Name, strings.Join(row.Changed, " and ")).
+			WithHint("restore the file; a change belongs in a new migration")
+	case row.OutOfOrder && row.Version <= to && !m.opts.OutOfOrder:
+		return fault.New(fault.Conflict, "%d_%s is older than %d, which is applied; nothing was done", row.Version, row.Name, st.Current).
+			WithHint("give it a newer version, or add --out-of-order if it doesn't depend on the order")
+	}
+	return nil
 }
 
 // Plan returns the migrations that Up would apply now, without a lock, so they may be applied by somebody else meanwhile.

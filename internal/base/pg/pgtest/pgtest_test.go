@@ -15,8 +15,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/platctl/platctl/internal/base/fault"
-	"github.com/platctl/platctl/internal/base/pg"
 	"github.com/platctl/platctl/internal/base/pg/pgtest"
 )
 
@@ -197,88 +195,6 @@ func TestManyProcesses(t *testing.T) {
 	// We still use the server, so it has to be up, and what the killed process left is not ours to drop yet.
 	if got := one(t, pgtest.Empty(t), "select count(*)::text from pg_database where datname = $1", killed); got != "1" {
 		t.Errorf("%s databases called %s", got, killed)
-	}
-}
-
-func TestInTx(t *testing.T) {
-	t.Parallel()
-	pool, err := pg.Open(t.Context(), pgtest.Empty(t), pg.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
-	exec := func(sql string) {
-		t.Helper()
-		if _, err := pool.Exec(t.Context(), sql); err != nil {
-			t.Fatal(err)
-		}
-	}
-	exec("create table account (id int primary key, v int not null)")
-	exec("insert into account values (1, 0), (2, 0)")
-	// Two transactions that lock the rows in opposite order: one is the deadlock's victim and runs again.
-	var met, wg sync.WaitGroup
-	met.Add(2)
-	for _, order := range [][2]int{{1, 2}, {2, 1}} {
-		var once sync.Once
-		wg.Go(func() {
-			err := pg.InTx(t.Context(), pool, func(tx pgx.Tx) error {
-				if _, err := tx.Exec(t.Context(), "set local lock_timeout = '30s'"); err != nil {
-					return err
-				}
-				for i, id := range order {
-					if _, err := tx.Exec(t.Context(), "update account set v = v + 1 where id = $1", id); err != nil {
-						return err
-					}
-					if i == 0 {
-						once.Do(func() { met.Done(); met.Wait() })
-					}
-				}
-				return nil
-			})
-			if err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
-	var sum int
-	if err := pool.QueryRow(t.Context(), "select sum(v) from account").Scan(&sum); err != nil || sum != 4 {
-		t.Errorf("sum %d %v, want 4", sum, err)
-	}
-	err = pg.InTx(t.Context(), pool, func(tx pgx.Tx) error {
-		_, err := tx.Exec(t.Context(), "insert into account values (1, 1)")
-		return err
-	})
-	if !pg.Is(err, pg.UniqueViolation) || pg.Constraint(err) != "account_pkey" {
-		t.Errorf("got %v", err)
-	}
-}
-
-func TestOpen(t *testing.T) {
-	t.Parallel()
-	pool, err := pg.Open(t.Context(), pgtest.Empty(t), pg.Options{AppName: "tests", StatementTimeout: 1234 * time.Millisecond, LockTimeout: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer pool.Close()
-	for name, want := range map[string]string{
-		"application_name": "tests", "statement_timeout": "1234ms", "lock_timeout": "0", "idle_in_transaction_session_timeout": "5s",
-	} {
-		var got string
-		if err := pool.QueryRow(t.Context(), "select current_setting($1)", name).Scan(&got); err != nil || got != want {
-			t.Errorf("%s is %q %v, want %q", name, got, err, want)
-		}
-	}
-	for url, kind := range map[string]fault.Kind{
-		"postgres://me:hunter2@/x?host=/nonexistent":    fault.Unavailable,
-		"postgres://me:hunter2@127.0.0.1:1/x":           fault.Unavailable,
-		"postgres://me:hunter2@127.0.0.1:99999999/x":    fault.Config,
-		"mysql is not it hunter2 password=hunter2 x y=": fault.Config,
-	} {
-		_, err := pg.Open(t.Context(), url, pg.Options{})
-		if !errors.Is(err, kind) || strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("%s: got %v, want %s without the password", url, err, kind)
-		}
 	}
 }
 
