@@ -211,6 +211,30 @@ func TestKilledEdgeComesBackWithItsRoutes(t *testing.T) {
 	}
 }
 
+// After a reboot, or `edge stop --all`: the edge restores a route to a release that is not there, and a deploy or a cold
+// rollback brings service back.
+func TestServiceComesBackAfterEverythingEnded(t *testing.T) {
+	t.Parallel()
+	for name, revive := range map[string]func(*rig) string{
+		"deploy":   func(r *rig) string { r.deploy(v("3.0.0")); return "3.0.0" },
+		"rollback": func(r *rig) string { r.rollback(""); return "1.0.0" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			r.deploy(v("1.0.0"))
+			r.deploy(v("2.0.0"))
+			r.stop()
+			r.killReleases()
+			r.startEdge()
+			if s, err := r.Status(t.Context()); !errors.Is(err, fault.No) || !strings.Contains(err.Error(), "nothing serves: 2-2.0.0") {
+				t.Fatalf("%+v, %v", s, err)
+			}
+			r.mustServe(revive(r))
+		})
+	}
+}
+
 func TestStartEdgeShowsWhyItEnded(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

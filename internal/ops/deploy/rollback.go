@@ -80,25 +80,13 @@ func (v *view) target(from *Release, to string) (*Release, error) {
 
 // named finds a release by its name or version. A bad one is refused: it was left because it did not work.
 func (v *view) named(from *Release, to string) (*Release, error) {
-	var hits []*Release
-	for _, r := range v.releases {
-		if r.ID == to || (r.Version == strings.TrimPrefix(to, "v") && r.ID != from.ID) {
-			hits = append(hits, r)
-		}
-	}
-	var found *Release
-	for _, r := range hits { // the latest that is not bad; a bad one only to be refused by name
-		if found == nil || r.Verdict != ledger.Bad || found.Verdict == ledger.Bad {
-			found = r
-		}
-	}
+	version := strings.TrimPrefix(to, "v")
+	found := v.lookup(from, to, version)
 	switch {
-	case found == nil && (to == from.ID || strings.TrimPrefix(to, "v") == from.Version):
+	case found == from, found == nil && version == from.Version:
 		return nil, fault.New(fault.No, "%s serves already", from.ID)
 	case found == nil:
 		return nil, fault.New(fault.NotFound, "there is no release %q%s", to, v.others(from))
-	case found.ID == from.ID:
-		return nil, fault.New(fault.No, "%s serves already", from.ID)
 	case found.Verdict == ledger.Bad:
 		return nil, fault.New(fault.No, "%s is bad: a rollback left it", found.ID).WithCode("bad").
 			WithHint("deploy it again if it should get another chance")
@@ -106,6 +94,24 @@ func (v *view) named(from *Release, to string) (*Release, error) {
 		return nil, fault.New(fault.No, "the files of %s are gone", found.ID).WithCode("gone").WithHint("deploy it again")
 	}
 	return found, nil
+}
+
+// lookup returns the release with that name, else the latest of that version which is neither in charge nor bad, else a
+// bad one, to be refused by name.
+func (v *view) lookup(from *Release, id, version string) *Release {
+	if id == from.ID {
+		return from
+	}
+	var found *Release
+	for _, r := range v.releases {
+		if r.ID == id {
+			return r
+		}
+		if r.Version == version && r.ID != from.ID && (found == nil || r.Verdict != ledger.Bad || found.Verdict == ledger.Bad) {
+			found = r
+		}
+	}
+	return found
 }
 
 // others lists the releases for a message.

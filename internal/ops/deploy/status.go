@@ -66,7 +66,6 @@ func (h *Host) Status(ctx context.Context) (*Status, error) {
 	}
 	s.Rollback = rollbackInfo(h, v)
 	if v.edgeErr != nil {
-		s.problem(fault.From(v.edgeErr).Message)
 		return s, fault.New(fault.No, "nothing serves: no edge runs for %s", h.opts.App).WithHint("`platctl edge --detach` starts it")
 	}
 	s.Edge = EdgeStatus{Running: true, PID: v.edge.Process.PID, Listen: v.edge.Listen, Version: v.edge.Version, Since: v.edge.Since}

@@ -477,3 +477,81 @@ func TestClientBodyThatBreaksIsTheClientsFault(t *testing.T) {
 		t.Fatalf("counted against the release: %+v, %v", st, err)
 	}
 }
+
+func TestStreamsAreNotHeldBack(t *testing.T) {
+	t.Parallel()
+	r := startRig(t, shortDir(t))
+	leave := make(chan struct{})
+	one, _ := release(t, r.dir, "1", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		fmt.Fprint(w, "data: first\n\n")
+		w.(http.Flusher).Flush()
+		<-leave
+	}))
+	r.route(t, "", one, 1)
+	resp, err := http.Get(r.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	line, err := bufio.NewReader(resp.Body).ReadString('\n')
+	close(leave)
+	if err != nil || line != "data: first\n" {
+		t.Fatalf("%q, %v", line, err)
+	}
+}
+
+func TestUpgradedConnectionsPassAndCountAsInFlight(t *testing.T) {
+	t.Parallel()
+	r := startRig(t, shortDir(t))
+	one, _ := release(t, r.dir, "1", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		c, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		fmt.Fprint(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+		line, _ := rw.ReadString('\n')
+		fmt.Fprint(c, line)
+	}))
+	r.route(t, "", one, 1)
+	c, err := net.Dial("tcp", r.edge.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+	br := bufio.NewReader(c)
+	resp, err := http.ReadResponse(br, nil)
+	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("%+v, %v", resp, err)
+	}
+	if n, err := r.ctl.Drain(t.Context(), "market", "1", time.Millisecond); err != nil || n != 1 {
+		t.Fatalf("%d in flight, %v", n, err)
+	}
+	fmt.Fprint(c, "hello\n")
+	if line, err := br.ReadString('\n'); err != nil || line != "hello\n" {
+		t.Fatalf("%q, %v", line, err)
+	}
+	c.Close() // an upgraded connection ends when both sides have closed it
+	if n, err := r.ctl.Drain(t.Context(), "market", "1", 30*time.Second); err != nil || n != 0 {
+		t.Fatalf("%d in flight, %v", n, err)
+	}
+}
+
+func TestLargeBodiesPassBothWays(t *testing.T) {
+	t.Parallel()
+	r := startRig(t, shortDir(t))
+	one, _ := release(t, r.dir, "1", http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { _, _ = io.Copy(w, req.Body) }))
+	r.route(t, "", one, 1)
+	body := strings.Repeat("0123456789abcdef", 1<<16)
+	resp, err := http.Post(r.url, "application/octet-stream", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if got, err := io.ReadAll(resp.Body); err != nil || string(got) != body {
+		t.Fatalf("%d of %d bytes, %v", len(got), len(body), err)
+	}
+}

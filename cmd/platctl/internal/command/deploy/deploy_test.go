@@ -183,7 +183,7 @@ func TestJSONIsPinned(t *testing.T) {
 		"app fencing_token from recorded restored_ms served swap_ns to version warm")
 	pin(s.want(0, args("history --json --limit 2")), "platctl.history/v1", "events total whole")
 	pin(s.want(0, args("edge stop --all --json")), "platctl.edge.stop/v1", "stopped")
-	pin(s.want(3, args("status --json"), `"ok":false`, `"exit":3`), "platctl.status/v1", "app edge ledger_events problems rollback serving")
+	pin(s.want(3, args("status --json"), `"ok":false`, `"exit":3`), "platctl.status/v1", "app edge ledger_events rollback serving")
 }
 
 func TestBadInput(t *testing.T) {

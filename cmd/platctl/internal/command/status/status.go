@@ -84,6 +84,6 @@ func (l *lines) release(now time.Time, name string, r *deploy.Running) {
 	if r.Alive {
 		state = fmt.Sprintf("process %d, role %s", r.PID, host.Or(string(r.Role), "unknown"))
 	}
-	l.add(name, "%s (%s), in charge since %s, %s", r.ID, r.Verdict, host.Ago(now, r.Served), state)
-	l.add("", "%d requests, %d failed, %d retried elsewhere, %d in flight", r.Counts.Requests, r.Counts.Failed, r.Counts.Retried, r.Counts.InFlight)
+	l.add(name, "%s (%s), put in charge %s, %s", r.ID, r.Verdict, host.Ago(now, r.Served), state)
+	l.add("", "requests %d, failed %d, retried elsewhere %d, in flight %d", r.Counts.Requests, r.Counts.Failed, r.Counts.Retried, r.Counts.InFlight)
 }
