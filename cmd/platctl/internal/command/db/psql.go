@@ -26,8 +26,9 @@ func newPsql(d *command.Deps) *cobra.Command {
 			platctl db psql
 			platctl db psql -- -c 'select version()'
 			platctl db psql -- -XAtc 'select count(*) from platctl.migrations'`,
-		Exits: []int{5, 6},
-		Args:  cobra.ArbitraryArgs,
+		Exits:  []int{5, 6},
+		Result: command.NoResult{},
+		Args:   cobra.ArbitraryArgs,
 		Run: func(ctx context.Context, cmd *cobra.Command, args []string) error {
 			if cmd.ArgsLenAtDash() != 0 && len(args) > 0 {
 				return fault.New(fault.Usage, "%q stands before --", args[0]).WithHint("platctl db psql -- %s", strings.Join(args, " "))

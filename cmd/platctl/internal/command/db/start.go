@@ -30,8 +30,9 @@ func newStart(d *command.Deps) *cobra.Command {
 		Example: `
 			platctl db start
 			platctl db start --dir /srv/market/postgres
-			psql "$(platctl db start --json | jq -r .data.url)"`,
-		Exits: []int{5, 6},
+			platctl db start --json | jq -r .data.url`,
+		Exits:  []int{5, 6},
+		Result: StartResult{},
 		Run: func(ctx context.Context, cmd *cobra.Command, _ []string) error {
 			o, err := d.LocalPG()
 			if err != nil {

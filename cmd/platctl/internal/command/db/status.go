@@ -22,7 +22,8 @@ func newStatus(d *command.Deps) *cobra.Command {
 			platctl db status
 			platctl db status --dir /srv/market/postgres
 			platctl db status --json | jq -r .data.state`,
-		Exits: []int{3},
+		Exits:  []int{3},
+		Result: localpg.Status{},
 		Run: func(ctx context.Context, cmd *cobra.Command, _ []string) error {
 			o, err := d.LocalPG()
 			if err != nil {

@@ -27,7 +27,8 @@ func newStop(d *command.Deps) *cobra.Command {
 			platctl db stop
 			platctl db stop --dir /srv/market/postgres
 			platctl db stop --json | jq .data.pid`,
-		Exits: []int{5},
+		Exits:  []int{5},
+		Result: StopResult{},
 		Run: func(ctx context.Context, cmd *cobra.Command, _ []string) error {
 			o, err := d.LocalPG()
 			if err != nil {

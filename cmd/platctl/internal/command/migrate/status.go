@@ -33,7 +33,8 @@ func newStatus(d *command.Deps) *cobra.Command {
 			platctl migrate status
 			platctl migrate status --dir db/migrations
 			platctl migrate status --json | jq -r '.data.migrations[] | select(.state != "applied") | .version'`,
-		Exits: []int{3, 5, 6},
+		Exits:  []int{3, 5, 6},
+		Result: StatusResult{},
 		Run: func(ctx context.Context, cmd *cobra.Command, _ []string) error {
 			return runStatus(ctx, d, d.Printer(cmd))
 		},

@@ -53,7 +53,8 @@ func newUp(d *command.Deps) *cobra.Command {
 			platctl migrate up
 			platctl migrate up --to 20261122150000 --dry-run
 			platctl migrate up --json --release "$VERSION" || platctl migrate status`,
-		Exits: []int{5, 6},
+		Exits:  []int{5, 6},
+		Result: UpResult{},
 		Run: func(ctx context.Context, cmd *cobra.Command, _ []string) error {
 			return runUp(ctx, d.Printer(cmd), o)
 		},
