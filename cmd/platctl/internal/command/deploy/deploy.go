@@ -39,8 +39,9 @@ func New(d *command.Deps) *cobra.Command {
 			platctl deploy dist/1.4.0
 			platctl deploy dist/1.4.0 --why "cart fix, see #812"
 			platctl deploy dist/1.4.0 --json --dry-run | jq -e '.data.replaces' && platctl deploy dist/1.4.0 --json`,
-		Exits: []int{5, 6},
-		Args:  cobra.ExactArgs(1),
+		Exits:  []int{5, 6},
+		Result: deploy.Result{},
+		Args:   cobra.ExactArgs(1),
 		Run: func(ctx context.Context, cmd *cobra.Command, args []string) (err error) {
 			if o.Host, _, err = host.Open(d); err != nil {
 				return err
@@ -64,6 +65,7 @@ func run(ctx context.Context, o Options) error {
 		if err != nil {
 			return err
 		}
+		o.Printer.Schema = "platctl.deploy.plan/v1"
 		return o.Printer.Result(p, func(w io.Writer) error { return printPlan(w, p) })
 	}
 	res, err := o.Host.Deploy(ctx, o.Request)

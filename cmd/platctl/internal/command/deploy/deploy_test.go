@@ -50,7 +50,7 @@ func newShell(t *testing.T) *shell {
 	}
 	s := &shell{t: t, state: state, env: []string{
 		deploytest.Marker + "=platctl", "PATH=/usr/bin:/bin", "HOME=" + state, "PLATCTL_STATE_DIR=" + state,
-		"PLATCTL_EDGE_ADMIN_LISTEN=", "PLATCTL_EDGE_DRAIN_DELAY=10ms", "PLATCTL_EDGE_LISTEN=" + freeAddr(t),
+		"PLATCTL_DEPLOY_APP=market", "PLATCTL_EDGE_ADMIN_LISTEN=", "PLATCTL_EDGE_DRAIN_DELAY=10ms", "PLATCTL_EDGE_LISTEN=" + freeAddr(t),
 	}}
 	t.Cleanup(func() {
 		s.run("edge", "stop", "--all")
@@ -175,10 +175,11 @@ func TestJSONIsPinned(t *testing.T) {
 	}
 	pin(s.want(0, args("edge --detach --json")), "platctl.edge/v1", "listen log pid stopped")
 	pin(s.want(0, args("deploy --json", s.build("1.0.0", 0))), "platctl.deploy/v1", "app fencing_token release steps swap_ns total_ms version")
-	pin(s.want(0, args("deploy --json --dry-run", s.build("2.0.0", 0))), "platctl.deploy/v1",
+	pin(s.want(0, args("deploy --json --dry-run", s.build("2.0.0", 0))), "platctl.deploy.plan/v1",
 		"app bytes digest files migrate release replaces steps stops version")
 	pin(s.want(0, args("deploy --json", s.build("2.0.0", 0))), "platctl.deploy/v1", "app fencing_token previous release steps swap_ns total_ms version")
 	pin(s.want(0, args("status --json")), "platctl.status/v1", "active app edge ledger_events rollback serving standby")
+	pin(s.want(0, args("rollback --json --dry-run")), "platctl.rollback.plan/v1", "app from served to version warm")
 	pin(s.want(0, args("rollback --json --yes")), "platctl.rollback/v1",
 		"app fencing_token from recorded restored_ms served swap_ns to version warm")
 	pin(s.want(0, args("history --json --limit 2")), "platctl.history/v1", "events total whole")

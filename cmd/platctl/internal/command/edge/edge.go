@@ -38,7 +38,8 @@ func New(d *command.Deps) *cobra.Command {
 			platctl edge --detach
 			platctl edge --listen 0.0.0.0:80 --detach
 			platctl edge --detach --json | jq -r .data.pid`,
-		Exits: []int{5},
+		Exits:  []int{5},
+		Result: Result{},
 		Run: func(ctx context.Context, cmd *cobra.Command, _ []string) error {
 			if detach {
 				return background(ctx, d, cmd)

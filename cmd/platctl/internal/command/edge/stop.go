@@ -30,7 +30,8 @@ func newStop(d *command.Deps) *cobra.Command {
 			platctl edge stop
 			platctl edge stop --app shop
 			platctl edge stop --all --json | jq -r '.data.stopped[]'`,
-		Exits: []int{3, 5},
+		Exits:  []int{3, 5},
+		Result: StopResult{},
 		Run: func(ctx context.Context, cmd *cobra.Command, _ []string) error {
 			h, s, err := host.Open(d)
 			if err != nil {

@@ -39,7 +39,8 @@ func New(d *command.Deps) *cobra.Command {
 			platctl history
 			platctl history --limit 0
 			platctl history --json | jq -r '.data.events[] | select(.kind == "rollback") | .why'`,
-		Exits: []int{3, 6},
+		Exits:  []int{3, 6},
+		Result: Result{},
 		Run: func(_ context.Context, cmd *cobra.Command, _ []string) error {
 			if limit < 0 {
 				return fault.New(fault.Usage, "--limit %d is negative", limit)

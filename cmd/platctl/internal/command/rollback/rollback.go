@@ -43,7 +43,8 @@ func New(d *command.Deps) *cobra.Command {
 			platctl rollback
 			platctl rollback --to 1.3.2 --why "checkout answers 500"
 			platctl rollback --yes --json | jq -e '.data.restored_ms < 1000'`,
-		Exits: []int{3, 4, 5, 6, 8},
+		Exits:  []int{3, 4, 5, 6, 8},
+		Result: deploy.RollbackResult{},
 		Run: func(ctx context.Context, cmd *cobra.Command, _ []string) (err error) {
 			if o.Host, _, err = host.Open(d); err != nil {
 				return err
@@ -67,6 +68,7 @@ func run(ctx context.Context, o Options) error {
 		return err
 	}
 	if o.DryRun {
+		o.Printer.Schema = "platctl.rollback.plan/v1"
 		return o.Printer.Result(p, func(w io.Writer) error { return printPlan(w, o, p) })
 	}
 	if !o.Yes {

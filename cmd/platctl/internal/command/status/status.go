@@ -25,7 +25,8 @@ func New(d *command.Deps) *cobra.Command {
 			platctl status
 			platctl status --app shop
 			platctl status --json | jq -r '.data.rollback.to'`,
-		Exits: []int{3},
+		Exits:  []int{3},
+		Result: deploy.Status{},
 		Run: func(ctx context.Context, cmd *cobra.Command, _ []string) error {
 			h, _, err := host.Open(d)
 			if err != nil {
