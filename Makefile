@@ -68,7 +68,6 @@ spine spine-%: export PLATCTL_RELEASE_DIST := $(SPINE)/dist
 spine spine-%: export PLATCTL_PERF_DIR := $(SPINE)/perf
 spine spine-%: export PLATCTL_EDGE_LISTEN := 127.0.0.1:8099
 spine spine-%: export PLATCTL_EDGE_ADMIN_LISTEN := 127.0.0.1:9099
-spine spine-%: export PLATCTL_SERVER_ADMIN_LISTEN :=
 
 .PHONY: spine
 spine: postgres build k6 ## Build, deploy, load, roll back and measure releases on this machine

@@ -36,7 +36,7 @@ func newHost(t *testing.T) *host {
 	h := &host{t: t, dir: pgtest.Dir(t), edge: "http://" + addr}
 	h.env = append(os.Environ(), "PLATCTL_STATE_DIR="+h.path("state"), "PLATCTL_LOCALPG_DIR="+h.path("pg"),
 		"PLATCTL_RELEASE_DIST="+h.path("dist"), "PLATCTL_PERF_DIR="+h.path("perf"), "PLATCTL_EDGE_LISTEN="+addr,
-		"PLATCTL_EDGE_ADMIN_LISTEN=", "PLATCTL_SERVER_ADMIN_LISTEN=", "PLATCTL_SERVER_DRAIN_DELAY=100ms")
+		"PLATCTL_EDGE_ADMIN_LISTEN=", "PLATCTL_SERVER_DRAIN_DELAY=100ms")
 	t.Cleanup(func() {
 		h.t = t
 		h.run("edge", "stop", "--all")

@@ -18,7 +18,7 @@ func Fields(stateDir string) []Field {
 		{Key: "log.format", Default: "auto", Doc: "auto (text on a terminal, else json), text or json"},
 		{Key: "server.listen", Default: "127.0.0.1:8080", Doc: "the API's address"},
 		{Key: "server.socket", Default: "", Doc: "a unix socket to listen on instead of an address"},
-		{Key: "server.admin_listen", Default: "127.0.0.1:9090", Doc: "metrics and profiles; empty turns them off"},
+		{Key: "server.admin_listen", Default: "127.0.0.1:9090", Doc: "metrics and profiles; empty turns them off; behind server.socket the default is on the control socket"},
 		{Key: "server.control_socket", Default: "", Doc: "the unix socket on which a release takes its role, active or standby"},
 		{Key: "server.drain_delay", Default: "3s", Doc: "how long to answer with Connection: close before shutting down"},
 		{Key: "server.shutdown_grace", Default: "20s", Doc: "how long requests in flight may take after that"},

@@ -26,6 +26,8 @@ import (
 // EnvPrefix starts the name of every environment variable that sets a key: server.listen is PLATCTL_SERVER_LISTEN.
 const EnvPrefix = "PLATCTL_"
 
+const originDefault = "default"
+
 // Value is one key with what it is and where that came from.
 type Value struct {
 	Key    string `json:"key"`
@@ -88,6 +90,12 @@ func Load(src Source) (*Settings, error) {
 // EnvName returns the environment variable that sets key.
 func EnvName(key string) string {
 	return EnvPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
+}
+
+// IsDefault says whether nobody has set key.
+func (s *Settings) IsDefault(key string) bool {
+	i := slices.IndexFunc(s.Values, func(v Value) bool { return v.Key == key })
+	return i >= 0 && s.Values[i].Origin == originDefault
 }
 
 // Secret resolves a secret reference.
@@ -224,7 +232,7 @@ func values(v *viper.Viper, fields []config.Field, origins map[string]string) []
 			val = config.Secret(val).String()
 		}
 		if origin == "" {
-			origin = "default"
+			origin = originDefault
 		}
 		out = append(out, Value{Key: f.Key, Value: val, Origin: origin, Doc: f.Doc})
 	}

@@ -23,7 +23,8 @@ type listeners struct {
 	control net.Listener // nil: nobody tells a role
 }
 
-func listenAll(c config.Server) (ls *listeners, err error) {
+// listenAll opens them. Behind a unix socket the default admin address is left alone: releases share their machine.
+func listenAll(c config.Server, adminIsDefault bool) (ls *listeners, err error) {
 	ls = &listeners{}
 	defer func() {
 		if err != nil {
@@ -38,7 +39,7 @@ func listenAll(c config.Server) (ls *listeners, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.AdminListen != "" {
+	if c.AdminListen != "" && (c.Socket == "" || !adminIsDefault) {
 		if ls.admin, err = listenTCP(c.AdminListen, "server.admin_listen"); err != nil {
 			return nil, err
 		}
@@ -93,6 +94,15 @@ func serveAll(ctx context.Context, srv *server.Server, holder *role.Holder, ls *
 		go func() { _ = s.Serve(l) }() // ends when the listener closes
 	}
 	side(ls.admin, srv.Admin())
-	side(ls.control, role.Handler(holder))
+	side(ls.control, control(role.Handler(holder), srv.Admin()))
 	return srv.Run(ctx, ls.api)
+}
+
+// control is what the control socket answers: the role signal, and metrics, because the release in charge and the one in
+// standby can't both have an admin port.
+func control(role, admin http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/metrics", admin)
+	mux.Handle("/", role)
+	return mux
 }

@@ -80,7 +80,7 @@ func (o *options) run(ctx context.Context, cmd *cobra.Command) (err error) {
 	if err := o.load(); err != nil {
 		return err
 	}
-	ls, err := listenAll(o.set.Config.Server)
+	ls, err := listenAll(o.set.Config.Server, o.set.IsDefault("server.admin_listen"))
 	if err != nil {
 		return err
 	}
