@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,7 +17,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/platctl/platctl/cmd/platctl/internal/cli"
+	"github.com/platctl/platctl/cmd/platctl/internal/term"
 	"github.com/platctl/platctl/internal/base/pg/pgtest"
+	"github.com/platctl/platctl/internal/perf/perftest"
 )
 
 // A page is a Markdown file. Its ```sh blocks are one shell script that really runs, with platctl on PATH and a server at
@@ -69,9 +73,16 @@ func TestDocumentationRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range append(pages, "../../README.md", "../../CONTRIBUTING.md") {
+	runbooks, err := filepath.Glob("../../runbooks/*.md")
+	if err != nil || len(runbooks) == 0 {
+		t.Fatal("no runbooks", err)
+	}
+	for _, path := range append(append(pages, runbooks...), "../../README.md", "../../CONTRIBUTING.md") {
 		p := parsePage(t, path)
 		for _, line := range p.console {
+			if cmd, ok := strings.CutPrefix(strings.TrimSpace(line), "platctl "); ok {
+				checkCommandLine(t, path, cmd)
+			}
 			for _, m := range makeTarget.FindAllStringSubmatch(line, -1) {
 				if !bytes.Contains(makefile, []byte("\n"+m[1]+":")) {
 					t.Errorf("%s: there is no target for %q", path, m[0])
@@ -88,10 +99,29 @@ func TestDocumentationRuns(t *testing.T) {
 	}
 }
 
+// checkCommandLine fails when a page shows a command or a flag that platctl doesn't have.
+func checkCommandLine(t *testing.T, path, line string) {
+	t.Helper()
+	root, _ := cli.NewRoot(&term.Streams{In: strings.NewReader(""), Out: io.Discard, Err: io.Discard}, nil)
+	cmd, args, err := root.Find(strings.Fields(line))
+	if err != nil || cmd == root {
+		t.Errorf("%s: there is no command %q: %v", path, line, err)
+		return
+	}
+	for _, a := range args {
+		name, _, _ := strings.Cut(strings.TrimPrefix(a, "--"), "=")
+		if strings.HasPrefix(a, "--") && cmd.Flag(name) == nil {
+			t.Errorf("%s: %q: %s has no flag --%s", path, line, cmd.CommandPath(), name)
+		}
+	}
+}
+
 func runPage(t *testing.T, p page) {
 	t.Helper()
 	dir := pgtest.Dir(t)
-	env := append(os.Environ(),
+	env := append(os.Environ(), "K6="+perftest.K6(t, os.Getenv("PLATCTL_TEST_K6")), "PLATCTL_EDGE_LISTEN="+freeAddr(t),
+		"PLATCTL_EDGE_ADMIN_LISTEN=", "PLATCTL_PERF_DIR="+filepath.Join(dir, "perf"), "GOMODCACHE="+goEnv(t, "GOMODCACHE"),
+		"GOCACHE="+goEnv(t, "GOCACHE"),
 		"PATH="+filepath.Dir(platctl(t))+":"+os.Getenv("PATH"), "HOME="+dir, "PLATCTL_STATE_DIR="+filepath.Join(dir, "state"),
 		"PLATCTL_LOCALPG_DIR="+filepath.Join(dir, "pg"), "PLATCTL_SERVER_ADMIN_LISTEN=127.0.0.1:0", "PLATCTL_SERVER_LISTEN=127.0.0.1:0",
 		"PLATCTL_SERVER_DRAIN_DELAY=10ms", "REPO="+repoRoot(t))
@@ -145,6 +175,26 @@ func startServe(t *testing.T, dir string, env []string) string {
 		t.Fatalf("serve printed %s: %v", line, err)
 	}
 	return res.Data.API
+}
+
+func goEnv(t *testing.T, name string) string {
+	t.Helper()
+	out, err := exec.Command("go", "env", name).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// freeAddr returns an address that nobody listens on now.
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 func repoRoot(t *testing.T) string {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -27,12 +26,7 @@ type host struct {
 
 func newHost(t *testing.T) *host {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") // a free port, given back at once
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	_ = l.Close()
+	addr := freeAddr(t)
 	h := &host{t: t, dir: pgtest.Dir(t), edge: "http://" + addr}
 	h.env = append(os.Environ(), "PLATCTL_STATE_DIR="+h.path("state"), "PLATCTL_LOCALPG_DIR="+h.path("pg"),
 		"PLATCTL_RELEASE_DIST="+h.path("dist"), "PLATCTL_PERF_DIR="+h.path("perf"), "PLATCTL_EDGE_LISTEN="+addr,
