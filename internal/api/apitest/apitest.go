@@ -30,6 +30,7 @@ import (
 	"github.com/platctl/platctl/internal/base/pg"
 	"github.com/platctl/platctl/internal/base/pg/pgtest"
 	"github.com/platctl/platctl/internal/base/telemetry"
+	"github.com/platctl/platctl/internal/ops/migrate"
 )
 
 // Env is one running API with its own database.
@@ -66,11 +67,8 @@ func New(t testing.TB, opts ...Option) *Env {
 	o := server.Options{
 		Build: build.Info{Version: "test"}, Log: log, Pool: pool, Hasher: hasher,
 		SigningKey: bytes.Repeat([]byte{7}, 32), IDKey: bytes.Repeat([]byte{9}, 16), AccessTTL: 10 * time.Minute,
-		DrainDelay: 300 * time.Millisecond, ShutdownGrace: 10 * time.Second, MinSchema: 1, Role: active{},
-		SchemaVersion: func(ctx context.Context) (int64, error) {
-			var one int64
-			return one, pool.QueryRow(ctx, "select 1").Scan(&one)
-		},
+		DrainDelay: 300 * time.Millisecond, ShutdownGrace: 10 * time.Second, MinSchema: postgres.MinSchema, Role: active{},
+		SchemaVersion: func(ctx context.Context) (int64, error) { return migrate.Current(ctx, pool) },
 	}
 	for _, opt := range opts {
 		opt(&o)
@@ -136,7 +134,7 @@ func Template(t testing.TB) pgtest.Template {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return pgtest.Template{Name: "api", Key: hex.EncodeToString(sum.Sum(nil)[:8]), Build: applyMigrations}
+	return pgtest.Template{Name: "api", Key: "ledger-" + hex.EncodeToString(sum.Sum(nil)[:8]), Build: applyMigrations}
 }
 
 // Validate returns a transport that checks every answer against the spec before the caller sees it.

@@ -2,32 +2,17 @@ package apitest
 
 import (
 	"context"
-	"io/fs"
-	"strings"
 
 	"github.com/platctl/platctl/internal/api/postgres"
-	"github.com/platctl/platctl/internal/base/pg"
+	"github.com/platctl/platctl/internal/ops/migrate"
 )
 
+// applyMigrations brings a database to the newest schema as `platctl migrate up` does.
 func applyMigrations(ctx context.Context, url string) error {
-	conn, err := pg.Connect(ctx, url, "apitest")
+	m, err := migrate.New(postgres.Migrations(), migrate.Options{ToolVersion: "test"})
 	if err != nil {
 		return err
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	files, err := fs.Glob(postgres.Migrations(), "*.sql")
-	if err != nil {
-		return err
-	}
-	for _, f := range files {
-		text, err := fs.ReadFile(postgres.Migrations(), f)
-		if err != nil {
-			return err
-		}
-		up, _, _ := strings.Cut(string(text), "-- +goose Down")
-		if _, err := conn.PgConn().Exec(ctx, up).ReadAll(); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err = m.Up(ctx, url, 0)
+	return err
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/platctl/platctl/internal/base/manifest"
 	"github.com/platctl/platctl/internal/base/pg"
 	"github.com/platctl/platctl/internal/base/pg/pgtest"
+	"github.com/platctl/platctl/internal/ops/migrate"
 )
 
 var update = flag.Bool("update", false, "rewrite sqlcontract.json from the queries")
@@ -129,4 +130,16 @@ func typeName(t *testing.T, conn *pgx.Conn, oid uint32) string {
 		t.Fatal(err)
 	}
 	return name
+}
+
+// MinSchema is a promise about the migrations that are there.
+func TestMinSchemaExists(t *testing.T) {
+	t.Parallel()
+	m, err := migrate.New(postgres.Migrations(), migrate.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if postgres.MinSchema < 1 || postgres.MinSchema > m.Latest() {
+		t.Errorf("MinSchema is %d; the newest migration is %d", postgres.MinSchema, m.Latest())
+	}
 }
