@@ -23,6 +23,10 @@ test: postgres ## Run every test, on a real PostgreSQL that the tests start them
 	go test ./...
 	cd xk6-ext && go test ./...
 
+.PHONY: test-as-user
+test-as-user: postgres ## As root: the tests that start processes, once more as the user nobody
+	@tools/test-as-user.sh
+
 .PHONY: postgres
 postgres:
 	@tools/ensure-postgres.sh
