@@ -8,6 +8,21 @@ import (
 	"time"
 )
 
+type Block struct {
+	BlockerID int64
+	BlockedID int64
+	CreatedAt time.Time
+}
+
+type Comment struct {
+	ID        int64
+	PostID    int64
+	AuthorID  int64
+	Body      string
+	CreatedAt time.Time
+	DeletedAt *time.Time
+}
+
 type Farm struct {
 	ID        int64
 	Name      string
@@ -25,12 +40,40 @@ type Hidden struct {
 	OtherID  int64
 }
 
+type Like struct {
+	PostID    int64
+	UserID    int64
+	CreatedAt time.Time
+}
+
+type Notification struct {
+	ID          int64
+	RecipientID int64
+	ActorID     int64
+	Kind        string
+	PostID      *int64
+	CommentID   *int64
+	CreatedAt   time.Time
+}
+
+type NotificationState struct {
+	UserID     int64
+	LastSeenID int64
+}
+
 type Post struct {
 	ID        int64
 	AuthorID  int64
 	Body      string
 	CreatedAt time.Time
 	DeletedAt *time.Time
+	EditedAt  *time.Time
+}
+
+type PostStat struct {
+	PostID       int64
+	LikeCount    int64
+	CommentCount int64
 }
 
 type Product struct {
@@ -54,4 +97,7 @@ type User struct {
 	PasswordHash string
 	CreatedAt    time.Time
 	DeletedAt    *time.Time
+	Bio          string
+	Role         string
+	BannedAt     *time.Time
 }
