@@ -160,7 +160,8 @@ type validating struct {
 // RoundTrip implements http.RoundTripper.
 func (x *validating) RoundTrip(req *http.Request) (*http.Response, error) {
 	res, err := x.next.RoundTrip(req)
-	if err != nil || strings.HasPrefix(req.URL.Path+"/", openapi.PortalPath) || req.URL.Path == openapi.SpecPath {
+	preflight := req.Method == http.MethodOptions && err == nil && res.StatusCode == http.StatusNoContent
+	if err != nil || preflight || strings.HasPrefix(req.URL.Path+"/", openapi.PortalPath) || req.URL.Path == openapi.SpecPath {
 		return res, err
 	}
 	body, err := io.ReadAll(res.Body)

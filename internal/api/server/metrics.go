@@ -10,6 +10,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/platctl/platctl/internal/api/admission"
 )
 
 // metrics is what the admin listener shows, named by the OpenTelemetry conventions for HTTP servers.
@@ -33,12 +35,23 @@ func newMetrics(s *Server, pool *pgxpool.Pool) *metrics {
 	m.registry.MustRegister(
 		m.duration,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		gauge("http_server_active_requests", "Requests being answered.", func() float64 { return float64(s.inFlight.Load()) }),
+		gauge("http_server_active_requests", "Requests being answered.", func() float64 { return float64(s.inFlight.count()) }),
+		gauge("admission_slots_used", "Requests that hold a slot.", func() float64 { return float64(s.admission.Stats().Used) }),
+		gauge("admission_waiting", "Requests that wait for a slot.", func() float64 { return float64(s.admission.Stats().Waiting) }),
+		shed(s.admission, admission.Critical), shed(s.admission, admission.Normal), shed(s.admission, admission.Bulk),
 		gauge("db_client_connections_used", "Connections in use.", func() float64 { return float64(pool.Stat().AcquiredConns()) }),
 		gauge("db_client_connections_idle", "Connections at rest.", func() float64 { return float64(pool.Stat().IdleConns()) }),
 		gauge("db_client_connections_max", "Connections the pool may open.", func() float64 { return float64(pool.Stat().MaxConns()) }),
 	)
 	return m
+}
+
+// shed counts the requests of a class that were turned away.
+func shed(l *admission.Limiter, c admission.Class) prometheus.Collector {
+	return prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "admission_shed_total", Help: "Requests turned away because the server was at its limit.",
+		ConstLabels: prometheus.Labels{"class": c.String()},
+	}, func() float64 { return float64(l.Stats().Shed[c]) })
 }
 
 func (m *metrics) observe(route, method string, status int, took time.Duration) {

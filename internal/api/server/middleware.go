@@ -6,10 +6,12 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"mime"
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -37,6 +39,8 @@ func (s *Server) chain() []middleware {
 		securityHeaders, // the same headers on every answer
 		s.drain,         // while draining: Connection: close
 		s.injectFault,   // rehearsals only; refused in production
+		s.cors,          // exact origins, before anything is read or counted against a limit
+		s.admit,         // a slot, a place in the queue, or 503
 		s.guardBody,     // size, UTF-8 and depth, before anything is decoded
 		s.deadline,      // the request's budget, which its queries share
 	}
@@ -60,11 +64,10 @@ func (s *Server) trace(next http.Handler) http.Handler {
 func (s *Server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		s.inFlight.Add(1)
-		defer s.inFlight.Add(-1)
+		route := s.route(r)
+		defer s.inFlight.begin(route, telemetry.TraceID(r.Context()), start)()
 		rec := &recorder{ResponseWriter: w}
 		next.ServeHTTP(rec, r)
-		route := s.route(r)
 		took := time.Since(start)
 		s.metrics.observe(route, r.Method, rec.status(), took)
 		level := slog.LevelInfo
@@ -237,6 +240,7 @@ type recorder struct {
 	http.ResponseWriter
 	code  int
 	bytes int64
+	cors  http.Header // what the CORS policy says; nothing else may speak for it
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -252,8 +256,9 @@ func (r *recorder) WriteHeader(code int) {
 				h.Set("Retry-After", strconv.Itoa(retryAfter))
 			}
 		}
-		// ogen announces response headers to browsers by itself; who may read them is for a CORS policy to say.
-		h.Del("Access-Control-Expose-Headers")
+		// ogen announces response headers, methods and request headers to browsers by itself, to every origin.
+		maps.DeleteFunc(h, func(name string, _ []string) bool { return strings.HasPrefix(name, "Access-Control-") })
+		maps.Copy(h, r.cors)
 	}
 	r.ResponseWriter.WriteHeader(code)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/platctl/platctl/internal/api/account"
+	"github.com/platctl/platctl/internal/api/admission"
 	"github.com/platctl/platctl/internal/api/httpapi"
 	"github.com/platctl/platctl/internal/api/market"
 	"github.com/platctl/platctl/internal/api/openapi"
@@ -57,6 +58,7 @@ type Options struct {
 	SchemaVersion func(ctx context.Context) (int64, error)
 	Role          Role
 	Debug         config.Debug
+	Origins       []string // browsers' origins that may call the API
 }
 
 // Server is the API of one release.
@@ -69,7 +71,9 @@ type Server struct {
 	metrics    *metrics
 	ready      readiness
 	draining   atomic.Bool
-	inFlight   atomic.Int64
+	inFlight   inFlight
+	admission  *admission.Limiter
+	origins    map[string]bool
 }
 
 // New wires a Server. It hashes one password, so it takes about 30 ms.
@@ -93,6 +97,11 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	})
 	if err != nil {
 		return nil, fault.Op("wire server", err)
+	}
+	s.admission = admission.New(slotsPerConn*int(o.Pool.Config().MaxConns), queuePerSlot*slotsPerConn*int(o.Pool.Config().MaxConns), maxQueueWait)
+	s.origins = make(map[string]bool, len(o.Origins))
+	for _, origin := range o.Origins {
+		s.origins[origin] = true
 	}
 	s.metrics = newMetrics(s, o.Pool)
 	s.portal = openapi.Portal()
@@ -136,7 +145,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 		return fault.Op("serve", err)
 	case <-ctx.Done():
 	}
-	s.log.Info("draining", "delay", s.opts.DrainDelay, "in_flight", s.inFlight.Load())
+	s.log.Info("draining", "delay", s.opts.DrainDelay, "in_flight", s.inFlight.count())
 	s.draining.Store(true)
 	time.Sleep(s.opts.DrainDelay)
 	grace, cancel := context.WithTimeout(context.Background(), s.opts.ShutdownGrace)
@@ -144,8 +153,12 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	_ = l.Close()
 	busy.wait(grace)
 	if err := srv.Shutdown(grace); err != nil {
+		n := s.inFlight.count()
+		for _, r := range s.inFlight.table() {
+			s.log.Error("cut off", "route", r.route, "age", r.age, "trace_id", r.traceID)
+		}
 		_ = srv.Close()
-		return fault.Wrap(err, fault.Failed, "%d requests were cut off after %s", s.inFlight.Load(), s.opts.ShutdownGrace)
+		return fault.Wrap(err, fault.Failed, "%d requests were cut off after %s", n, s.opts.ShutdownGrace)
 	}
 	<-failed
 	s.log.Info("drained")

@@ -8,6 +8,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -46,6 +47,12 @@ type Server struct {
 	ControlSocket string        `mapstructure:"control_socket"`
 	DrainDelay    time.Duration `mapstructure:"drain_delay"`
 	ShutdownGrace time.Duration `mapstructure:"shutdown_grace"`
+	CORSOrigins   string        `mapstructure:"cors_origins"`
+}
+
+// Origins returns the origins of CORSOrigins.
+func (s Server) Origins() []string {
+	return strings.Fields(strings.ReplaceAll(s.CORSOrigins, ",", " "))
 }
 
 // Database is the PostgreSQL the server and the migrations use.
@@ -126,6 +133,11 @@ func (c *Config) Validate() error {
 		add("log.format", "unknown", "%q is not auto, text or json", c.Log.Format)
 	}
 	c.validateAddresses(add)
+	for _, o := range c.Server.Origins() {
+		if u, err := url.Parse(o); err != nil || u.Scheme == "" || u.Host == "" || o != u.Scheme+"://"+u.Host {
+			add("server.cors_origins", "origin", "%q is not SCHEME://HOST[:PORT]", o)
+		}
+	}
 	c.validateNumbers(add)
 	if c.Environment == Production && (c.Debug.FaultStatus != 0 || c.Debug.FaultDelay != 0) {
 		add("debug", "production", "fault injection is refused in production")

@@ -22,6 +22,7 @@ func Fields(stateDir string) []Field {
 		{Key: "server.control_socket", Default: "", Doc: "the unix socket on which a release takes its role, active or standby"},
 		{Key: "server.drain_delay", Default: "3s", Doc: "how long to answer with Connection: close before shutting down"},
 		{Key: "server.shutdown_grace", Default: "20s", Doc: "how long requests in flight may take after that"},
+		{Key: "server.cors_origins", Default: "", Doc: "browsers' origins that may call the API, exactly, separated by commas"},
 		{Key: "database.url", Default: "", Secret: true, Doc: "PostgreSQL URL, or env:NAME, or file:PATH; empty: the private PostgreSQL"},
 		{Key: "database.max_conns", Default: 10, Doc: "connections in the server's pool"},
 		{Key: "localpg.dir", Default: "", Doc: "data directory of the private PostgreSQL; empty: <state_dir>/postgres"},

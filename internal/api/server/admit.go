@@ -1,0 +1,49 @@
+package server
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/platctl/platctl/internal/api/admission"
+	"github.com/platctl/platctl/internal/api/httpapi"
+)
+
+// The size of the doorway. A request holds at most one connection at a time and works beside it, so two slots a
+// connection keep the pool busy; twice as many may wait, none longer than a person notices.
+const (
+	slotsPerConn = 2
+	queuePerSlot = 2
+	maxQueueWait = 300 * time.Millisecond
+)
+
+// class says how important an operation is when not all can be served, and whether it needs a slot at all: health must
+// answer always, and hashing has a bounded queue of its own (holding a slot there would let a flood of logins starve
+// everybody else).
+func class(route string) (c admission.Class, needsSlot bool) {
+	switch route {
+	case "getHealth", "getReady", "signup", "login", "changePassword":
+		return admission.Critical, false
+	case "refreshSession", "logout", "placeOrder":
+		return admission.Critical, true
+	case "portal", "none", "searchPeople":
+		return admission.Bulk, true
+	}
+	return admission.Normal, true
+}
+
+func (s *Server) admit(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, needsSlot := class(s.route(r))
+		if !needsSlot {
+			next.ServeHTTP(w, r)
+			return
+		}
+		release, err := s.admission.Acquire(r.Context(), c)
+		if err != nil {
+			httpapi.WriteProblem(r.Context(), w, s.log, err)
+			return
+		}
+		defer release()
+		next.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,156 @@
+package server_test
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/platctl/platctl/internal/api/apitest"
+	"github.com/platctl/platctl/internal/api/server"
+)
+
+// lockTable holds an exclusive lock on a table until the returned function is called.
+func lockTable(t *testing.T, env *apitest.Env, table string) (unlock func()) {
+	t.Helper()
+	tx, err := env.Pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), "lock table "+table+" in access exclusive mode"); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if err := tx.Rollback(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// At the limit the server turns requests away at once, with Retry-After, and goes on answering what needs no slot.
+func TestSaturation(t *testing.T) {
+	t.Parallel()
+	env := apitest.New(t)
+	env.Signup("ana")
+	unlock := lockTable(t, env, "products")
+	const clients = 60 // 12 slots and 24 places in the queue for a pool of 6
+	codes := make(chan int, clients)
+	var wg sync.WaitGroup
+	for range clients {
+		wg.Go(func() {
+			res, err := env.HTTP.Get(env.URL + "/api/v1/products")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer res.Body.Close()
+			if res.StatusCode == http.StatusServiceUnavailable && res.Header.Get("Retry-After") == "" {
+				t.Error("503 without Retry-After")
+			}
+			codes <- res.StatusCode
+		})
+	}
+	if got := <-codes; got != http.StatusServiceUnavailable {
+		t.Errorf("the first answer at the limit is %d, want 503", got)
+	}
+	if code, body := get(t, env, "/api/health"); code != http.StatusOK {
+		t.Errorf("health at the limit: %d %s", code, body)
+	}
+	unlock()
+	wg.Wait()
+	close(codes)
+	count := map[int]int{http.StatusServiceUnavailable: 1}
+	for c := range codes {
+		count[c]++
+	}
+	t.Logf("answers by status: %v", count)
+	if count[http.StatusServiceUnavailable] < clients-12-24 {
+		t.Errorf("answers by status: %v; want at least %d turned away", count, clients-12-24)
+	}
+	if code, body := get(t, env, "/api/v1/products"); code != http.StatusOK {
+		t.Errorf("afterwards: %d %s", code, body)
+	}
+}
+
+// A shutdown that has to cut requests off says which, with age and trace id.
+func TestHammerNamesWhatItCutsOff(t *testing.T) {
+	t.Parallel()
+	env := apitest.New(t, func(o *server.Options) { o.DrainDelay, o.ShutdownGrace = 0, 100*time.Millisecond })
+	defer lockTable(t, env, "products")()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- env.Server.Run(ctx, l) }()
+	go func() {
+		if res, err := http.Get("http://" + l.Addr().String() + "/api/v1/products"); err == nil {
+			_ = res.Body.Close()
+		}
+	}()
+	waiting := `select 1 from pg_locks where not granted`
+	for end := time.Now().Add(30 * time.Second); ; {
+		var one int
+		if err := env.Pool.QueryRow(t.Context(), waiting).Scan(&one); err == nil {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("the request never reached the database")
+		}
+	}
+	stop()
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "1 requests were cut off") {
+		t.Errorf("Run ended with %v", err)
+	}
+	if log := string(env.Log()); !strings.Contains(log, `"msg":"cut off","route":"listProducts"`) {
+		t.Errorf("the log does not name the request: %s", log)
+	}
+}
+
+// Exactly the listed origins are answered, never a reflection, a wildcard or null; a preflight needs no token.
+func TestCORS(t *testing.T) {
+	t.Parallel()
+	const listed = "https://market.example"
+	env := apitest.New(t, func(o *server.Options) { o.Origins = []string{listed} })
+	for origin, want := range map[string]string{
+		listed: listed, "https://market.example.evil.example": "", "http://market.example": "", "https://market.example:8443": "",
+		"null": "", "": "", "*": "",
+	} {
+		for _, method := range []string{http.MethodGet, http.MethodOptions} {
+			req, err := http.NewRequestWithContext(t.Context(), method, env.URL+"/api/v1/me", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if origin != "" {
+				req.Header.Set("Origin", origin)
+			}
+			if method == http.MethodOptions {
+				req.Header.Set("Access-Control-Request-Method", "GET")
+			}
+			res, err := env.HTTP.Transport.RoundTrip(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = res.Body.Close()
+			for h := range res.Header {
+				if strings.HasPrefix(h, "Access-Control-") && want == "" {
+					t.Errorf("%s from %q is told %s", method, origin, h)
+				}
+			}
+			if got := res.Header.Get("Access-Control-Allow-Origin"); got != want {
+				t.Errorf("%s from %q: allowed origin %q, want %q", method, origin, got, want)
+			}
+			if res.Header.Get("Access-Control-Allow-Credentials") != "" || res.Header.Get("Vary") != "Origin" {
+				t.Errorf("%s from %q: %v", method, origin, res.Header)
+			}
+			if preflight := method == http.MethodOptions && want != ""; preflight != (res.StatusCode == http.StatusNoContent) {
+				t.Errorf("%s from %q: %d", method, origin, res.StatusCode)
+			}
+		}
+	}
+}
