@@ -8,6 +8,15 @@ import (
 	"time"
 )
 
+type AppEvent struct {
+	ID        int64
+	Kind      string
+	Payload   []byte
+	TraceID   string
+	CreatedAt time.Time
+	EmittedAt *time.Time
+}
+
 type Block struct {
 	BlockerID int64
 	BlockedID int64

@@ -9,17 +9,21 @@ import (
 )
 
 type Querier interface {
+	// Marks the oldest pending events as told; the caller tells them before it commits. Relays of other replicas skip them.
+	ClaimEvents(ctx context.Context, batch int32) ([]ClaimEventsRow, error)
 	CountProducts(ctx context.Context) (int64, error)
 	CreatePost(ctx context.Context, arg CreatePostParams) (CreatePostRow, error)
 	CreateUser(ctx context.Context, arg CreateUserParams) (CreateUserRow, error)
 	// Idempotent. No row: nobody visible to the viewer has that id.
 	FollowUser(ctx context.Context, arg FollowUserParams) (FollowUserRow, error)
+	ForgetEvents(ctx context.Context, arg ForgetEventsParams) (int64, error)
 	HasUsers(ctx context.Context) (bool, error)
 	// The frontier query: the newest k posts come from at most k authors, and those are among the k followees with the newest
 	// latest post before the cursor. If k such followees exist, k posts exist at or above the oldest of those posts, so
 	// nothing below it can be on the page. Exact for every cursor, no fan-out on write.
 	HomeFeed(ctx context.Context, arg HomeFeedParams) ([]HomeFeedRow, error)
 	ListProducts(ctx context.Context, arg ListProductsParams) ([]ListProductsRow, error)
+	PendingEvents(ctx context.Context) (PendingEventsRow, error)
 	ProductByID(ctx context.Context, id int64) (ProductByIDRow, error)
 	SeedFarms(ctx context.Context, names []string) ([]int64, error)
 	SeedFollows(ctx context.Context, arg SeedFollowsParams) error
