@@ -55,9 +55,11 @@ func wrap(h http.Handler, chain []middleware) http.Handler {
 
 func (s *Server) trace(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx := telemetry.WithTrace(r.Context(), r.Header)
+		ctx, end := s.opts.Tracer.Request(r, s.route(r))
 		w.Header().Set("X-Trace-Id", telemetry.TraceID(ctx))
-		next.ServeHTTP(w, r.WithContext(ctx))
+		rec := &recorder{ResponseWriter: w}
+		defer func() { end(rec.status()) }()
+		next.ServeHTTP(rec, r.WithContext(ctx))
 	})
 }
 
@@ -66,7 +68,10 @@ func (s *Server) observe(next http.Handler) http.Handler {
 		start := time.Now()
 		route := s.route(r)
 		defer s.inFlight.begin(route, telemetry.TraceID(r.Context()), start)()
-		rec := &recorder{ResponseWriter: w}
+		rec, ok := w.(*recorder) // made by trace, above
+		if !ok {
+			rec = &recorder{ResponseWriter: w}
+		}
 		next.ServeHTTP(rec, r)
 		took := time.Since(start)
 		s.metrics.observe(route, r.Method, rec.status(), took)

@@ -26,6 +26,7 @@ import (
 	"github.com/platctl/platctl/internal/base/build"
 	"github.com/platctl/platctl/internal/base/config"
 	"github.com/platctl/platctl/internal/base/fault"
+	"github.com/platctl/platctl/internal/base/telemetry"
 )
 
 // Time limits of a connection and of a request.
@@ -58,6 +59,7 @@ type Options struct {
 	SchemaVersion func(ctx context.Context) (int64, error)
 	Role          Role
 	Debug         config.Debug
+	Tracer        telemetry.Tracer
 	Origins       []string // browsers' origins that may call the API
 }
 

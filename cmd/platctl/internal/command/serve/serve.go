@@ -14,6 +14,7 @@ import (
 	"github.com/platctl/platctl/cmd/platctl/internal/command"
 	"github.com/platctl/platctl/cmd/platctl/internal/settings"
 	"github.com/platctl/platctl/internal/api/demo"
+	"github.com/platctl/platctl/internal/api/events"
 	"github.com/platctl/platctl/internal/base/config"
 	"github.com/platctl/platctl/internal/base/fault"
 	"github.com/platctl/platctl/internal/base/localpg"
@@ -38,12 +39,18 @@ type Login struct {
 	Password string `json:"password"`
 }
 
-const stopTimeout = 30 * time.Second // of the private PostgreSQL
+const (
+	stopTimeout  = 30 * time.Second // of the private PostgreSQL
+	flushTimeout = 3 * time.Second  // of the last traces
+	relayEvery   = 500 * time.Millisecond
+)
 
 type options struct {
 	deps *command.Deps
 	set  *settings.Settings
 	log  *slog.Logger
+
+	traces telemetry.Traces
 
 	dev bool
 }
@@ -85,11 +92,16 @@ func (o *options) run(ctx context.Context, cmd *cobra.Command) (err error) {
 		return err
 	}
 	defer ls.close()
+	o.traces, err = telemetry.Tracing(ctx, o.set.Lookup, o.deps.Build, o.log)
+	if err != nil {
+		return err
+	}
 	pool, release, err := o.database(ctx)
 	if err != nil {
 		return err
 	}
 	defer release()
+	defer o.flushTraces(ctx) // before the pool closes, after the last request
 	srv, holder, err := o.server(ctx, pool)
 	if err != nil {
 		return err
@@ -99,7 +111,23 @@ func (o *options) run(ctx context.Context, cmd *cobra.Command) (err error) {
 	if err := o.print(cmd, res); err != nil {
 		return err
 	}
+	stopRelay := o.relay(ctx, pool)
+	defer stopRelay() // after the last request, before the pool closes: what it wrote is told
 	return serveAll(ctx, srv, holder, ls, o.log)
+}
+
+// relay tells events until the returned function is called, which waits for the last pass.
+func (o *options) relay(ctx context.Context, pool *pgxpool.Pool) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		events.NewRelay(pool, o.log, relayEvery).Run(ctx)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
 }
 
 func (o *options) load() error {
@@ -139,13 +167,22 @@ func (o *options) database(ctx context.Context) (*pgxpool.Pool, func(), error) {
 	}
 	var pool *pgxpool.Pool
 	if err == nil {
-		pool, err = pg.Open(ctx, db.URL, pg.Options{AppName: "platctl serve", MaxConns: o.set.Config.Database.MaxConns})
+		pool, err = pg.Open(ctx, db.URL, pg.Options{AppName: "platctl serve", MaxConns: o.set.Config.Database.MaxConns,
+			Tracer: o.traces.Queries()})
 	}
 	if err != nil {
 		stop()
 		return nil, nil, err
 	}
 	return pool, func() { pool.Close(); stop() }, nil
+}
+
+func (o *options) flushTraces(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
+	defer cancel()
+	if err := o.traces.Shutdown(ctx); err != nil {
+		o.log.Warn("the last traces are lost", "error", err)
+	}
 }
 
 func (o *options) stopPrivate(ctx context.Context, s *localpg.Server) {
