@@ -95,7 +95,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		return nil, fault.Op("wire server", err)
 	}
 	s.metrics = newMetrics(s, o.Pool)
-	s.portal = openapi.Portal()
+	s.portal = openapi.Portal(httpapi.WrongMethod(o.Log, "GET, HEAD"))
 	s.handler = wrap(s.mux(), s.chain())
 	return s, nil
 }
