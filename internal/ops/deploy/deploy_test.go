@@ -186,11 +186,17 @@ func TestBadBytesAreRefused(t *testing.T) {
 		"a pipe": func(d string) error {
 			return swapFor(d, func(p string) error { return exec.Command("mkfifo", p).Run() })
 		},
-		"an escaping path":  func(d string) error { return edit(d, `"behaviour.json"`, `"../behaviour.json"`) },
-		"another app":       func(d string) error { return edit(d, `"app": "market"`, `"app": "shop"`) },
-		"an odd version":    func(d string) error { return edit(d, `"version": "2.0.0"`, `"version": "../2"`) },
-		"unlisted program":  func(d string) error { return edit(d, `"bin/run.sh",`, `"bin/other",`) },
-		"a future manifest": func(d string) error { return edit(d, "platctl.manifest/v1", "platctl.manifest/v9") },
+		"a manifest that is a pipe": func(d string) error {
+			p := filepath.Join(d, "manifest.json")
+			return errors.Join(os.Remove(p), exec.Command("mkfifo", p).Run())
+		},
+		"a manifest without end": func(d string) error { return os.Truncate(filepath.Join(d, "manifest.json"), 1<<40) },
+		"a file without end":     func(d string) error { return os.Truncate(filepath.Join(d, "behaviour.json"), 1<<40) },
+		"an escaping path":       func(d string) error { return edit(d, `"behaviour.json"`, `"../behaviour.json"`) },
+		"another app":            func(d string) error { return edit(d, `"app": "market"`, `"app": "shop"`) },
+		"an odd version":         func(d string) error { return edit(d, `"version": "2.0.0"`, `"version": "../2"`) },
+		"unlisted program":       func(d string) error { return edit(d, `"bin/run.sh",`, `"bin/other",`) },
+		"a future manifest":      func(d string) error { return edit(d, "platctl.manifest/v1", "platctl.manifest/v9") },
 	}
 	for name, spoil := range cases {
 		dir := r.build(v("2.0.0"))
