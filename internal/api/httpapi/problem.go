@@ -55,6 +55,11 @@ func WriteInjected(ctx context.Context, w http.ResponseWriter, log *slog.Logger,
 	send(w, res)
 }
 
+// WrongMethod answers every request with 405 and the methods that are allowed.
+func WrongMethod(log *slog.Logger, allowed string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { problems{log}.wrongMethod(w, r, allowed) })
+}
+
 func (p problems) render(ctx context.Context, e *fault.Error) *oas.ProblemStatusCode {
 	row := fault.Lookup(e.Kind)
 	body := oas.Problem{
@@ -67,7 +72,10 @@ func (p problems) render(ctx context.Context, e *fault.Error) *oas.ProblemStatus
 	for _, f := range e.Fields {
 		body.Errors = append(body.Errors, oas.FieldError{Field: f.Field, Code: f.Code, Message: f.Message})
 	}
-	if row.Status >= http.StatusInternalServerError && e.Kind != fault.Unavailable {
+	switch {
+	case e.Kind == fault.Unavailable && e.Err != nil:
+		p.log.WarnContext(ctx, "request refused", "code", body.Code, "error", e.Error())
+	case e.Kind != fault.Unavailable && row.Status >= http.StatusInternalServerError:
 		p.log.ErrorContext(ctx, "request failed", "code", body.Code, "error", e.Error())
 		body.Detail = "the server could not answer; the trace id finds the reason in its log"
 	}

@@ -35,16 +35,21 @@ const (
 	PortalPath = "/api/docs/"
 )
 
-// Portal returns the handler of SpecPath and of everything under PortalPath. It needs nothing from the network: the
-// page's scripts are embedded, and its content security policy allows no others.
-func Portal() *http.ServeMux {
+// Portal returns the handler of SpecPath and of everything under PortalPath; wrongMethod answers what is neither GET nor
+// HEAD. It needs nothing from the network: the page's scripts are embedded, and its content security policy allows no others.
+func Portal(wrongMethod http.Handler) *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.Handle("GET "+SpecPath, content("application/yaml; charset=utf-8", spec))
-	mux.Handle("GET "+PortalPath+"{$}", content("text/html; charset=utf-8", index))
-	mux.Handle("GET "+PortalPath+"portal.js", content("text/javascript; charset=utf-8", script))
-	mux.Handle("GET "+PortalPath+"swagger-ui.css", packed("text/css; charset=utf-8", "swagger-ui.css.gz"))
-	mux.Handle("GET "+PortalPath+"swagger-ui-bundle.js", packed("text/javascript; charset=utf-8", "swagger-ui-bundle.js.gz"))
-	mux.Handle("GET /api/docs", http.RedirectHandler(PortalPath, http.StatusMovedPermanently))
+	for path, h := range map[string]http.Handler{
+		SpecPath:                            content("application/yaml; charset=utf-8", spec),
+		PortalPath + "{$}":                  content("text/html; charset=utf-8", index),
+		PortalPath + "portal.js":            content("text/javascript; charset=utf-8", script),
+		PortalPath + "swagger-ui.css":       packed("text/css; charset=utf-8", "swagger-ui.css.gz"),
+		PortalPath + "swagger-ui-bundle.js": packed("text/javascript; charset=utf-8", "swagger-ui-bundle.js.gz"),
+		"/api/docs":                         http.RedirectHandler(PortalPath, http.StatusMovedPermanently),
+	} {
+		mux.Handle("GET "+path, h)
+		mux.Handle(path, wrongMethod)
+	}
 	return mux
 }
 

@@ -53,6 +53,12 @@ func badInputs() []badInput {
 		{name: "page overflows", method: "GET", path: products + "?page=99999999999999999999", status: 400, code: "invalid_input", field: "query.page"},
 		{name: "page too deep", method: "GET", path: products + "?page=10000&limit=100", status: 400, code: "page_too_deep"},
 		{name: "query too long", method: "GET", path: products + "?x=" + strings.Repeat("a", 5000), status: 413, code: "too_large"},
+		{name: "cursor that can't be unescaped", method: "GET", path: feed + "?cursor=%zz", status: 400, code: "malformed_query"},
+		{name: "semicolon in the query", method: "GET", path: products + "?limit=1;page=2", status: 400, code: "malformed_query"},
+		{name: "limit twice", method: "GET", path: products + "?limit=1&limit=2", status: 400, code: "invalid_input", field: "query.limit"},
+		{name: "NUL in the query", method: "GET", path: products + "?limit=%00", status: 400, code: "invalid_input", field: "query.limit"},
+		{name: "NUL in the path", method: "GET", path: products + "/%00", status: 400, code: "invalid_input", field: "path.id"},
+		{name: "escaped slash in an id", method: "GET", path: products + "/prod%2fzzz", status: 400, code: "invalid_input", field: "path.id"},
 		{name: "malformed id", method: "GET", path: products + "/42", status: 400, code: "invalid_input", field: "path.id"},
 		{name: "id of another kind", method: "GET", path: products + "/user_zzzzzzzzzzz", status: 400, code: "invalid_input", field: "path.id"},
 		{name: "id that hides nothing", method: "GET", path: products + "/prod_zzzzzzzzzzz", status: 404, code: "not_found"},
@@ -60,6 +66,8 @@ func badInputs() []badInput {
 		{name: "no such path", method: "GET", path: "/api/v1/nothing", status: 404, code: "no_such_route"},
 		{name: "path traversal", method: "GET", path: "/api/docs/../../etc/passwd", status: 404, code: "no_such_route"},
 		{name: "wrong method", method: "DELETE", path: posts, status: 405, code: "method_not_allowed"},
+		{name: "wrong method on the spec", method: "DELETE", path: "/api/openapi.yaml", status: 405, code: "method_not_allowed"},
+		{name: "wrong method on the portal", method: "OPTIONS", path: "/api/docs/", status: 405, code: "method_not_allowed"},
 		{name: "unknown method", method: "BREW", path: products, status: 405, code: "method_not_allowed"},
 	}
 }
@@ -82,6 +90,9 @@ func TestBadInput(t *testing.T) {
 			}
 			if res.StatusCode != in.status || p.Code != in.code {
 				t.Errorf("answers %d %s, want %d %s: %s", res.StatusCode, p.Code, in.status, in.code, body)
+			}
+			if in.status == http.StatusMethodNotAllowed && res.Header.Get("Allow") == "" {
+				t.Error("the answer does not say which methods are allowed")
 			}
 			named := in.field == ""
 			for _, e := range p.Errors {

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"mime"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -40,8 +41,9 @@ func (s *Server) chain() []middleware {
 		s.drain,         // while draining: Connection: close
 		s.injectFault,   // rehearsals only; refused in production
 		s.cors,          // exact origins, before anything is read or counted against a limit
-		s.admit,         // a slot, a place in the queue, or 503
+		s.guardQuery,    // length and escapes: the parser drops what it can't read, and a dropped cursor is page one
 		s.guardBody,     // size, UTF-8 and depth, before anything is decoded
+		s.admit,         // a slot, a place in the queue, or 503; after the body, or slow senders would hold every slot
 		s.deadline,      // the request's budget, which its queries share
 	}
 }
@@ -162,28 +164,33 @@ func (s *Server) injectFault(next http.Handler) http.Handler {
 	})
 }
 
+func (s *Server) guardQuery(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var err error
+		if len(r.URL.RawQuery) > maxQuery {
+			err = fault.New(fault.TooLarge, "the query string exceeds %d bytes", maxQuery)
+		} else if _, perr := url.ParseQuery(r.URL.RawQuery); perr != nil {
+			err = fault.Wrap(perr, fault.Invalid, "the query string is malformed").WithCode("malformed_query")
+		}
+		if err != nil {
+			httpapi.WriteProblem(r.Context(), w, s.log, err)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // guardBody reads the body once, within limits. The generated decoder reads it whole and copies it, so a limit has to
 // stand before it; and it accepts strings that are not UTF-8, which PostgreSQL would refuse with an error of its own.
 func (s *Server) guardBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if len(r.URL.RawQuery) > maxQuery {
-			httpapi.WriteProblem(r.Context(), w, s.log, fault.New(fault.TooLarge, "the query string exceeds %d bytes", maxQuery))
-			return
-		}
 		if r.Body == nil || r.Body == http.NoBody {
 			next.ServeHTTP(w, r)
 			return
 		}
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+		body, err := readBody(w, r)
 		if err == nil {
 			err = checkBody(body, r.Header.Get("Content-Type"))
-		}
-		var tooLarge *http.MaxBytesError
-		switch {
-		case errors.As(err, &tooLarge):
-			err = fault.New(fault.TooLarge, "the body exceeds %d bytes", maxBody)
-		case err != nil && fault.KindOf(err) == fault.Internal:
-			err = fault.Wrap(err, fault.Invalid, "the body could not be read").WithCode("unreadable_body")
 		}
 		if err != nil {
 			httpapi.WriteProblem(r.Context(), w, s.log, err)
@@ -193,6 +200,24 @@ func (s *Server) guardBody(next http.Handler) http.Handler {
 		r.ContentLength = int64(len(body))
 		next.ServeHTTP(w, r)
 	})
+}
+
+// readBody refuses a body that announces its excess before it reads any of it, so a client that asked with Expect:
+// 100-continue sends none.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	excess := fault.New(fault.TooLarge, "the body exceeds %d bytes", maxBody)
+	if r.ContentLength > maxBody {
+		return nil, excess
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return nil, excess
+	}
+	if err != nil {
+		return nil, fault.Wrap(err, fault.Invalid, "the body could not be read").WithCode("unreadable_body")
+	}
+	return body, nil
 }
 
 func checkBody(body []byte, contentType string) error {

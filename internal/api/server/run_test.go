@@ -162,6 +162,9 @@ func TestDatabaseGone(t *testing.T) {
 	if res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") == "" {
 		t.Errorf("products: %d, Retry-After %q\n%s", res.StatusCode, res.Header.Get("Retry-After"), env.Log())
 	}
+	if log := string(env.Log()); !strings.Contains(log, `"code":"database_unavailable"`) || !strings.Contains(log, "right now: list products: ") {
+		t.Errorf("the log does not say why: %s", log)
+	}
 	if code, _ := get(t, env, "/api/ready"); code != http.StatusServiceUnavailable {
 		t.Errorf("ready: %d", code)
 	}

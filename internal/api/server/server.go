@@ -106,7 +106,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		s.origins[origin] = true
 	}
 	s.metrics = newMetrics(s, o.Pool)
-	s.portal = openapi.Portal()
+	s.portal = openapi.Portal(httpapi.WrongMethod(o.Log, "GET, HEAD"))
 	s.handler = wrap(s.mux(), s.chain())
 	return s, nil
 }

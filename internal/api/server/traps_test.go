@@ -38,6 +38,21 @@ func TestBodiesAreLimitedBeforeDecoding(t *testing.T) {
 	}
 }
 
+// A body that announces its excess is refused before any of it is read: Expect: 100-continue gets a 413, not a 100.
+func TestAnnouncedExcessIsNotRead(t *testing.T) {
+	t.Parallel()
+	env := apitest.New(t)
+	body := &counting{}
+	req := httptest.NewRequest(http.MethodPost, "/api/v1/auth/login", body)
+	req.Header.Set("Content-Type", "application/json")
+	req.ContentLength = 64<<10 + 1
+	rec := httptest.NewRecorder()
+	env.Server.Handler().ServeHTTP(rec, req)
+	if rec.Code != http.StatusRequestEntityTooLarge || body.n != 0 {
+		t.Errorf("answers %d after reading %d bytes", rec.Code, body.n)
+	}
+}
+
 type counting struct{ n int }
 
 func (c *counting) Read(p []byte) (int, error) {

@@ -1,12 +1,15 @@
 // Package durable writes files that survive a power cut: after WriteFile returns, the path holds either the old bytes or
-// the new ones, whole, and a crash at any point leaves no third state.
+// the new ones, whole, and a crash at any point leaves no third state. It reads such files back without trusting them.
 //
 // Invariants: one writer per path at a time (callers hold a lock); the temporary file has a fixed name beside the target,
-// so a crash leaves at most one and the next write takes it over.
+// so a crash leaves at most one and the next write takes it over; reading takes bounded time and memory, whatever lies
+// at the path.
 package durable
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -25,6 +28,28 @@ func WriteFile(path string, data []byte, perm fs.FileMode) error {
 		return err
 	}
 	return SyncDir(filepath.Dir(path))
+}
+
+// ReadFile returns the content of the regular file at path if it has at most limit bytes. A pipe or a device in its place
+// is an error at once: opening one could wait for ever.
+func ReadFile(path string, limit int64) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !st.Mode().IsRegular() {
+		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("not a regular file")}
+	}
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		return nil, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("longer than %d bytes", limit)}
+	}
+	return data, err
 }
 
 // KeepPrevious makes path's present content reachable as path+".prev". It is a hard link, so it costs no space and works

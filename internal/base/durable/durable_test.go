@@ -3,6 +3,8 @@ package durable
 import (
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -42,5 +44,43 @@ func TestWriteFileKeepsTheOldBytesWhenItFails(t *testing.T) {
 	}
 	if got, err := os.ReadFile(path); err != nil || string(got) != "old" {
 		t.Fatalf("read %q, %v; want the old bytes", got, err)
+	}
+}
+
+func TestReadFileIsBoundedAndNeverWaits(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path, pipe := filepath.Join(dir, "f"), filepath.Join(dir, "pipe")
+	if err := os.WriteFile(path, []byte("12345"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := ReadFile(path, 5); err != nil || string(got) != "12345" {
+		t.Errorf("at the limit: %q, %v", got, err)
+	}
+	for file, want := range map[string]string{path: "longer than 4 bytes", pipe: "not a regular file", dir: "not a regular file"} {
+		if got, err := ReadFile(file, 4); err == nil || !strings.Contains(err.Error(), want) || got != nil {
+			t.Errorf("%s: %q, %v; want %q", file, got, err, want)
+		}
+	}
+	if _, err := ReadFile(path+".none", 4); !os.IsNotExist(err) {
+		t.Errorf("a file that does not exist: %v", err)
+	}
+}
+
+// Every write follows a rename, so a full disk or a power cut is told from a mistake by the kind of the error.
+func TestStorageFull(t *testing.T) {
+	t.Parallel()
+	for err, want := range map[error]bool{
+		syscall.ENOSPC: true, syscall.EDQUOT: true, syscall.EROFS: true, syscall.EIO: true, syscall.EACCES: false, nil: false,
+	} {
+		if err != nil {
+			err = &os.PathError{Op: "write", Path: "f", Err: err}
+		}
+		if StorageFull(err) != want {
+			t.Errorf("%v: %t", err, !want)
+		}
 	}
 }

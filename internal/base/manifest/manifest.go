@@ -8,17 +8,20 @@ package manifest
 import (
 	"bytes"
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/platctl/platctl/internal/base/durable"
 	"github.com/platctl/platctl/internal/base/fault"
 	"github.com/platctl/platctl/internal/base/format"
 )
 
 // FileName is the name of the manifest in a release directory.
 const FileName = "manifest.json"
+
+// maxBytes is far beyond any manifest, which has a few kilobytes.
+const maxBytes = 4 << 20
 
 // Manifest is the release manifest, schema platctl.manifest/v1.
 type Manifest struct {
@@ -127,12 +130,19 @@ func Parse(data []byte) (*Manifest, error) {
 
 // ReadDir reads the manifest of a release directory.
 func ReadDir(dir string) (*Manifest, error) {
-	data, err := os.ReadFile(filepath.Join(dir, FileName))
+	m, _, err := ReadDirRaw(dir)
+	return m, err
+}
+
+// ReadDirRaw is ReadDir that returns the manifest's bytes too, whose digest identifies the release.
+func ReadDirRaw(dir string) (*Manifest, []byte, error) {
+	data, err := durable.ReadFile(filepath.Join(dir, FileName), maxBytes)
 	if err != nil {
-		return nil, fault.Wrap(err, fault.NotFound, "%s is not a release directory", dir).
+		return nil, nil, fault.Wrap(err, fault.NotFound, "%s is not a release directory", dir).
 			WithHint("`platctl release build` makes one")
 	}
-	return Parse(data)
+	m, err := Parse(data)
+	return m, data, err
 }
 
 func (m *Manifest) paths() []string {

@@ -186,11 +186,17 @@ func TestBadBytesAreRefused(t *testing.T) {
 		"a pipe": func(d string) error {
 			return swapFor(d, func(p string) error { return exec.Command("mkfifo", p).Run() })
 		},
-		"an escaping path":  func(d string) error { return edit(d, `"behaviour.json"`, `"../behaviour.json"`) },
-		"another app":       func(d string) error { return edit(d, `"app": "market"`, `"app": "shop"`) },
-		"an odd version":    func(d string) error { return edit(d, `"version": "2.0.0"`, `"version": "../2"`) },
-		"unlisted program":  func(d string) error { return edit(d, `"bin/run.sh",`, `"bin/other",`) },
-		"a future manifest": func(d string) error { return edit(d, "platctl.manifest/v1", "platctl.manifest/v9") },
+		"a manifest that is a pipe": func(d string) error {
+			p := filepath.Join(d, "manifest.json")
+			return errors.Join(os.Remove(p), exec.Command("mkfifo", p).Run())
+		},
+		"a manifest without end": func(d string) error { return os.Truncate(filepath.Join(d, "manifest.json"), 1<<40) },
+		"a file without end":     func(d string) error { return os.Truncate(filepath.Join(d, "behaviour.json"), 1<<40) },
+		"an escaping path":       func(d string) error { return edit(d, `"behaviour.json"`, `"../behaviour.json"`) },
+		"another app":            func(d string) error { return edit(d, `"app": "market"`, `"app": "shop"`) },
+		"an odd version":         func(d string) error { return edit(d, `"version": "2.0.0"`, `"version": "../2"`) },
+		"unlisted program":       func(d string) error { return edit(d, `"bin/run.sh",`, `"bin/other",`) },
+		"a future manifest":      func(d string) error { return edit(d, "platctl.manifest/v1", "platctl.manifest/v9") },
 	}
 	for name, spoil := range cases {
 		dir := r.build(v("2.0.0"))
@@ -244,7 +250,7 @@ func TestFailingReleasesLeaveTheOldOneServing(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		for _, s := range c.says {
+		for _, s := range append(c.says, "1-1.0.0 is still in charge") {
 			if !strings.Contains(err.Error(), s) {
 				t.Errorf("%s: the message lacks %q:\n%v", name, s, err)
 			}
@@ -369,7 +375,7 @@ func TestInterruptedDeployCanBeRunAgain(t *testing.T) {
 			}
 		}
 		_, err := r.Deploy(ctx, Request{Dir: dir})
-		if !errors.Is(err, fault.Canceled) || !strings.Contains(err.Error(), "1-1.0.0 still serves") {
+		if !errors.Is(err, fault.Canceled) || !strings.Contains(err.Error(), "1-1.0.0 is still in charge") {
 			t.Fatalf("at %s: %v", at, err)
 		}
 		r.mustServe("1.0.0")

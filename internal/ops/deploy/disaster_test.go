@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -330,5 +331,34 @@ func TestReleaseRunsInItsDirectoryAndSession(t *testing.T) {
 	env, err := os.ReadFile("/proc/" + strconv.Itoa(pid.PID) + "/environ")
 	if err != nil || !strings.Contains(string(env), "HOME=/nonexistent") {
 		t.Errorf("environment %q, %v", env, err)
+	}
+}
+
+// After a killed deploy there are two directories of a version, and only the older one has ever served.
+func TestAVersionMeansTheReleaseThatIsProven(t *testing.T) {
+	t.Parallel()
+	rel := func(seq int, version, verdict string, present bool) *Release {
+		return &Release{ID: fmt.Sprintf("%d-%s", seq, version), Version: version, seq: seq, Verdict: verdict, Present: present}
+	}
+	all := &view{releases: []*Release{
+		rel(1, "1.0.0", ledger.Good, true), rel(2, "1.0.0", ledger.Good, true), rel(3, "1.0.0", Unproven, true),
+		rel(4, "1.0.0", ledger.Good, false), rel(5, "1.0.0", ledger.Bad, true),
+		rel(6, "2.0.0", Unproven, true), rel(7, "2.0.0", Unproven, false), rel(8, "2.0.0", ledger.Bad, true),
+		rel(9, "3.0.0", ledger.Bad, true), rel(10, "4.0.0", ledger.Good, true),
+	}}
+	from := all.get("10-4.0.0")
+	for to, want := range map[string]string{
+		"1.0.0": "2-1.0.0", "v1.0.0": "2-1.0.0", "1-1.0.0": "1-1.0.0", "3-1.0.0": "3-1.0.0", "2.0.0": "6-2.0.0",
+	} {
+		if got, err := all.named(from, to); err != nil || got.ID != want {
+			t.Errorf("--to %s: %+v, %v; want %s", to, got, err, want)
+		}
+	}
+	for to, want := range map[string]error{
+		"3.0.0": fault.No, "4.0.0": fault.No, "10-4.0.0": fault.No, "4-1.0.0": fault.No, "1": fault.NotFound, "": fault.NotFound,
+	} {
+		if got, err := all.named(from, to); !errors.Is(err, want) {
+			t.Errorf("--to %q: %+v, %v; want %v", to, got, err, want)
+		}
 	}
 }

@@ -183,7 +183,7 @@ func (h *Host) guard(ctx context.Context) (*os.File, error) {
 // from the edge and the ledger.
 func (h *Host) readLock() LockDoc {
 	var d LockDoc
-	data, err := os.ReadFile(h.path("deploy.lock"))
+	data, err := durable.ReadFile(h.path("deploy.lock"), maxRecord)
 	if err != nil || lockSchema().Decode(data, &d) != nil {
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			h.warn("lock", "the lock file can't be read: "+err.Error())

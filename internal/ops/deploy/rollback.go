@@ -96,8 +96,8 @@ func (v *view) named(from *Release, to string) (*Release, error) {
 	return found, nil
 }
 
-// lookup returns the release with that name, else the latest of that version which is neither in charge nor bad, else a
-// bad one, to be refused by name.
+// lookup returns the release with that name, else of that version the one that is likeliest to work, the latest of
+// several. One in charge is left out; a bad one or one without files is found to be refused by name.
 func (v *view) lookup(from *Release, id, version string) *Release {
 	if id == from.ID {
 		return from
@@ -107,11 +107,24 @@ func (v *view) lookup(from *Release, id, version string) *Release {
 		if r.ID == id {
 			return r
 		}
-		if r.Version == version && r.ID != from.ID && (found == nil || r.Verdict != ledger.Bad || found.Verdict == ledger.Bad) {
+		if r.Version == version && r.ID != from.ID && (found == nil || r.promise() >= found.promise()) {
 			found = r
 		}
 	}
 	return found
+}
+
+// promise ranks releases of one version: a proven one beats a later one whose deploy did not finish.
+func (r *Release) promise() int {
+	switch {
+	case r.Verdict == ledger.Bad:
+		return 0
+	case !r.Present:
+		return 1
+	case r.Verdict != ledger.Good:
+		return 2
+	}
+	return 3
 }
 
 // others lists the releases for a message.

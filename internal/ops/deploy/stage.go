@@ -37,15 +37,10 @@ type file struct {
 	exec   bool
 }
 
-// open reads and checks a release directory: every file the manifest names is there, regular, inside the directory, and
+// openBundle reads and checks a release directory: every file the manifest names is there, regular, inside the directory, and
 // has the size and digest it should have.
 func openBundle(dir string) (*bundle, error) {
-	raw, err := os.ReadFile(filepath.Join(dir, manifest.FileName))
-	if err != nil {
-		return nil, fault.Wrap(err, fault.NotFound, "%s is not a release directory", dir).
-			WithHint("`platctl release build` makes one")
-	}
-	m, err := manifest.Parse(raw)
+	m, raw, err := manifest.ReadDirRaw(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -123,12 +118,19 @@ func withFile(root *os.Root, f file, do func(f file, src io.Reader) error) error
 // copyChecked copies src to dst and compares what went through with what the manifest says.
 func copyChecked(dst io.Writer, src io.Reader, f file) (int64, error) {
 	sum := sha256.New()
+	if f.size >= 0 {
+		src = io.LimitReader(src, f.size+1) // a grown file is found out without reading to its end
+	}
 	n, err := io.Copy(io.MultiWriter(dst, sum), src)
 	if err != nil {
 		return n, fault.Wrap(err, fault.Failed, "%s can't be copied", f.path)
 	}
 	if f.size >= 0 && n != f.size {
-		return n, fault.New(fault.Invalid, "%s has %d bytes; the manifest says %d", f.path, n, f.size).
+		has := fmt.Sprintf("has %d bytes", n)
+		if n > f.size {
+			has = "is longer"
+		}
+		return n, fault.New(fault.Invalid, "%s %s; the manifest says %d bytes", f.path, has, f.size).
 			WithCode("wrong_size").WithHint("it is half written or was changed; build it again")
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); !strings.EqualFold(got, f.sha256) {

@@ -154,5 +154,5 @@ func (h *Host) migrate(ctx context.Context, rel *Release, m *manifest.Manifest) 
 		return context.Cause(ctx)
 	}
 	return fault.Wrap(err, fault.Failed, "the migrations of %s failed: %s", rel.ID, migrateMessage(out.Bytes(), conversation.String())).
-		WithCode("migrate_failed").WithHint("the old release still serves; see %s", filepath.Join(dir, "migrate.log"))
+		WithCode("migrate_failed").WithHint("its whole output is %s", filepath.Join(dir, "migrate.log"))
 }

@@ -133,7 +133,7 @@ func (h *Host) Deploy(ctx context.Context, req Request) (*Result, error) {
 	}()
 	for _, s := range steps() {
 		if err := r.do(s); err != nil {
-			return nil, fault.Op("deploy", r.abandon(s.name, err))
+			return nil, r.abandon(s.name, err)
 		}
 	}
 	r.res.TotalMS = time.Since(begin).Milliseconds()
@@ -156,12 +156,15 @@ func (r *run) do(s step) error {
 	return err
 }
 
-// abandon cleans up after a failed step and returns the error to show.
+// abandon cleans up after a failed step and returns the error to show, which says what serves now.
 func (r *run) abandon(step string, err error) error {
-	if r.swapped || r.unsure || r.lock == nil {
-		return r.interrupted(err)
+	if r.lock == nil { // nothing was begun
+		return fault.Op("deploy", r.interrupted(err))
 	}
-	if r.started != nil {
+	if r.swapped || r.unsure {
+		return fault.Op("deploy", err)
+	}
+	if r.started != nil && r.started.Alive() {
 		r.host.notify(step, "stopping "+r.rel.ID)
 		if kerr := r.started.Stop(context.WithoutCancel(r.ctx), killGrace); kerr != nil {
 			r.host.warn(step, "it does not end: "+kerr.Error())
@@ -176,19 +179,23 @@ func (r *run) abandon(step string, err error) error {
 			Kind: kindOf(step), ReleaseID: r.rel.ID, Version: r.rel.Version, Result: result, Why: firstLine(fault.From(err).Message),
 		})
 	}
-	return r.interrupted(err)
+	return fault.Op("deploy stopped, "+r.inCharge(), r.interrupted(err))
 }
 
-// interrupted says what serves when the deploy was stopped from outside.
+// inCharge says who answers when the swap did not happen.
+func (r *run) inCharge() string {
+	if r.old == nil {
+		return "nothing serves yet"
+	}
+	return r.old.ID + " is still in charge"
+}
+
+// interrupted gives a deploy that was stopped from outside its next step.
 func (r *run) interrupted(err error) error {
 	if !errors.Is(err, context.Canceled) {
 		return err
 	}
-	serves := "nothing was changed"
-	if r.old != nil {
-		serves = r.old.ID + " still serves"
-	}
-	return fault.New(fault.Canceled, "interrupted; %s", serves).WithHint("run it again; it cleans up what this one left")
+	return fault.New(fault.Canceled, "interrupted").WithHint("run it again; it cleans up what this one left")
 }
 
 func kindOf(step string) ledger.Kind {

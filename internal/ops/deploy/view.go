@@ -45,6 +45,9 @@ type procRecord struct {
 	Started time.Time  `json:"started"`
 }
 
+// maxRecord bounds process.json and deploy.lock, which have a few hundred bytes.
+const maxRecord = 64 << 10
+
 // view is everything that is known about an app, read without changing anything.
 type view struct {
 	edge     *edge.State
@@ -180,7 +183,7 @@ func (v *view) tokenFloor() uint64 {
 }
 
 func (h *Host) readRecord(id string) *procRecord {
-	data, err := os.ReadFile(filepath.Join(h.releaseDir(id), "process.json"))
+	data, err := durable.ReadFile(filepath.Join(h.releaseDir(id), "process.json"), maxRecord)
 	var r procRecord
 	if err != nil || recordSchema().Decode(data, &r) != nil {
 		return nil

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -31,12 +30,15 @@ type store struct {
 	unread map[string]json.RawMessage // entries this edge can't read; written back as they are
 }
 
+// maxRoutes bounds the routes file: a route has a few kilobytes at most.
+const maxRoutes = 16 << 20
+
 // load returns the stored routes and what could not be read. It falls back to the previous copy when the file itself is
 // unreadable, and to no routes when both are: an edge that starts beats one that does not.
 func (s *store) load() ([]Route, []string) {
 	var problems []string
 	for _, path := range []string{s.path, durable.Previous(s.path)} {
-		data, err := os.ReadFile(path)
+		data, err := durable.ReadFile(path, maxRoutes)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

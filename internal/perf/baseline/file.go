@@ -78,9 +78,12 @@ func Decode(data []byte) (*Baseline, error) {
 	return &b, nil
 }
 
+// maxBytes is far beyond any baseline: histograms are packed, an endpoint takes a few kilobytes.
+const maxBytes = 64 << 20
+
 // Read reads the baseline in a file.
 func Read(path string) (*Baseline, error) {
-	data, err := os.ReadFile(path)
+	data, err := durable.ReadFile(path, maxBytes)
 	if err != nil {
 		return nil, fault.Op("read baseline", fault.Wrap(err, fault.Unavailable, "%s can't be read", path))
 	}

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/platctl/platctl/internal/base/durable"
 	"github.com/platctl/platctl/internal/base/fault"
 )
 
@@ -54,12 +55,15 @@ func (b *Binary) Run(ctx context.Context, r Run) (*Summary, error) {
 	if err != nil {
 		return nil, explain(err, log)
 	}
-	data, err := os.ReadFile(out)
+	data, err := durable.ReadFile(out, maxSummary)
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Failed, "k6 ended well but left no summary%s", log.said())
 	}
 	return ParseSummary(data)
 }
+
+// maxSummary is far beyond any summary: histograms are packed, an endpoint takes a few kilobytes.
+const maxSummary = 64 << 20
 
 func arguments(script, out string, env map[string]string) []string {
 	args := []string{

@@ -43,7 +43,7 @@ func Run(ctx context.Context, args []string, streams *term.Streams, env []string
 	if err == nil {
 		return 0
 	}
-	err = classify(err)
+	err = classify(cmd, err)
 	var printed *output.Printed
 	if !errors.As(err, &printed) {
 		p := d.Printer(cmd)
@@ -71,6 +71,9 @@ func NewRoot(streams *term.Streams, env []string) (*cobra.Command, *command.Deps
 	root.PersistentFlags().BoolVar(&asJSON, "json", false, "print the result as JSON")
 	root.PersistentFlags().StringVar(&configFile, "config", "", "read this configuration file only")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if word := cmd.Flags().Arg(0); word != "" && cmd.HasAvailableSubCommands() { // a mistyped command takes no flags
+			return unknown(cmd, word)
+		}
 		return fault.Wrap(err, fault.Usage, "wrong flags").WithHint("`%s --help` shows what it takes", cmd.CommandPath())
 	})
 	d := &command.Deps{Streams: streams, Build: build.Read(), Now: time.Now, JSON: func() bool { return asJSON }}
@@ -100,16 +103,32 @@ func settingFlags(root *cobra.Command) map[string]*pflag.Flag {
 	return out
 }
 
-// classify gives cobra's own errors a kind: they are all about how the command was typed.
-func classify(err error) error {
+// classify gives cobra's own errors a kind and a next step: they are all about how the command was typed.
+func classify(cmd *cobra.Command, err error) error {
 	var e *fault.Error
 	if errors.As(err, &e) {
 		return err
 	}
-	for _, p := range []string{"unknown command", "unknown flag", "accepts ", "requires ", "invalid argument", "required flag"} {
+	if strings.HasPrefix(err.Error(), "unknown command") {
+		return unknown(cmd, cmd.Flags().Arg(0))
+	}
+	for _, p := range []string{"unknown flag", "accepts ", "requires ", "invalid argument", "required flag"} {
 		if strings.HasPrefix(err.Error(), p) {
-			return fault.New(fault.Usage, "%s", err.Error()).WithHint("`platctl --help` shows the commands")
+			return fault.New(fault.Usage, "%s: %s", cmd.CommandPath(), err.Error()).WithHint("it is written %s", cmd.UseLine())
 		}
 	}
 	return err
+}
+
+// unknown is what to say about a word that is no command: cobra calls a needless argument that too.
+func unknown(cmd *cobra.Command, word string) error {
+	if !cmd.HasAvailableSubCommands() {
+		return fault.New(fault.Usage, "%s takes no argument %q", cmd.CommandPath(), word).WithHint("it is written %s", cmd.UseLine())
+	}
+	e := fault.New(fault.Usage, "%s has no command %q", cmd.CommandPath(), word)
+	cmd.SuggestionsMinimumDistance = 2
+	if near := cmd.SuggestionsFor(word); len(near) > 0 {
+		return e.WithHint("`%s %s`?", cmd.CommandPath(), strings.Join(near, "`, `"+cmd.CommandPath()+" "))
+	}
+	return e.WithHint("`%s --help` shows the commands", cmd.CommandPath())
 }

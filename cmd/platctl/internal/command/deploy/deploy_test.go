@@ -198,6 +198,7 @@ func TestBadInput(t *testing.T) {
 	s.want(2, args("deploy --drain-timeout -1s", s.build("1.0.0", 0)), "positive")
 	s.want(2, args("history --limit -1"), "negative")
 	s.want(2, args("status extra"))
+	s.want(2, []string{"rollback", "--yes", "--to", ""}, "--to is empty")
 	dir := s.build("1.0.0", 0)
 	if err := os.WriteFile(filepath.Join(dir, "behaviour.json"), []byte("{}"), 0o600); err != nil {
 		t.Fatal(err)
@@ -249,7 +250,7 @@ func TestInterruptedDeployExits130(t *testing.T) {
 			}
 		}
 	}()
-	if o := s.runContext(ctx, "deploy", dir); o.code != 130 || !strings.Contains(o.err, "interrupted; nothing was changed") {
+	if o := s.runContext(ctx, "deploy", dir); o.code != 130 || !strings.Contains(o.err, "nothing serves yet: interrupted") {
 		t.Fatalf("exit %d\n%s%s", o.code, o.out, o.err)
 	}
 	s.want(0, args("deploy", s.build("1.0.1", 0)), "2-1.0.1 serves")

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/platctl/platctl/internal/base/fault"
 	"github.com/platctl/platctl/internal/base/localpg"
 	"github.com/platctl/platctl/internal/ops/doctor"
+	"github.com/platctl/platctl/internal/perf/k6"
 )
 
 // Result is the data of `platctl doctor --json`.
@@ -83,4 +85,17 @@ func findPostgres(ctx context.Context, c *config.Config) (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("%s in %s", b.Version, b.Dir), nil
+}
+
+func findK6(ctx context.Context, c *config.Config) (string, error) {
+	self, _ := os.Executable() // without it the PATH is what is left
+	setting := ""
+	if c != nil {
+		setting = c.Perf.K6
+	}
+	b, err := k6.Find(ctx, setting, self)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s, extension %s", b.Path, b.Info.Extension), nil
 }

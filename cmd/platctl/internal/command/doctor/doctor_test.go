@@ -3,6 +3,8 @@ package doctor_test
 import (
 	"bytes"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -46,5 +48,19 @@ func TestWrongConfiguration(t *testing.T) {
 	code, out, _ := platctl(t, []string{"PLATCTL_LOG_LEVEL=loud"}, "doctor")
 	if code != 3 || !strings.Contains(out, "fail\tconfiguration\t") || !strings.Contains(out, "\tgo\tgo1.") {
 		t.Errorf("exit %d, %q", code, out)
+	}
+}
+
+// A k6 of an older checkout answers, in another format: doctor must not promise what perf then refuses.
+func TestK6IsJudgedLikePerfDoes(t *testing.T) {
+	t.Parallel()
+	old := filepath.Join(t.TempDir(), "k6")
+	answer := `{"schema":"platctl.k6summary/v99","extension":"9.9.9"}`
+	if err := os.WriteFile(old, []byte("#!/bin/sh\necho '"+answer+"'\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	_, out, _ := platctl(t, []string{"PLATCTL_PERF_K6=" + old}, "doctor")
+	if !strings.Contains(out, "warn\tk6\tperf.k6 is "+old) {
+		t.Errorf("%q", out)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/platctl/platctl/cmd/platctl/internal/host"
 	"github.com/platctl/platctl/cmd/platctl/internal/output"
 	"github.com/platctl/platctl/cmd/platctl/internal/term"
+	"github.com/platctl/platctl/internal/base/fault"
 	"github.com/platctl/platctl/internal/ops/deploy"
 )
 
@@ -46,6 +47,9 @@ func New(d *command.Deps) *cobra.Command {
 		Exits:  []int{3, 4, 5, 6, 8},
 		Result: deploy.RollbackResult{},
 		Run: func(ctx context.Context, cmd *cobra.Command, _ []string) (err error) {
+			if o.To == "" && cmd.Flags().Changed("to") { // a variable that was not set must not choose for its script
+				return fault.New(fault.Usage, "--to is empty").WithHint("name a release or version, or leave --to out for the last good one")
+			}
 			if o.Host, _, err = host.Open(d); err != nil {
 				return err
 			}
@@ -55,7 +59,7 @@ func New(d *command.Deps) *cobra.Command {
 	})
 	host.Flags(cmd)
 	command.KeyFlag(cmd, "ready-timeout", "deploy.ready_timeout")
-	cmd.Flags().StringVar(&o.To, "to", "", "the release or version to go back to; empty: the last good one")
+	cmd.Flags().StringVar(&o.To, "to", "", "the release or version to go back to (default: the last good one)")
 	cmd.Flags().StringVar(&o.Why, "why", "", "the reason, for the history")
 	cmd.Flags().BoolVar(&o.Yes, "yes", false, "don't ask")
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "show where it would go; change nothing")

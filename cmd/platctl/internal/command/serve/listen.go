@@ -23,31 +23,35 @@ type listeners struct {
 	control net.Listener // nil: nobody tells a role
 }
 
-// listenAll opens them. Behind a unix socket the default admin address is left alone: releases share their machine.
-func listenAll(c config.Server, adminIsDefault bool) (ls *listeners, err error) {
-	ls = &listeners{}
-	defer func() {
-		if err != nil {
-			ls.close()
-		}
-	}()
+// listenAll opens them, all or none. Behind a unix socket the default admin address is left alone: releases share their
+// machine.
+func listenAll(c config.Server, adminIsDefault bool) (*listeners, error) {
+	ls := &listeners{}
+	if err := ls.open(c, adminIsDefault); err != nil {
+		ls.close()
+		return nil, err
+	}
+	return ls, nil
+}
+
+func (ls *listeners) open(c config.Server, adminIsDefault bool) (err error) {
 	if c.Socket != "" {
 		ls.api, err = unixsock.Listen(c.Socket, 0o660)
 	} else {
 		ls.api, err = listenTCP(c.Listen, "server.listen")
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if c.AdminListen != "" && (c.Socket == "" || !adminIsDefault) {
 		if ls.admin, err = listenTCP(c.AdminListen, "server.admin_listen"); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if c.ControlSocket != "" {
 		ls.control, err = unixsock.Listen(c.ControlSocket, 0o600)
 	}
-	return ls, err
+	return err
 }
 
 func listenTCP(addr, key string) (net.Listener, error) {
