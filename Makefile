@@ -113,6 +113,7 @@ bench: postgres ## Print the figures that the documentation claims
 	go test ./cmd/platctl -run '^$$' -bench 'FirstUp|StartToReady|IdleMemory' -benchtime 5x
 	go test ./cmd/platctl -run '^$$' -bench 'Version' -benchtime 20x
 	go test ./internal/base/pg/pgtest -run '^$$' -bench 'Clone' -benchtime 20x
+	go test ./internal/api/server -run '^$$' -bench 'BareHandler' -benchtime 20x
 
 .PHONY: fuzz
 fuzz: ## Fuzz every parser for a few seconds each

@@ -90,22 +90,24 @@ func bad(k Kind) error {
 
 // permute runs the Feistel network, backwards to invert it.
 func (c *Codec) permute(k Kind, v uint64, invert bool) uint64 {
+	// One buffer for all rounds: what goes through the cipher.Block interface is on the heap, and a page of 20 products
+	// makes 40 ids.
+	var buf [2 * aes.BlockSize]byte
+	in, out := buf[:aes.BlockSize], buf[aes.BlockSize:]
+	copy(in[:8], k)
+	round := func(i int, half uint32) uint32 {
+		in[8] = byte(i)
+		binary.BigEndian.PutUint32(in[12:], half)
+		c.block.Encrypt(out, in)
+		return binary.BigEndian.Uint32(out)
+	}
 	left, right := uint32(v>>32), uint32(v)
 	for i := range rounds {
 		if invert {
-			left, right = right^c.round(k, rounds-1-i, left), left
+			left, right = right^round(rounds-1-i, left), left
 		} else {
-			left, right = right, left^c.round(k, i, right)
+			left, right = right, left^round(i, right)
 		}
 	}
 	return uint64(left)<<32 | uint64(right)
-}
-
-func (c *Codec) round(k Kind, i int, half uint32) uint32 {
-	var in, out [aes.BlockSize]byte
-	copy(in[:8], k)
-	in[8] = byte(i)
-	binary.BigEndian.PutUint32(in[12:], half)
-	c.block.Encrypt(out[:], in[:])
-	return binary.BigEndian.Uint32(out[:4])
 }
