@@ -125,7 +125,8 @@ func runPage(t *testing.T, p page) {
 		"PATH="+filepath.Dir(platctl(t))+":"+os.Getenv("PATH"), "HOME="+dir, "PLATCTL_STATE_DIR="+filepath.Join(dir, "state"),
 		"PLATCTL_LOCALPG_DIR="+filepath.Join(dir, "pg"), "PLATCTL_SERVER_ADMIN_LISTEN=127.0.0.1:0", "PLATCTL_SERVER_LISTEN=127.0.0.1:0",
 		"PLATCTL_SERVER_DRAIN_DELAY=10ms", "REPO="+repoRoot(t))
-	env = append(env, "API="+startServe(t, dir, env))
+	api, metrics := startServe(t, dir, env)
+	env = append(env, "API="+api, "METRICS="+metrics)
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", p.script)
@@ -144,8 +145,8 @@ func runPage(t *testing.T, p page) {
 	}
 }
 
-// startServe runs `platctl serve --dev` until the end of the test and returns the API's address.
-func startServe(t *testing.T, dir string, env []string) string {
+// startServe runs `platctl serve --dev` until the end of the test and returns the addresses of the API and its metrics.
+func startServe(t *testing.T, dir string, env []string) (api, metrics string) {
 	t.Helper()
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), platctl(t), "serve", "--dev", "--json")
 	cmd.Env, cmd.Dir = env, dir
@@ -166,7 +167,7 @@ func startServe(t *testing.T, dir string, env []string) string {
 		}
 	})
 	line, err := bufio.NewReader(out).ReadBytes('\n')
-	var res struct{ Data struct{ API string } }
+	var res struct{ Data struct{ API, Metrics string } }
 	if err == nil {
 		err = json.Unmarshal(line, &res)
 	}
@@ -174,7 +175,7 @@ func startServe(t *testing.T, dir string, env []string) string {
 		_ = cmd.Process.Kill()
 		t.Fatalf("serve printed %s: %v", line, err)
 	}
-	return res.Data.API
+	return res.Data.API, res.Data.Metrics
 }
 
 func goEnv(t *testing.T, name string) string {
