@@ -153,6 +153,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	grace, cancel := context.WithTimeout(context.Background(), s.opts.ShutdownGrace)
 	defer cancel()
 	_ = l.Close()
+	<-failed // Serve has let go of l; Shutdown would close it a second time and report that
 	busy.wait(grace)
 	if err := srv.Shutdown(grace); err != nil {
 		n := s.inFlight.count()
@@ -162,7 +163,6 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 		_ = srv.Close()
 		return fault.Wrap(err, fault.Failed, "%d requests were cut off after %s", n, s.opts.ShutdownGrace)
 	}
-	<-failed
 	s.log.Info("drained")
 	return nil
 }
