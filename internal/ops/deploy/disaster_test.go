@@ -354,11 +354,53 @@ func TestAVersionMeansTheReleaseThatIsProven(t *testing.T) {
 			t.Errorf("--to %s: %+v, %v; want %s", to, got, err, want)
 		}
 	}
+	if _, err := all.target(from, ""); err != nil {
+		t.Error(err)
+	}
+	only := &view{releases: []*Release{rel(1, "1.0.0", ledger.Good, true), rel(2, "2.0.0", Unproven, false)}}
+	if _, err := only.target(only.releases[0], ""); !errors.Is(err, fault.NeedsPerson) || strings.Contains(fault.From(err).Hint, "--to") {
+		t.Errorf("nothing is left to name: %v, %s", err, fault.From(err).Hint)
+	}
 	for to, want := range map[string]error{
 		"3.0.0": fault.No, "4.0.0": fault.No, "10-4.0.0": fault.No, "4-1.0.0": fault.No, "1": fault.NotFound, "": fault.NotFound,
 	} {
 		if got, err := all.named(from, to); !errors.Is(err, want) {
 			t.Errorf("--to %q: %+v, %v; want %v", to, got, err, want)
+		}
+	}
+}
+
+// After a crash or a reboot there is often no release to go back to; the way out that status names has to work.
+func TestADeadReleaseIsDeployedFromItsOwnDirectory(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	one := r.deploy(v("1.0.0"))
+	if err := r.pid(one.Release).Kill(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_, err := r.Status(t.Context())
+	dir := r.releaseDir(one.Release)
+	if hint := fault.From(err).Hint; !errors.Is(err, fault.No) || !strings.HasPrefix(hint, "`platctl deploy "+dir+"`") || strings.Contains(hint, "rollback") {
+		t.Fatalf("%v, next %q", err, hint)
+	}
+	if _, err := r.Deploy(t.Context(), Request{Dir: dir}); err != nil {
+		t.Fatal(err)
+	}
+	r.mustServe("1.0.0")
+}
+
+func TestGoingBackToAnUnprovenReleaseIsSaid(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.deploy(v("1.0.0"))
+	if _, err := r.Deploy(t.Context(), Request{Dir: r.build(deploytest.Behaviour{Version: "2.0.0", FailMigrate: true})}); err == nil {
+		t.Fatal("a failed migration was no error")
+	}
+	r.deploy(v("3.0.0"))
+	for to, want := range map[string]bool{"2.0.0": true, "1.0.0": false, "": false} {
+		p, err := r.PlanRollback(t.Context(), to)
+		if err != nil || strings.Contains(strings.Join(p.Notes, "\n"), "is unproven") != want {
+			t.Errorf("--to %q: %+v, %v", to, p, err)
 		}
 	}
 }

@@ -35,8 +35,10 @@ func (h *Host) StartEdge(ctx context.Context, path string, args []string) (*edge
 		select {
 		case <-child.Exited():
 			kind := fault.Failed
-			if child.ExitCode() == fault.Lookup(fault.Busy).Exit {
-				kind = fault.Busy
+			for _, k := range []fault.Kind{fault.Busy, fault.Config} { // as the edge in the foreground would answer
+				if child.ExitCode() == fault.Lookup(k).Exit {
+					kind = k
+				}
 			}
 			return nil, fault.New(kind, "the edge ended (%s)%s", child.ExitText(), logTail(h.EdgeLog()))
 		case <-deadline.C:
