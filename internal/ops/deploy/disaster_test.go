@@ -404,3 +404,28 @@ func TestGoingBackToAnUnprovenReleaseIsSaid(t *testing.T) {
 		}
 	}
 }
+
+// Bad is the last verdict a release gets, whatever is written behind it and in whatever order.
+func TestBadIsForEver(t *testing.T) {
+	t.Parallel()
+	judged := func(result string) ledger.Event {
+		return ledger.Event{Kind: ledger.Verdict, ReleaseID: "1-1.0.0", Result: result}
+	}
+	left := ledger.Event{Kind: ledger.Rollback, ReleaseID: "2-2.0.0", From: "1-1.0.0", Result: ledger.OK}
+	for want, events := range map[string][][]ledger.Event{
+		ledger.Bad: {
+			{judged(ledger.Bad)}, {judged(ledger.Good), judged(ledger.Bad)}, {judged(ledger.Bad), judged(ledger.Good)},
+			{left, judged(ledger.Good)}, {left, judged("unheard of")},
+		},
+		ledger.Good: {{judged(ledger.Good)}, {judged(ledger.Good), judged("unheard of")}},
+		Unproven:    {{judged("unheard of")}, {{Kind: ledger.Swap, ReleaseID: "1-1.0.0", Result: ledger.OK}}},
+	} {
+		for _, list := range events {
+			found := map[string]*Release{}
+			fold(list, found)
+			if got := found["1-1.0.0"].Verdict; got != want {
+				t.Errorf("%+v: %s, want %s", list, got, want)
+			}
+		}
+	}
+}
