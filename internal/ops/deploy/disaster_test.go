@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/platctl/platctl/internal/base/fault"
 	"github.com/platctl/platctl/internal/base/unixsock"
 	"github.com/platctl/platctl/internal/ops/deploy/deploytest"
@@ -354,8 +356,8 @@ func TestAVersionMeansTheReleaseThatIsProven(t *testing.T) {
 			t.Errorf("--to %s: %+v, %v; want %s", to, got, err, want)
 		}
 	}
-	if _, err := all.target(from, ""); err != nil {
-		t.Error(err)
+	if got, err := all.target(from, ""); err != nil || got.ID != "2-1.0.0" {
+		t.Errorf("without --to: %+v, %v; the later good one has no files", got, err)
 	}
 	only := &view{releases: []*Release{rel(1, "1.0.0", ledger.Good, true), rel(2, "2.0.0", Unproven, false)}}
 	if _, err := only.target(only.releases[0], ""); !errors.Is(err, fault.NeedsPerson) || strings.Contains(fault.From(err).Hint, "--to") {
@@ -427,5 +429,43 @@ func TestBadIsForEver(t *testing.T) {
 				t.Errorf("%+v: %s, want %s", list, got, want)
 			}
 		}
+	}
+}
+
+// Digests inside a changed manifest may all be right: what counts is the manifest that was deployed.
+func TestColdRollbackRefusesAnotherManifest(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	one := r.deploy(v("1.0.0"))
+	r.deploy(v("2.0.0"))
+	if err := r.pid(one.Release).Kill(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := edit(r.releaseDir(one.Release), `"app": "market"`, `"app":  "market"`); err != nil {
+		t.Fatal(err)
+	}
+	p, err := r.PlanRollback(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Rollback(t.Context(), p, ""); fault.From(err).Code != "wrong_digest" {
+		t.Fatalf("%v", err)
+	}
+	r.mustServe("2.0.0")
+}
+
+func TestAReleaseNeedsTwiceItsSize(t *testing.T) {
+	t.Parallel()
+	h := &Host{dir: t.TempDir()}
+	var st unix.Statfs_t
+	if err := unix.Statfs(h.dir, &st); err != nil {
+		t.Fatal(err)
+	}
+	free := int64(st.Bavail) * st.Bsize
+	if err := h.enoughSpace(free / 4); err != nil {
+		t.Error(err)
+	}
+	if err := h.enoughSpace(free / 4 * 3); !errors.Is(err, fault.Failed) {
+		t.Errorf("three quarters of the disk: %v", err)
 	}
 }
