@@ -115,11 +115,14 @@ bench: postgres ## Print the figures that the documentation claims
 	go test ./internal/base/pg/pgtest -run '^$$' -bench 'Clone' -benchtime 20x
 	go test ./internal/api/server -run '^$$' -bench 'BareHandler' -benchtime 20x
 
+FUZZTIME ?= 5s
+
 .PHONY: fuzz
 fuzz: ## Fuzz every parser for a few seconds each
-	@for p in $$(grep -rl --include='*_test.go' '^func Fuzz' cmd internal | xargs -n1 dirname | sort -u); do \
-		for f in $$(grep -rhoE '^func Fuzz[A-Za-z]+' $$p/*_test.go | cut -c6-); do \
-			echo "$$p $$f"; go test ./$$p -run '^$$' -fuzz "^$$f$$" -fuzztime 5s || exit 1; done; done
+	@for m in . xk6-ext; do \
+		(cd $$m && for p in $$(grep -rl --include='*_test.go' --exclude-dir=xk6-ext --exclude-dir=tools '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+			for f in $$(grep -hoE '^func Fuzz[A-Za-z0-9]+' $$p/*_test.go | cut -c6-); do \
+				echo "$$m $$p $$f"; go test $$p -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) || exit 1; done; done) || exit 1; done
 
 .PHONY: clean
 clean: ## Remove what was built here

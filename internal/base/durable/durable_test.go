@@ -84,3 +84,20 @@ func TestStorageFull(t *testing.T) {
 		}
 	}
 }
+
+// A link that somebody laid under the temporary name must not lead the bytes elsewhere.
+func TestWriteFileFollowsNoLink(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path, other := filepath.Join(dir, "f"), filepath.Join(dir, "other")
+	if err := os.WriteFile(other, []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(other, path+".tmp"); err != nil {
+		t.Fatal(err)
+	}
+	_ = WriteFile(path, []byte("new"), 0o600)
+	if got, err := os.ReadFile(other); err != nil || string(got) != "mine" {
+		t.Errorf("the target of the link holds %q, %v", got, err)
+	}
+}

@@ -588,7 +588,7 @@ func FuzzParsePidFile(f *testing.F) {
 		if ok != (pm.pid > 0) {
 			t.Errorf("pid %d, ok %v", pm.pid, ok)
 		}
-		if ok && !strings.HasPrefix(strings.TrimLeft(strings.SplitN(text, "\n", 2)[0], " \t\r\v\f\u0085\u00a0+0"), strconv.Itoa(pm.pid)) {
+		if ok && !strings.HasPrefix(strings.TrimLeft(strings.SplitN(text, "\n", 2)[0], " \t\r0"), strconv.Itoa(pm.pid)) {
 			t.Errorf("pid %d from %q", pm.pid, text)
 		}
 	})

@@ -26,15 +26,15 @@ func parsePidFile(text string) (postmaster, bool) {
 	lines := strings.Split(text, "\n")
 	line := func(i int) string {
 		if i < len(lines) {
-			return strings.TrimSpace(lines[i])
+			return strings.Trim(lines[i], " \t\r") // PostgreSQL pads with blanks; other white space is damage
 		}
 		return ""
 	}
-	pid, err := strconv.Atoi(line(0))
-	if err != nil || pid <= 0 {
+	pid, err := strconv.ParseUint(line(0), 10, 31)
+	if err != nil || pid == 0 {
 		return postmaster{}, false
 	}
-	pm := postmaster{pid: pid, socket: line(4), status: line(7)}
+	pm := postmaster{pid: int(pid), socket: line(4), status: line(7)}
 	if sec, err := strconv.ParseInt(line(2), 10, 64); err == nil && sec > 0 {
 		pm.startedAt = time.Unix(sec, 0).UTC()
 	}

@@ -124,6 +124,7 @@ func TestParseRefuses(t *testing.T) {
 	for name, change := range map[string][2]string{
 		"a path upwards":        {`"path": "bin/platctl"`, `"path": "../bin/platctl"`},
 		"an absolute SBOM":      {`"path": "sbom.cdx.json",` + "\n    \"sha256\": \"2222222222222222222222222222222222222222222222222222222222222222\",\n    \"format\"", `"path": "/etc/passwd", "format"`},
+		"a provenance upwards":  {`"database": {`, `"provenance": {"path": "../p"}, "database": {`},
 		"a contract elsewhere":  {`"path": "sqlcontract.json"`, `"path": "a/../../sqlcontract.json"`},
 		"an absolute command":   {`"bin/platctl",` + "\n      \"serve\"", `"/bin/sh"`},
 		"no command":            {`"bin/platctl",` + "\n      \"serve\"", ``},

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/platctl/platctl/internal/base/fault"
 	"github.com/platctl/platctl/internal/base/unixsock"
 	"github.com/platctl/platctl/internal/ops/deploy/deploytest"
@@ -354,11 +356,116 @@ func TestAVersionMeansTheReleaseThatIsProven(t *testing.T) {
 			t.Errorf("--to %s: %+v, %v; want %s", to, got, err, want)
 		}
 	}
+	if got, err := all.target(from, ""); err != nil || got.ID != "2-1.0.0" {
+		t.Errorf("without --to: %+v, %v; the later good one has no files", got, err)
+	}
+	only := &view{releases: []*Release{rel(1, "1.0.0", ledger.Good, true), rel(2, "2.0.0", Unproven, false)}}
+	if _, err := only.target(only.releases[0], ""); !errors.Is(err, fault.NeedsPerson) || strings.Contains(fault.From(err).Hint, "--to") {
+		t.Errorf("nothing is left to name: %v, %s", err, fault.From(err).Hint)
+	}
 	for to, want := range map[string]error{
 		"3.0.0": fault.No, "4.0.0": fault.No, "10-4.0.0": fault.No, "4-1.0.0": fault.No, "1": fault.NotFound, "": fault.NotFound,
 	} {
 		if got, err := all.named(from, to); !errors.Is(err, want) {
 			t.Errorf("--to %q: %+v, %v; want %v", to, got, err, want)
 		}
+	}
+}
+
+// After a crash or a reboot there is often no release to go back to; the way out that status names has to work.
+func TestADeadReleaseIsDeployedFromItsOwnDirectory(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	one := r.deploy(v("1.0.0"))
+	if err := r.pid(one.Release).Kill(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_, err := r.Status(t.Context())
+	dir := r.releaseDir(one.Release)
+	if hint := fault.From(err).Hint; !errors.Is(err, fault.No) || !strings.HasPrefix(hint, "`platctl deploy "+dir+"`") || strings.Contains(hint, "rollback") {
+		t.Fatalf("%v, next %q", err, hint)
+	}
+	if _, err := r.Deploy(t.Context(), Request{Dir: dir}); err != nil {
+		t.Fatal(err)
+	}
+	r.mustServe("1.0.0")
+}
+
+func TestGoingBackToAnUnprovenReleaseIsSaid(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.deploy(v("1.0.0"))
+	if _, err := r.Deploy(t.Context(), Request{Dir: r.build(deploytest.Behaviour{Version: "2.0.0", FailMigrate: true})}); err == nil {
+		t.Fatal("a failed migration was no error")
+	}
+	r.deploy(v("3.0.0"))
+	for to, want := range map[string]bool{"2.0.0": true, "1.0.0": false, "": false} {
+		p, err := r.PlanRollback(t.Context(), to)
+		if err != nil || strings.Contains(strings.Join(p.Notes, "\n"), "is unproven") != want {
+			t.Errorf("--to %q: %+v, %v", to, p, err)
+		}
+	}
+}
+
+// Bad is the last verdict a release gets, whatever is written behind it and in whatever order.
+func TestBadIsForEver(t *testing.T) {
+	t.Parallel()
+	judged := func(result string) ledger.Event {
+		return ledger.Event{Kind: ledger.Verdict, ReleaseID: "1-1.0.0", Result: result}
+	}
+	left := ledger.Event{Kind: ledger.Rollback, ReleaseID: "2-2.0.0", From: "1-1.0.0", Result: ledger.OK}
+	for want, events := range map[string][][]ledger.Event{
+		ledger.Bad: {
+			{judged(ledger.Bad)}, {judged(ledger.Good), judged(ledger.Bad)}, {judged(ledger.Bad), judged(ledger.Good)},
+			{left, judged(ledger.Good)}, {left, judged("unheard of")},
+		},
+		ledger.Good: {{judged(ledger.Good)}, {judged(ledger.Good), judged("unheard of")}},
+		Unproven:    {{judged("unheard of")}, {{Kind: ledger.Swap, ReleaseID: "1-1.0.0", Result: ledger.OK}}},
+	} {
+		for _, list := range events {
+			found := map[string]*Release{}
+			fold(list, found)
+			if got := found["1-1.0.0"].Verdict; got != want {
+				t.Errorf("%+v: %s, want %s", list, got, want)
+			}
+		}
+	}
+}
+
+// Digests inside a changed manifest may all be right: what counts is the manifest that was deployed.
+func TestColdRollbackRefusesAnotherManifest(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	one := r.deploy(v("1.0.0"))
+	r.deploy(v("2.0.0"))
+	if err := r.pid(one.Release).Kill(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := edit(r.releaseDir(one.Release), `"app": "market"`, `"app":  "market"`); err != nil {
+		t.Fatal(err)
+	}
+	p, err := r.PlanRollback(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Rollback(t.Context(), p, ""); fault.From(err).Code != "wrong_digest" {
+		t.Fatalf("%v", err)
+	}
+	r.mustServe("2.0.0")
+}
+
+func TestAReleaseNeedsTwiceItsSize(t *testing.T) {
+	t.Parallel()
+	h := &Host{dir: t.TempDir()}
+	var st unix.Statfs_t
+	if err := unix.Statfs(h.dir, &st); err != nil {
+		t.Fatal(err)
+	}
+	free := int64(st.Bavail) * st.Bsize
+	if err := h.enoughSpace(free / 4); err != nil {
+		t.Error(err)
+	}
+	if err := h.enoughSpace(free / 4 * 3); !errors.Is(err, fault.Failed) {
+		t.Errorf("three quarters of the disk: %v", err)
 	}
 }

@@ -16,7 +16,8 @@ func (h *Host) StartEdge(ctx context.Context, path string, args []string) (*edge
 		return nil, err
 	}
 	if st, err := h.Edge().State(ctx); err == nil {
-		return nil, fault.New(fault.Busy, "an edge of %s runs already: process %d on %s", h.opts.App, st.Process.PID, st.Listen)
+		return nil, fault.New(fault.Busy, "an edge of %s runs already: process %d on %s", h.opts.App, st.Process.PID, st.Listen).
+			WithHint("`platctl edge stop` ends it")
 	}
 	wd, err := os.Getwd()
 	if err != nil {
@@ -34,8 +35,10 @@ func (h *Host) StartEdge(ctx context.Context, path string, args []string) (*edge
 		select {
 		case <-child.Exited():
 			kind := fault.Failed
-			if child.ExitCode() == fault.Lookup(fault.Busy).Exit {
-				kind = fault.Busy
+			for _, k := range []fault.Kind{fault.Busy, fault.Config} { // as the edge in the foreground would answer
+				if child.ExitCode() == fault.Lookup(k).Exit {
+					kind = k
+				}
 			}
 			return nil, fault.New(kind, "the edge ended (%s)%s", child.ExitText(), logTail(h.EdgeLog()))
 		case <-deadline.C:
@@ -56,7 +59,8 @@ func (h *Host) StartEdge(ctx context.Context, path string, args []string) (*edge
 func (h *Host) StopEdge(ctx context.Context, patience time.Duration, all bool) (stopped []string, err error) {
 	v := h.look(ctx)
 	if v.edgeErr != nil && !all {
-		return nil, fault.New(fault.No, "no edge runs for %s", h.opts.App)
+		return nil, fault.New(fault.No, "no edge runs for %s", h.opts.App).
+			WithHint("`platctl edge stop --all` ends releases that still run")
 	}
 	ctx, l, err := h.acquire(ctx, "edge stop", v.tokenFloor(), true)
 	if err != nil {

@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,6 +59,9 @@ func (h *Host) planRollback(v *view, to string) (*RollbackPlan, *Release, error)
 	if err := v.log.Err(); err != nil {
 		p.Notes = append(p.Notes, err.Error())
 	}
+	if rel.Verdict != ledger.Good {
+		p.Notes = append(p.Notes, rel.ID+" is unproven: it never served, or its deploy did not finish")
+	}
 	if !rel.Warm {
 		p.Notes = append(p.Notes, rel.ID+" does not run; it is started and has to become ready first")
 	}
@@ -74,8 +78,12 @@ func (v *view) target(from *Release, to string) (*Release, error) {
 			return r, nil
 		}
 	}
+	next := "deploy a release that works"
+	if slices.ContainsFunc(v.releases, func(r *Release) bool { return r.ID != from.ID && r.Verdict == Unproven && r.Present }) {
+		next += ", or name one that is unproven with --to"
+	}
 	return nil, fault.New(fault.NeedsPerson, "there is no good release to go back to from %s%s", from.ID, v.others(from)).
-		WithCode("no_target").WithHint("deploy a release that works, or name one that is unproven with --to")
+		WithCode("no_target").WithHint("%s", next)
 }
 
 // named finds a release by its name or version. A bad one is refused: it was left because it did not work.

@@ -215,7 +215,7 @@ func (h *Host) enoughSpace(need int64) error {
 	}
 	if free := int64(st.Bavail) * st.Bsize; free < 2*need {
 		return fault.New(fault.Failed, "%s has %d MB free; staging %d MB needs twice that", h.dir, free>>20, need>>20).
-			WithHint("remove old directories under %s", h.path("releases"))
+			WithHint("remove directories of old releases under %s, but none that `platctl status` names", h.path("releases"))
 	}
 	return nil
 }

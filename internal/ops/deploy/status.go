@@ -2,6 +2,8 @@ package deploy
 
 import (
 	"context"
+	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/platctl/platctl/internal/base/fault"
@@ -78,7 +80,7 @@ func (h *Host) Status(ctx context.Context) (*Status, error) {
 		s.Standby = h.running(ctx, v, *v.route.Standby)
 	}
 	if s.Serving = healthy(ctx, v.route.Active.Socket) == nil; !s.Serving {
-		return s, s.down()
+		return s, h.down(s)
 	}
 	if s.Active.Role == role.Standby {
 		s.problem(s.Active.ID + " serves and believes to be in standby: its background work is paused; deploy again to put it right")
@@ -86,13 +88,18 @@ func (h *Host) Status(ctx context.Context) (*Status, error) {
 	return s, nil
 }
 
-// down says what is the matter when the release in charge does not answer.
-func (s *Status) down() error {
+// down says what is the matter when the release in charge does not answer, and what brings service back.
+func (h *Host) down(s *Status) error {
 	text := "nothing serves: %s is in charge and does not answer /api/health"
 	if !s.Active.Alive && s.Standby != nil && s.Standby.Warm && s.Standby.Verdict != ledger.Bad {
 		text = "%s is in charge and takes no connections; the edge gives them to " + s.Standby.ID + " for now"
 	}
-	return fault.New(fault.No, text, s.Active.ID).WithHint("`platctl rollback` goes back to %s", orNone(s.Rollback.To))
+	dir := h.releaseDir(s.Active.ID)
+	next := fmt.Sprintf("`platctl deploy %s` starts it anew; its log is %s", dir, filepath.Join(dir, "release.log"))
+	if s.Rollback.To != "" {
+		next = fmt.Sprintf("`platctl rollback` goes back to %s, and %s", s.Rollback.To, next)
+	}
+	return fault.New(fault.No, text, s.Active.ID).WithHint("%s", next)
 }
 
 func (s *Status) problem(text string) { s.Problems = append(s.Problems, text) }
@@ -121,13 +128,6 @@ func rollbackInfo(h *Host, v *view) RollbackInfo {
 		return RollbackInfo{Why: fault.From(err).Message}
 	}
 	return RollbackInfo{To: p.To, Warm: p.Warm}
-}
-
-func orNone(s string) string {
-	if s == "" {
-		return "nothing: there is no good release"
-	}
-	return s
 }
 
 // History returns the ledger.

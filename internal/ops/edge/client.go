@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/platctl/platctl/internal/base/fault"
@@ -72,7 +74,7 @@ func (c Client) do(ctx context.Context, method, path string, in, out any) error 
 		if errors.Is(err, context.Canceled) {
 			return fault.Wrap(err, fault.Canceled, "interrupted while talking to the edge")
 		}
-		return fault.Wrap(err, fault.Unavailable, "no edge answers on %s", c.Socket).
+		return fault.Wrap(cause(err), fault.Unavailable, "no edge answers on %s", c.Socket).
 			WithHint("start one with `platctl edge --detach`; it restores its routes")
 	}
 	defer resp.Body.Close()
@@ -87,6 +89,17 @@ func (c Client) do(ctx context.Context, method, path string, in, out any) error 
 		return fault.Wrap(err, fault.Unavailable, "the edge's answer is not understood")
 	}
 	return nil
+}
+
+// cause leaves out what the message says already: the made-up URL and the socket's path.
+func cause(err error) error {
+	if u := (*url.Error)(nil); errors.As(err, &u) {
+		err = u.Err
+	}
+	if op := (*net.OpError)(nil); errors.As(err, &op) {
+		err = op.Err
+	}
+	return err
 }
 
 func refused(status int, data []byte) error {

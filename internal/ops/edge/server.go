@@ -166,7 +166,7 @@ func (e *Edge) close() {
 func takeLock(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fault.Wrap(err, fault.Unavailable, "the edge's lock can't be opened")
+		return nil, fault.Wrap(err, fault.Config, "the edge's lock can't be opened").WithHint("run as the user that ran the edge before")
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		f.Close()

@@ -238,3 +238,31 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// A damaged number must not make Append use one a second time.
+func TestNumbersAreNeverReused(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "ledger.jsonl")
+	lines := `{"schema":"platctl.ledger/v1","seq":9,"kind":"swap"}` + "\n" + `{"schema":"platctl.ledger/v1","seq":3,"kind":"swap"}` + "\n"
+	if err := os.WriteFile(path, []byte(lines), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := Append(t.Context(), path, time.Now(), Event{Kind: Swap, Result: OK})
+	if err != nil || out[0].Seq != 10 {
+		t.Errorf("%+v, %v", out, err)
+	}
+}
+
+func TestALineWithoutEndIsAProblemNotAnEvent(t *testing.T) {
+	t.Parallel()
+	line := func(n int) []byte {
+		head := `{"schema":"platctl.ledger/v1","seq":1,"kind":"swap","why":"`
+		return []byte(head + strings.Repeat("x", n-len(head)-2) + `"}`)
+	}
+	if e, what := decode(line(MaxLine)); e == nil {
+		t.Errorf("a line at the limit %s", what)
+	}
+	if e, what := decode(line(MaxLine + 1)); e != nil || what == "" {
+		t.Errorf("a line beyond the limit was read: %q", what)
+	}
+}

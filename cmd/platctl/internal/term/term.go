@@ -6,6 +6,7 @@ package term
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -48,20 +49,28 @@ func (s *Streams) Say(format string, args ...any) {
 	fmt.Fprintf(s.Err, format+"\n", args...)
 }
 
-// Confirm asks a yes-or-no question on the terminal. Off a terminal it refuses, and the message says how to go on.
-func (s *Streams) Confirm(question string) error {
+// Confirm asks a yes-or-no question on the terminal. Off a terminal it refuses, and the message says how to go on. It
+// returns when ctx ends, although a read of a terminal can't be interrupted: the reader is left behind, and the command ends.
+func (s *Streams) Confirm(ctx context.Context, question string) error {
 	if !s.InTTY || !s.ErrTTY {
 		return fault.New(fault.Refused, "this needs a confirmation and there is no terminal to ask on").
 			WithHint("add --yes to confirm, or --dry-run to only see the plan")
 	}
 	fmt.Fprintf(s.Err, "%s [y/N] ", question)
-	line, err := bufio.NewReader(s.In).ReadString('\n')
-	if err != nil && line == "" {
-		return fault.New(fault.Refused, "no answer")
+	answer := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReader(s.In).ReadString('\n') // an error leaves an empty answer
+		answer <- line
+	}()
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(s.Err)
+		return fault.New(fault.Canceled, "interrupted; nothing was done")
+	case line := <-answer:
+		switch strings.ToLower(strings.TrimSpace(line)) {
+		case "y", "yes":
+			return nil
+		}
+		return fault.New(fault.Refused, "not confirmed; nothing was done")
 	}
-	switch strings.ToLower(strings.TrimSpace(line)) {
-	case "y", "yes":
-		return nil
-	}
-	return fault.New(fault.Refused, "not confirmed; nothing was done")
 }

@@ -33,6 +33,9 @@ func newStatus(d *command.Deps) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if st.URL != "" { // the same as start's, not the one of the server's own database
+				st.URL = (&localpg.Server{Socket: st.Socket}).URL(command.PrivateDatabase)
+			}
 			p := d.Printer(cmd)
 			return p.Answer(st, verdict(st), func(w io.Writer) error {
 				return p.Table(w, []string{"PROPERTY", "VALUE"}, rows(st))

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -80,7 +81,18 @@ func (s *shell) runContext(ctx context.Context, args ...string) outcome {
 	s.t.Helper()
 	var out, errs bytes.Buffer
 	code := cli.Run(ctx, args, &term.Streams{In: strings.NewReader(""), Out: &out, Err: &errs, Width: 80}, s.env)
+	s.promised(code, args)
 	return outcome{code, out.String(), errs.String()}
+}
+
+// promised checks that the command's help names the exit code.
+func (s *shell) promised(code int, args []string) {
+	s.t.Helper()
+	root, _ := cli.NewRoot(&term.Streams{}, nil)
+	cmd, _, err := root.Find(args)
+	if err == nil && !strings.Contains(cmd.Long, fmt.Sprintf("\n  %3d  ", code)) {
+		s.t.Errorf("platctl %s answers %d, which its help does not promise", strings.Join(args, " "), code)
+	}
 }
 
 // want runs a command and checks its exit code and that what it says contains the texts.
@@ -209,6 +221,11 @@ func TestBadInput(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
+	s.want(5, args("edge --detach"), "runs already", "`platctl edge stop`")
+	s.want(5, args("edge"), "runs already")
+	s.want(3, args("edge stop --app nobody"), "no edge runs for nobody")
+	s.want(6, args("rollback --yes --app nobody"), "platctl edge --detach")
+	s.want(6, args("deploy --root", t.TempDir(), s.build("1.0.0", 0)), "no edge answers on", "platctl edge --detach")
 	s.want(5, args("edge --detach --app other --listen", taken.Addr().String()), "is taken by another process")
 }
 

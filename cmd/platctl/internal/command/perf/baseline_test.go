@@ -191,7 +191,7 @@ func TestRefusals(t *testing.T) {
 		"--name ../../etc/passwd":                   {code: 2, err: "no name for a baseline"},
 		"--out " + dir:                              {code: 2, err: "is a folder"},
 		"--out /dev/null/x.json":                    {code: 1, err: "can't be made"},
-		"stray":                                     {code: 2, err: "unknown command"},
+		"stray":                                     {code: 2, err: "takes no argument"},
 	} {
 		args := strings.Fields(line)
 		if !strings.Contains(line, "--k6") {

@@ -79,7 +79,7 @@ func run(ctx context.Context, o Options) error {
 		if err := printPlan(o.Streams.Err, o, p); err != nil {
 			return err
 		}
-		if err := o.Streams.Confirm("roll back?"); err != nil {
+		if err := o.Streams.Confirm(ctx, "roll back?"); err != nil {
 			return err
 		}
 	}
