@@ -14,18 +14,12 @@ type Querier interface {
 	CreateUser(ctx context.Context, arg CreateUserParams) (CreateUserRow, error)
 	// Idempotent. No row: nobody visible to the viewer has that id.
 	FollowUser(ctx context.Context, arg FollowUserParams) (FollowUserRow, error)
-	HasUsers(ctx context.Context) (bool, error)
 	// The frontier query: the newest k posts come from at most k authors, and those are among the k followees with the newest
 	// latest post before the cursor. If k such followees exist, k posts exist at or above the oldest of those posts, so
 	// nothing below it can be on the page. Exact for every cursor, no fan-out on write.
 	HomeFeed(ctx context.Context, arg HomeFeedParams) ([]HomeFeedRow, error)
 	ListProducts(ctx context.Context, arg ListProductsParams) ([]ListProductsRow, error)
 	ProductByID(ctx context.Context, id int64) (ProductByIDRow, error)
-	SeedFarms(ctx context.Context, names []string) ([]int64, error)
-	SeedFollows(ctx context.Context, arg SeedFollowsParams) error
-	SeedPosts(ctx context.Context, arg SeedPostsParams) error
-	SeedProducts(ctx context.Context, arg SeedProductsParams) error
-	SeedUsers(ctx context.Context, arg SeedUsersParams) ([]int64, error)
 	UserCredentials(ctx context.Context, handle string) (UserCredentialsRow, error)
 	UserProfile(ctx context.Context, id int64) (UserProfileRow, error)
 }
