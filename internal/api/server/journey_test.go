@@ -9,8 +9,8 @@ import (
 	"testing"
 
 	"github.com/platctl/platctl/internal/api/apitest"
-	"github.com/platctl/platctl/internal/api/demo"
 	"github.com/platctl/platctl/internal/api/openapi/client"
+	"github.com/platctl/platctl/internal/api/seed"
 	"github.com/platctl/platctl/internal/base/pg/pgtest"
 )
 
@@ -57,11 +57,11 @@ func TestJourney(t *testing.T) {
 func TestCatalogue(t *testing.T) {
 	t.Parallel()
 	env := apitest.New(t)
-	seeded, err := demo.Seed(t.Context(), env.Pool, fastHasher{})
+	seeded, err := seedDemo(t, env)
 	if err != nil || !seeded {
 		t.Fatalf("Seed = %v, %v", seeded, err)
 	}
-	if again, err := demo.Seed(t.Context(), env.Pool, fastHasher{}); err != nil || again {
+	if again, err := seedDemo(t, env); err != nil || again {
 		t.Fatalf("second Seed = %v, %v; want false: the database has people in it", again, err)
 	}
 	c := env.Client("")
@@ -93,6 +93,17 @@ func TestCatalogue(t *testing.T) {
 		}
 		break
 	}
+}
+
+// seedDemo makes the demo community and says whether it did.
+func seedDemo(t *testing.T, env *apitest.Env) (bool, error) {
+	t.Helper()
+	conn, err := env.Pool.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	return seed.Demo(t.Context(), conn.Conn(), fastHasher{})
 }
 
 type fastHasher struct{}

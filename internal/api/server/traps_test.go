@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/platctl/platctl/internal/api/apitest"
-	"github.com/platctl/platctl/internal/api/demo"
 	"github.com/platctl/platctl/internal/api/httpapi"
 	"github.com/platctl/platctl/internal/base/fault"
 	"github.com/platctl/platctl/internal/base/telemetry"
@@ -67,7 +66,7 @@ func (c *counting) Read(p []byte) (int, error) {
 func TestListsHaveLength(t *testing.T) {
 	t.Parallel()
 	env := apitest.New(t)
-	if _, err := demo.Seed(t.Context(), env.Pool, fastHasher{}); err != nil {
+	if _, err := seedDemo(t, env); err != nil {
 		t.Fatal(err)
 	}
 	res, err := env.HTTP.Get(env.URL + "/api/v1/products?limit=100")

@@ -17,7 +17,6 @@ type Querier interface {
 	// Idempotent. No row: nobody visible to the viewer has that id.
 	FollowUser(ctx context.Context, arg FollowUserParams) (FollowUserRow, error)
 	ForgetEvents(ctx context.Context, arg ForgetEventsParams) (int64, error)
-	HasUsers(ctx context.Context) (bool, error)
 	// The frontier query: the newest k posts come from at most k authors, and those are among the k followees with the newest
 	// latest post before the cursor. If k such followees exist, k posts exist at or above the oldest of those posts, so
 	// nothing below it can be on the page. Exact for every cursor, no fan-out on write.
@@ -25,11 +24,6 @@ type Querier interface {
 	ListProducts(ctx context.Context, arg ListProductsParams) ([]ListProductsRow, error)
 	PendingEvents(ctx context.Context) (PendingEventsRow, error)
 	ProductByID(ctx context.Context, id int64) (ProductByIDRow, error)
-	SeedFarms(ctx context.Context, names []string) ([]int64, error)
-	SeedFollows(ctx context.Context, arg SeedFollowsParams) error
-	SeedPosts(ctx context.Context, arg SeedPostsParams) error
-	SeedProducts(ctx context.Context, arg SeedProductsParams) error
-	SeedUsers(ctx context.Context, arg SeedUsersParams) ([]int64, error)
 	UserCredentials(ctx context.Context, handle string) (UserCredentialsRow, error)
 	UserProfile(ctx context.Context, id int64) (UserProfileRow, error)
 }

@@ -13,8 +13,8 @@ import (
 
 	"github.com/platctl/platctl/cmd/platctl/internal/command"
 	"github.com/platctl/platctl/cmd/platctl/internal/settings"
-	"github.com/platctl/platctl/internal/api/demo"
 	"github.com/platctl/platctl/internal/api/events"
+	"github.com/platctl/platctl/internal/api/seed"
 	"github.com/platctl/platctl/internal/base/config"
 	"github.com/platctl/platctl/internal/base/fault"
 	"github.com/platctl/platctl/internal/base/localpg"
@@ -213,7 +213,7 @@ func (o *options) result(ls *listeners) Result {
 		res.Docs = res.API + "/api/docs/"
 	}
 	if o.dev {
-		res.Login = &Login{Handle: demo.Handle, Password: demo.Password}
+		res.Login = &Login{Handle: seed.Handle, Password: seed.Password}
 		res.Database = "platctl db psql"
 	}
 	return res

@@ -8,9 +8,10 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/platctl/platctl/internal/api/account"
-	"github.com/platctl/platctl/internal/api/demo"
 	"github.com/platctl/platctl/internal/api/postgres"
+	"github.com/platctl/platctl/internal/api/seed"
 	"github.com/platctl/platctl/internal/api/server"
+	"github.com/platctl/platctl/internal/base/pg"
 	"github.com/platctl/platctl/internal/base/role"
 	"github.com/platctl/platctl/internal/ops/migrate"
 )
@@ -34,7 +35,7 @@ func (o *options) server(ctx context.Context, pool *pgxpool.Pool) (*server.Serve
 	}
 	hasher := account.NewHasher(runtime.GOMAXPROCS(0)/2, hashQueue, hashWait)
 	if o.dev {
-		if _, err := demo.Seed(ctx, pool, hasher); err != nil {
+		if err := seedDemo(ctx, pool, hasher); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -46,6 +47,17 @@ func (o *options) server(ctx context.Context, pool *pgxpool.Pool) (*server.Serve
 		SchemaVersion: func(ctx context.Context) (int64, error) { return migrate.Current(ctx, pool) },
 	})
 	return srv, holder, err
+}
+
+// seedDemo has a session of its own: the pool's statements have two seconds.
+func seedDemo(ctx context.Context, pool *pgxpool.Pool, hasher seed.Hasher) error {
+	conn, err := pg.Connect(ctx, pool.Config().ConnString(), "platctl serve --dev")
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	_, err = seed.Demo(ctx, conn, hasher)
+	return err
 }
 
 // startRole is standby where a control socket will tell otherwise, and active where nobody will.

@@ -1,0 +1,135 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/spf13/cobra"
+
+	"github.com/platctl/platctl/cmd/platctl/internal/command"
+	"github.com/platctl/platctl/internal/api/account"
+	"github.com/platctl/platctl/internal/api/seed"
+	"github.com/platctl/platctl/internal/base/config"
+	"github.com/platctl/platctl/internal/base/fault"
+	"github.com/platctl/platctl/internal/base/pg"
+)
+
+// SeedResult is the data of `platctl db seed --json`.
+type SeedResult struct {
+	Database string `json:"database"` // without a password
+	seed.Result
+	Handle   string `json:"handle"`   // an account of the dataset
+	Password string `json:"password"` // of every account in it
+}
+
+type seedOptions struct {
+	deps *command.Deps
+
+	scale string
+	seed  int64
+	erase bool
+	yes   bool
+}
+
+func newSeed(d *command.Deps) *cobra.Command {
+	o := seedOptions{deps: d}
+	cmd := command.New(command.Spec{
+		Use:   "seed [--scale SCALE] [--seed N] [--erase-existing-data [--yes]]",
+		Short: "Fill the database with a made-up community",
+		Long: "Writes people, posts, follows, likes, comments, notifications, farms and products with power-law popularity. The\n" +
+			"same scale and seed make the same rows everywhere; the hash that is printed names the content. Interrupted or killed,\n" +
+			"the same command goes on where it stopped. It refuses production, and a database that holds anything else.\n" +
+			"Everybody in the dataset has the same password, which is printed. It doesn't migrate.\n\n" +
+			"Scales, in people and posts: demo 12 and 60, small 1,000 and 20,000, medium 20,000 and 600,000, large 100,000\n" +
+			"and 3,000,000.",
+		Example: `
+			platctl db seed
+			platctl db seed --scale medium --seed 7
+			platctl db seed --scale small --erase-existing-data --yes --json | jq -r .data.hash`,
+		Exits:  []int{4, 5, 6},
+		Result: SeedResult{},
+		Run: func(ctx context.Context, cmd *cobra.Command, _ []string) error {
+			return o.run(ctx, cmd)
+		},
+	})
+	cmd.Flags().StringVar(&o.scale, "scale", "demo", "how much: demo, small, medium or large")
+	cmd.Flags().Int64Var(&o.seed, "seed", 1, "the number that the dataset is made from")
+	cmd.Flags().BoolVar(&o.erase, "erase-existing-data", false, "first delete every person, farm and what belongs to them; asks")
+	cmd.Flags().BoolVar(&o.yes, "yes", false, "don't ask")
+	return cmd
+}
+
+func (o seedOptions) run(ctx context.Context, cmd *cobra.Command) error {
+	scale, err := seed.ScaleNamed(o.scale)
+	if err != nil {
+		return err
+	}
+	s, err := o.deps.Settings()
+	if err != nil {
+		return err
+	}
+	if s.Config.Environment == config.Production {
+		return fault.New(fault.Refused, "made-up people with a known password don't go to production").
+			WithHint("seed a database of another environment")
+	}
+	db, err := o.deps.Database(ctx)
+	if err != nil {
+		return err
+	}
+	conn, err := pg.Connect(ctx, db.URL, "platctl db seed")
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	if err := o.confirm(ctx, conn, db.Shown); err != nil {
+		return err
+	}
+	hasher := account.NewHasher(1, 1, time.Minute)
+	defer hasher.Close()
+	tell := progress(o.deps.Streams)
+	res, err := seed.Run(ctx, conn, seed.Options{Scale: scale, Seed: o.seed, Hasher: hasher, Now: time.Now(), Erase: o.erase,
+		OnProgress: tell.show})
+	tell.end()
+	if err != nil {
+		return interrupted(ctx, err)
+	}
+	return o.print(cmd, SeedResult{Database: db.Shown, Result: res, Handle: seed.Handle, Password: seed.Password})
+}
+
+// confirm asks before anything is lost.
+func (o seedOptions) confirm(ctx context.Context, conn *pgx.Conn, where string) error {
+	if !o.erase || o.yes {
+		return nil
+	}
+	st, err := seed.Inspect(ctx, conn)
+	if err != nil || st.Empty {
+		return err
+	}
+	what := "data that no seeding has written"
+	if !st.Foreign {
+		what = "the dataset " + st.Name()
+	}
+	return o.deps.Streams.Confirm(fmt.Sprintf("%s holds %s. Delete every person and farm, and all that belongs to them?", where, what))
+}
+
+func interrupted(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	return fault.Wrap(ctx.Err(), fault.Canceled, "the seeding was interrupted").
+		WithHint("the same command, without --erase-existing-data, goes on where it stopped")
+}
+
+func (o seedOptions) print(cmd *cobra.Command, res SeedResult) error {
+	return o.deps.Printer(cmd).Result(res, func(w io.Writer) error {
+		what := fmt.Sprintf("wrote %d rows in %.1f s", res.Written, res.Seconds)
+		if res.Written == 0 {
+			what = "it was all there"
+		}
+		_, err := fmt.Fprintf(w, "dataset %s: %s\nhash %s\nlogin %s / %s\n", res.Dataset, what, res.Hash, res.Handle, res.Password)
+		return err
+	})
+}

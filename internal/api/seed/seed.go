@@ -1,0 +1,246 @@
+package seed
+
+import (
+	"context"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"fmt"
+	"sort"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/platctl/platctl/internal/base/fault"
+)
+
+//go:embed sql/written.sql
+var sqlWritten string
+
+//go:embed sql/chunk.sql
+var sqlChunk string
+
+//go:embed sql/finish.sql
+var sqlFinish string
+
+//go:embed sql/analyze.sql
+var sqlAnalyze string
+
+//go:embed sql/content.sql
+var sqlContent string
+
+// Hasher makes the stored form of a password.
+type Hasher interface {
+	Hash(ctx context.Context, password string) (string, error)
+}
+
+// Options says what to write.
+type Options struct {
+	Scale      Scale
+	Seed       int64
+	Hasher     Hasher
+	Now        time.Time      // where a new dataset ends; one that is gone on with keeps its own
+	Erase      bool           // lose what the database holds
+	OnProgress func(Progress) // called after each chunk; may be nil
+}
+
+// Progress is how far a run is.
+type Progress struct {
+	Doing   string        // writing, vacuuming or hashing
+	Rows    int64         // in the database
+	Total   int64         // of the dataset
+	Elapsed time.Duration // of this run
+	Left    time.Duration // of the writing, at the speed so far; 0: not known yet
+}
+
+// Result is what the database holds now.
+type Result struct {
+	Dataset string           `json:"dataset"` // scale-seed-vGENERATOR
+	Hash    string           `json:"hash"`    // of the content, whatever order it was written in
+	Rows    map[string]int64 `json:"rows,omitempty"`
+	Written int64            `json:"written"` // rows of this run; 0: it was all there
+	Resumed bool             `json:"resumed"`
+	Seconds float64          `json:"seconds"`
+}
+
+// Run writes the dataset, or the rest of it. A context that ends leaves a state that the next run goes on with. The session is
+// Run's own meanwhile.
+func Run(ctx context.Context, conn *pgx.Conn, o Options) (Result, error) {
+	l := &loader{conn: conn, o: o, start: time.Now()}
+	release, err := l.lock(ctx)
+	if err != nil {
+		return Result{}, fault.Op("seed", err)
+	}
+	defer release()
+	res, err := l.run(ctx)
+	return res, fault.Op("seed", err)
+}
+
+// Demo writes the smallest dataset to an empty database, or goes on with it, and says whether it did. It leaves every other
+// database alone.
+func Demo(ctx context.Context, conn *pgx.Conn, hasher Hasher) (bool, error) {
+	st, err := Inspect(ctx, conn)
+	if err != nil {
+		return false, fault.Op("seed demo data", err)
+	}
+	o := Options{Scale: Scales()[0], Seed: 1, Hasher: hasher, Now: time.Now()}
+	if !st.Empty && (st.Foreign || st.Complete || st.Name() != name(o.Scale.Name, o.Seed, Generator)) {
+		return false, nil
+	}
+	_, err = Run(ctx, conn, o)
+	return err == nil, fault.Op("seed demo data", err)
+}
+
+type loader struct {
+	conn  *pgx.Conn
+	o     Options
+	start time.Time
+}
+
+func (l *loader) name() string { return name(l.o.Scale.Name, l.o.Seed, Generator) }
+
+func (l *loader) run(ctx context.Context) (Result, error) {
+	st, err := Inspect(ctx, l.conn)
+	if err != nil {
+		return Result{}, err
+	}
+	res := Result{Dataset: l.name()}
+	w, err := l.begin(ctx, st)
+	if err != nil {
+		return res, err
+	}
+	done, err := l.written(ctx)
+	if err != nil {
+		return res, err
+	}
+	res.Resumed = len(done) > 0 && !st.Complete
+	if st.Complete && !l.o.Erase && !st.Empty {
+		res.Hash = st.Hash
+		return res, nil
+	}
+	if res.Written, err = l.write(ctx, w, done); err != nil {
+		return res, err
+	}
+	l.tell(Progress{Doing: "vacuuming"})
+	if _, err := l.conn.Exec(ctx, sqlAnalyze); err != nil {
+		return res, databaseFault(err, "the tables can't be vacuumed")
+	}
+	l.tell(Progress{Doing: "hashing"})
+	if res.Rows, res.Hash, err = content(ctx, l.conn, w); err != nil {
+		return res, err
+	}
+	_, err = l.conn.Exec(ctx, sqlFinish, res.Hash)
+	res.Seconds = time.Since(l.start).Round(time.Millisecond).Seconds()
+	return res, databaseFault(err, "the end of the seeding can't be recorded")
+}
+
+// written returns the chunks that the database has, with their rows.
+func (l *loader) written(ctx context.Context) (map[string]int64, error) {
+	out := map[string]int64{}
+	rows, err := l.conn.Query(ctx, sqlWritten)
+	if err != nil {
+		return nil, databaseFault(err, "the chunks can't be read")
+	}
+	var chunk string
+	var n int64
+	_, err = pgx.ForEachRow(rows, []any{&chunk, &n}, func() error { out[chunk] = n; return nil })
+	return out, databaseFault(err, "the chunks can't be read")
+}
+
+// chunk is rows that become visible together.
+type chunk struct {
+	name string
+	make func() []*table
+}
+
+// chunks lists the dataset in the order in which it is written: who is referred to comes first.
+func (w *world) chunks() []chunk {
+	var out []chunk
+	people := func(what string, rows func(from, to int64) *table) {
+		for from := int64(1); from <= int64(w.Users); from += sliceMax {
+			to := min(from+sliceMax, int64(w.Users)+1)
+			out = append(out, chunk{fmt.Sprintf("%s/%d", what, from), func() []*table { return []*table{rows(from, to)} }})
+		}
+	}
+	people("users", w.users)
+	out = append(out, chunk{"blocks", func() []*table { return []*table{w.blockRows()} }},
+		chunk{"market", func() []*table { return []*table{w.farmRows(), w.productRows()} }})
+	for _, s := range w.slices {
+		out = append(out, chunk{fmt.Sprintf("timeline/%d", s.from), func() []*table { return w.content(s) }})
+	}
+	people("seen", w.seenRows)
+	return out
+}
+
+func (l *loader) write(ctx context.Context, w *world, done map[string]int64) (int64, error) {
+	total, had, wrote := w.rows(), int64(0), int64(0)
+	for _, n := range done {
+		had += n
+	}
+	began := time.Now()
+	for _, c := range w.chunks() {
+		if _, ok := done[c.name]; ok {
+			continue
+		}
+		n, err := l.writeChunk(ctx, c)
+		if err != nil {
+			return wrote, err
+		}
+		wrote += n
+		p := Progress{Doing: "writing", Rows: had + wrote, Total: total}
+		if wrote > 0 {
+			p.Left = time.Duration(float64(time.Since(began)) * float64(total-p.Rows) / float64(wrote))
+		}
+		l.tell(p)
+	}
+	return wrote, nil
+}
+
+func (l *loader) writeChunk(ctx context.Context, c chunk) (int64, error) {
+	var n int64
+	err := pgx.BeginFunc(ctx, l.conn, func(tx pgx.Tx) error {
+		for _, t := range c.make() {
+			k, err := tx.CopyFrom(ctx, pgx.Identifier{t.name}, t.columns, pgx.CopyFromRows(t.rows))
+			if err != nil {
+				return databaseFault(err, "rows can't be written to "+t.name)
+			}
+			n += k
+		}
+		_, err := tx.Exec(ctx, sqlChunk, c.name, n)
+		return databaseFault(err, "a chunk can't be recorded")
+	})
+	return n, err
+}
+
+func (l *loader) tell(p Progress) {
+	if l.o.OnProgress != nil {
+		p.Elapsed = time.Since(l.start)
+		l.o.OnProgress(p)
+	}
+}
+
+// content counts and hashes the rows of the dataset as the database has them.
+func content(ctx context.Context, conn *pgx.Conn, w *world) (map[string]int64, string, error) {
+	rows, err := conn.Query(ctx, sqlContent, w.anchor, w.Users, w.Posts, w.notices())
+	if err != nil {
+		return nil, "", databaseFault(err, "the content can't be hashed")
+	}
+	counts := map[string]int64{}
+	var lines []string
+	var table, sum string
+	var n int64
+	_, err = pgx.ForEachRow(rows, []any{&table, &n, &sum}, func() error {
+		counts[table] = n
+		lines = append(lines, fmt.Sprintf("%s %d %s\n", table, n, sum))
+		return nil
+	})
+	if err != nil {
+		return nil, "", databaseFault(err, "the content can't be hashed")
+	}
+	sort.Strings(lines)
+	h := sha256.New()
+	for _, line := range lines {
+		_, _ = h.Write([]byte(line))
+	}
+	return counts, hex.EncodeToString(h.Sum(nil)[:16]), nil
+}

@@ -1,0 +1,243 @@
+package seed_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/platctl/platctl/internal/api/apitest"
+	"github.com/platctl/platctl/internal/api/seed"
+	"github.com/platctl/platctl/internal/base/fault"
+	"github.com/platctl/platctl/internal/base/pg"
+	"github.com/platctl/platctl/internal/base/pg/pgtest"
+)
+
+// The content of two datasets. A change asks for a new seed.Generator: other people's figures name theirs.
+const (
+	demoHash  = "21410c56e6bbef877046e913d10e22da"
+	smallHash = "85122569b0f11230f0f991de9510b348"
+)
+
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+
+type fastHasher struct{}
+
+func (fastHasher) Hash(context.Context, string) (string, error) { return "unused", nil }
+
+func connect(t testing.TB, url string) *pgx.Conn {
+	t.Helper()
+	conn, err := pg.Connect(t.Context(), url, "seed test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close(context.Background()) })
+	return conn
+}
+
+func options(t testing.TB, scale string) seed.Options {
+	t.Helper()
+	s, err := seed.ScaleNamed(scale)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return seed.Options{Scale: s, Seed: 1, Hasher: fastHasher{}, Now: time.Now()}
+}
+
+// The same scale and seed is the same dataset, on every day; another seed is another one.
+func TestDatasetsAreDeterministic(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		scale string
+		seed  int64
+		now   time.Time
+		want  string
+	}{
+		{"demo", 1, time.Now(), demoHash},
+		{"demo", 1, time.Date(2020, 2, 29, 1, 2, 3, 4, time.UTC), demoHash},
+		{"small", 1, time.Now(), smallHash},
+		{"small", 2, time.Now(), ""},
+	} {
+		t.Run(c.scale, func(t *testing.T) {
+			t.Parallel()
+			o := options(t, c.scale)
+			o.Seed, o.Now = c.seed, c.now
+			res, err := seed.Run(t.Context(), connect(t, pgtest.New(t, apitest.Template(t))), o)
+			if err != nil || (res.Hash == c.want) != (c.want != "") || res.Written == 0 {
+				t.Fatalf("%+v, %v; want hash %q", res, err, c.want)
+			}
+			t.Logf("%+v", res)
+		})
+	}
+}
+
+// TestProcess is the seeding that the next test kills: it prints a line for each chunk.
+func TestProcess(t *testing.T) {
+	url := os.Getenv("PLATCTL_TEST_SEED")
+	if url == "" {
+		t.Skip("runs only inside TestKilledRunGoesOn")
+	}
+	o := options(t, "small")
+	o.OnProgress = func(p seed.Progress) { fmt.Println(p.Doing, p.Rows) }
+	if _, err := seed.Run(t.Context(), connect(t, url), o); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Killed in the middle, and then interrupted, the third run ends with the dataset of an undisturbed one.
+func TestKilledRunGoesOn(t *testing.T) {
+	t.Parallel()
+	url := pgtest.New(t, apitest.Template(t))
+	cmd := exec.Command(os.Args[0], "-test.run=^TestProcess$")
+	cmd.Env = append(os.Environ(), "PLATCTL_TEST_SEED="+url)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	for range 4 {
+		if !lines.Scan() {
+			t.Fatal("the seeding ended early")
+		}
+	}
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	conn := connect(t, url)
+	ctx, cancel := context.WithCancel(t.Context())
+	o := options(t, "small")
+	o.OnProgress = func(seed.Progress) { cancel() }
+	if res, err := seed.Run(ctx, conn, o); !errors.Is(err, context.Canceled) {
+		t.Fatalf("%+v, %v; want an interruption", res, err)
+	}
+	res, err := seed.Run(t.Context(), connect(t, url), options(t, "small"))
+	if err != nil || !res.Resumed || res.Hash != smallHash {
+		t.Fatalf("%+v, %v", res, err)
+	}
+	again, err := seed.Run(t.Context(), connect(t, url), options(t, "small"))
+	if err != nil || again.Written != 0 || again.Hash != smallHash {
+		t.Errorf("once more: %+v, %v", again, err)
+	}
+}
+
+// Data of others stays, unless its loss is asked for by name.
+func TestForeignDataIsRefused(t *testing.T) {
+	t.Parallel()
+	conn := connect(t, pgtest.New(t, apitest.Template(t)))
+	exec := func(sql string) {
+		t.Helper()
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec("insert into users (handle, display_name, password_hash) values ('real', 'Real', 'x')")
+	_, err := seed.Run(t.Context(), conn, options(t, "demo"))
+	must(t, err, fault.Refused, "no seeding has written")
+	if ok, err := seed.Demo(t.Context(), conn, fastHasher{}); ok || err != nil {
+		t.Errorf("Demo = %v, %v", ok, err)
+	}
+	o := options(t, "demo")
+	o.Erase = true
+	if res, err := seed.Run(t.Context(), conn, o); err != nil || res.Hash != demoHash {
+		t.Fatalf("%+v, %v", res, err)
+	}
+	_, err = seed.Run(t.Context(), conn, options(t, "small"))
+	must(t, err, fault.Refused, "demo-1-v1")
+	exec("insert into users (handle, display_name, password_hash) values ('newcomer', 'New', 'x')")
+	if n := count(t, conn, "select id from users where handle = 'newcomer'"); n != 13 {
+		t.Errorf("a newcomer got id %d; want the one after the dataset", n)
+	}
+	exec("truncate users, farms cascade")
+	if ok, err := seed.Demo(t.Context(), conn, fastHasher{}); !ok || err != nil {
+		t.Errorf("Demo after truncate = %v, %v", ok, err)
+	}
+	_, err = seed.Run(t.Context(), connect(t, pgtest.Empty(t)), options(t, "demo"))
+	must(t, err, fault.Unavailable, "has not the tables")
+}
+
+// A second seeding waits for a while, and then says who is at it.
+func TestOnlyOneSeeds(t *testing.T) {
+	t.Parallel()
+	url := pgtest.New(t, apitest.Template(t))
+	other := connect(t, url)
+	started, free := make(chan struct{}), make(chan struct{})
+	done := make(chan error, 1)
+	o := options(t, "demo")
+	o.OnProgress = func(p seed.Progress) {
+		if p.Doing == "vacuuming" {
+			close(started)
+			<-free
+		}
+	}
+	conn := connect(t, url)
+	go func() { _, err := seed.Run(t.Context(), conn, o); done <- err }()
+	<-started
+	_, err := seed.Run(t.Context(), other, options(t, "demo"))
+	must(t, err, fault.Busy, "seed test")
+	close(free)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What the benchmarks and docs/indexes.md rely on: the four viewers, and rows that agree with each other.
+func TestDatasetIsConsistent(t *testing.T) {
+	t.Parallel()
+	conn := connect(t, pgtest.New(t, apitest.Template(t)))
+	if _, err := seed.Run(t.Context(), conn, options(t, "small")); err != nil {
+		t.Fatal(err)
+	}
+	followed := "select count(*) from follows f join users v on v.id = f.follower_id where v.handle = "
+	posts := "select count(*) from posts p join follows f on f.followee_id = p.author_id join users v on v.id = f.follower_id where v.handle = "
+	for _, c := range []struct {
+		sql      string
+		min, max int64
+	}{
+		{followed + "'viewer_300'", 300, 300}, {followed + "'viewer_rare'", 50, 50},
+		{followed + "'viewer_2000'", 497, 497}, {followed + "'viewer_silent'", 50, 50}, {followed + "'demo'", 100, 100},
+		{posts + "'viewer_300'", 9000, 20000}, {posts + "'viewer_rare'", 50, 400}, {posts + "'viewer_silent'", 0, 0},
+		{"select max(n) from (select count(*) n from posts group by author_id) x", 1500, 5000},
+		{"select max(n) from (select count(*) n from follows group by followee_id) x", 500, 995},
+		{"select count(*) from post_stats s where like_count <> (select count(*) from likes l where l.post_id = s.post_id) " +
+			"or comment_count <> (select count(*) from comments c where c.post_id = s.post_id)", 0, 0},
+		{"select count(*) from follows f join hidden h on h.viewer_id = f.follower_id and h.other_id = f.followee_id", 0, 0},
+		{"select count(*) from notifications where recipient_id = actor_id", 0, 0},
+		{"select count(*) from (select created_at < lag(created_at) over (order by id) bad from notifications) x where bad", 0, 0},
+		{"select count(*) from notifications where created_at < now() - interval '95 days'", 0, 0},
+	} {
+		if n := count(t, conn, c.sql); n < c.min || n > c.max {
+			t.Errorf("%d, want %d to %d: %s", n, c.min, c.max, c.sql)
+		}
+	}
+}
+
+func TestScaleNamed(t *testing.T) {
+	t.Parallel()
+	_, err := seed.ScaleNamed("huge")
+	must(t, err, fault.Usage, "huge")
+}
+
+func count(t *testing.T, conn *pgx.Conn, sql string) int64 {
+	t.Helper()
+	var n int64
+	if err := conn.QueryRow(t.Context(), sql).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func must(t *testing.T, err error, kind fault.Kind, part string) {
+	t.Helper()
+	if !errors.Is(err, kind) || !strings.Contains(err.Error(), part) {
+		t.Errorf("error %v; want %s with %q", err, kind, part)
+	}
+}

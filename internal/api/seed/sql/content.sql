@@ -1,0 +1,37 @@
+-- Per table: how many rows, and the sum of 60 bits of the MD5 of each, so the order doesn't matter. Times count from the
+-- anchor $1; rows that came after the dataset are left out by their ids.
+select 'users' as name, count(*), coalesce(sum(('x' || left(md5(concat_ws('|', id, handle, display_name, bio, role, extract(epoch from $1 - created_at)::bigint)), 15))::bit(60)::bigint), 0)::text
+from users where id <= $2
+union all
+select 'blocks' as name, count(*), coalesce(sum(('x' || left(md5(concat_ws('|', blocker_id, blocked_id, extract(epoch from $1 - created_at)::bigint)), 15))::bit(60)::bigint), 0)::text
+from blocks where blocker_id <= $2
+union all
+select 'hidden' as name, count(*), coalesce(sum(('x' || left(md5(concat_ws('|', viewer_id, other_id)), 15))::bit(60)::bigint), 0)::text
+from hidden where viewer_id <= $2
+union all
+select 'posts' as name, count(*), coalesce(sum(('x' || left(md5(concat_ws('|', id, author_id, body, extract(epoch from $1 - created_at)::bigint)), 15))::bit(60)::bigint), 0)::text
+from posts where id <= $3
+union all
+select 'post_stats' as name, count(*), coalesce(sum(('x' || left(md5(concat_ws('|', post_id, like_count, comment_count)), 15))::bit(60)::bigint), 0)::text
+from post_stats where post_id <= $3
+union all
+select 'follows' as name, count(*), coalesce(sum(('x' || left(md5(concat_ws('|', follower_id, followee_id, extract(epoch from $1 - created_at)::bigint)), 15))::bit(60)::bigint), 0)::text
+from follows where follower_id <= $2
+union all
+select 'likes' as name, count(*), coalesce(sum(('x' || left(md5(concat_ws('|', post_id, user_id, extract(epoch from $1 - created_at)::bigint)), 15))::bit(60)::bigint), 0)::text
+from likes where post_id <= $3
+union all
+select 'comments' as name, count(*), coalesce(sum(('x' || left(md5(concat_ws('|', id, post_id, author_id, body, extract(epoch from $1 - created_at)::bigint)), 15))::bit(60)::bigint), 0)::text
+from comments where post_id <= $3 and author_id <= $2
+union all
+select 'notifications' as name, count(*), coalesce(sum(('x' || left(md5(concat_ws('|', id, recipient_id, actor_id, kind, coalesce(post_id, 0), coalesce(comment_id, 0), extract(epoch from $1 - created_at)::bigint)), 15))::bit(60)::bigint), 0)::text
+from notifications where id <= $4
+union all
+select 'notification_state' as name, count(*), coalesce(sum(('x' || left(md5(concat_ws('|', user_id, last_seen_id)), 15))::bit(60)::bigint), 0)::text
+from notification_state where user_id <= $2
+union all
+select 'farms' as name, count(*), coalesce(sum(('x' || left(md5(concat_ws('|', id, name, extract(epoch from $1 - created_at)::bigint)), 15))::bit(60)::bigint), 0)::text
+from farms where true
+union all
+select 'products' as name, count(*), coalesce(sum(('x' || left(md5(concat_ws('|', id, farm_id, name, description, category, price, currency, unit, available, extract(epoch from $1 - created_at)::bigint)), 15))::bit(60)::bigint), 0)::text
+from products where true

@@ -1,0 +1,1 @@
+select to_regclass('public.notification_state') is not null, to_regclass('platctl.seed') is not null

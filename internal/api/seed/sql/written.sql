@@ -1,0 +1,1 @@
+select name, rows from platctl.seed_chunks

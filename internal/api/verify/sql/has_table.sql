@@ -1,0 +1,1 @@
+select to_regclass('public.' || $1) is not null

@@ -1,0 +1,196 @@
+package verify_test
+
+import (
+	"context"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/platctl/platctl/internal/api/apitest"
+	"github.com/platctl/platctl/internal/api/seed"
+	"github.com/platctl/platctl/internal/api/verify"
+	"github.com/platctl/platctl/internal/base/pg"
+	"github.com/platctl/platctl/internal/base/pg/pgtest"
+)
+
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+
+type fastHasher struct{}
+
+func (fastHasher) Hash(context.Context, string) (string, error) { return "unused", nil }
+
+// community is a database with people in it, and a way to damage it.
+func community(t *testing.T) (url string, exec func(sql string)) {
+	t.Helper()
+	url = pgtest.New(t, apitest.Template(t))
+	conn, err := pg.Connect(t.Context(), url, "verify test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close(context.Background()) })
+	if _, err := seed.Run(t.Context(), conn, seed.Options{Scale: seed.Scales()[0], Seed: 1, Hasher: fastHasher{}, Now: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	return url, func(sql string) {
+		t.Helper()
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatalf("%v: %s", err, sql)
+		}
+	}
+}
+
+func run(t *testing.T, url string, repair bool) (verify.Report, map[string]verify.Finding) {
+	t.Helper()
+	rep, err := verify.Run(t.Context(), url, verify.Options{Repair: repair})
+	if err != nil {
+		t.Fatal(err)
+	}
+	by := map[string]verify.Finding{}
+	for _, f := range rep.Checks {
+		by[f.Check] = f
+	}
+	return rep, by
+}
+
+// Each kind of drift is found by its own check and by no other, counted, shown and repaired.
+func TestDriftIsFoundAndRepaired(t *testing.T) {
+	t.Parallel()
+	const unchecked = "set session_replication_role = replica; "
+	const checked = "; set session_replication_role = default"
+	for _, c := range []struct {
+		check, damage, example string
+		drift                  int64
+	}{
+		{"like_counts", "update post_stats set like_count = like_count + 3 where post_id in (4, 9)", "post 4: like_count is", 2},
+		{"like_counts", "delete from post_stats where post_id = (select min(post_id) from likes)", "like_count is 0, there are", 1},
+		{"comment_counts", "update post_stats set comment_count = 77 where post_id = 5", "comment_count is 77, there are", 1},
+		{"hidden_missing", unchecked + "delete from follows where follower_id in (2, 3); insert into blocks values (2, 3)" + checked, "2 blocked 3, and 2 still sees 3", 2},
+		{"hidden_extra", "insert into hidden values (4, 5), (5, 4), (5, 6)", "neither blocked the other", 3},
+		{"follows_hidden", unchecked + "insert into blocks values (2, 1); insert into hidden values (1, 2), (2, 1)" + checked,
+			"1 follows 2, who is hidden", 1},
+		{"notification_state", "insert into notification_state values (1, 100000)", "last_seen_id is 100000, the newest", 1},
+		{"notification_state", "insert into notification_state values (1, -1)", "last_seen_id is -1", 1},
+		{"orphans follows.followee_id", unchecked + "insert into follows values (1, 4711), (2, 4711)" + checked,
+			"follows followee_id: no row 4711 in users", 2},
+		{"orphans notifications.comment_id", unchecked +
+			"insert into notifications (recipient_id, actor_id, kind, comment_id) values (1, 2, 'comment', 4711)" + checked, "no row 4711 in comments", 1},
+	} {
+		t.Run(c.check, func(t *testing.T) {
+			t.Parallel()
+			url, exec := community(t)
+			exec(c.damage)
+			rep, by := run(t, url, false)
+			f := by[c.check]
+			if rep.Drift != c.drift || f.Drift != c.drift || rep.Left != c.drift || rep.Fixed != 0 ||
+				!strings.Contains(strings.Join(f.Examples, "\n"), c.example) {
+				t.Errorf("found %d, in all %+v", f.Drift, rep)
+			}
+			if rep, by = run(t, url, true); rep.Drift != c.drift || by[c.check].Fixed != c.drift || rep.Left != 0 {
+				t.Errorf("repaired %d, in all %+v", by[c.check].Fixed, rep)
+			}
+			if rep, _ = run(t, url, true); rep.Drift != 0 || rep.Fixed != 0 {
+				t.Errorf("after the repair: %+v", rep)
+			}
+		})
+	}
+}
+
+// More drift than one batch is repaired too, and only five examples are kept.
+func TestManyRows(t *testing.T) {
+	t.Parallel()
+	url, exec := community(t)
+	exec("insert into posts (author_id, body) select 2, 'post number ' || i from generate_series(1, 1203) i")
+	exec("insert into post_stats (post_id, like_count) select id, 1 from posts where id > 60")
+	rep, by := run(t, url, true)
+	if f := by["like_counts"]; rep.Left != 0 || f.Drift != 1203 || f.Fixed != 1203 || len(f.Examples) != 5 {
+		t.Errorf("%+v", f)
+	}
+}
+
+// The dead count no more; the outbox is checked where it exists, and is its relay's to repair.
+func TestDeadPeopleAndOutbox(t *testing.T) {
+	t.Parallel()
+	url, exec := community(t)
+	if rep, by := run(t, url, false); rep.Drift != 0 {
+		t.Errorf("an undamaged dataset has drift: %+v, %+v", rep, by)
+	}
+	exec("alter table users disable trigger user; update users set banned_at = now() where id = 3; alter table users enable trigger user")
+	rep, by := run(t, url, true)
+	if by["like_counts"].Drift == 0 || by["comment_counts"].Drift == 0 || rep.Left != 0 {
+		t.Errorf("%+v", rep)
+	}
+	exec(`create table if not exists app_events (id bigint generated always as identity primary key, kind text not null, payload jsonb not null,
+		trace_id text not null, created_at timestamptz not null default now(), emitted_at timestamptz)`)
+	exec(`insert into app_events (kind, payload, trace_id, created_at) values ('a', '{}', '', now() - interval '1 hour'), ('b', '{}', '', now())`)
+	rep, by = run(t, url, true)
+	if f := by["outbox"]; f.Drift != 1 || f.Left != 1 || f.Hint == "" || rep.Fixed != 0 {
+		t.Errorf("%+v", f)
+	}
+}
+
+// Repairs while people like posts: no like is lost, none counted twice, and nobody sees drift that isn't there.
+func TestRepairWhileTheServerRuns(t *testing.T) {
+	t.Parallel()
+	url, exec := community(t)
+	exec("update post_stats set like_count = like_count + 5")
+	ctx, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for i := range 2 {
+		conn, err := pgx.Connect(t.Context(), url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close(context.Background())
+		wg.Go(func() { likeAndUnlike(ctx, t, conn, int64(i+2)) })
+	}
+	rep, _ := run(t, url, true)
+	if again, by := run(t, url, false); again.Drift != 0 {
+		t.Errorf("while likes go on: %+v, %+v", again, by["like_counts"])
+	}
+	stop()
+	wg.Wait()
+	if again, _ := run(t, url, false); rep.Left != 0 || again.Drift != 0 {
+		t.Errorf("first %+v, then %+v", rep, again)
+	}
+}
+
+func likeAndUnlike(ctx context.Context, t *testing.T, conn *pgx.Conn, user int64) {
+	for i := int64(0); ctx.Err() == nil; i++ {
+		post := 1 + i%60
+		_, err := conn.Exec(context.WithoutCancel(ctx), `with i as (insert into likes (post_id, user_id) values ($1, $2) on conflict do nothing returning 1)
+			update post_stats set like_count = like_count + 1 where post_id = $1 and exists (select 1 from i)`, post, user)
+		if err == nil && i%3 == 0 {
+			_, err = conn.Exec(context.WithoutCancel(ctx), `with d as (delete from likes where post_id = $1 and user_id = $2 returning 1)
+				update post_stats set like_count = like_count - 1 where post_id = $1 and exists (select 1 from d)`, post, user)
+		}
+		if err != nil {
+			t.Error(err)
+			return
+		}
+	}
+}
+
+func TestEveryForeignKeyIsChecked(t *testing.T) {
+	t.Parallel()
+	url, _ := community(t)
+	conn, err := pg.Connect(t.Context(), url, "keys")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	var keys, wide int
+	if err := conn.QueryRow(t.Context(), `select count(*), count(*) filter (where cardinality(conkey) > 1) from pg_constraint
+		where contype = 'f' and connamespace = 'public'::regnamespace`).Scan(&keys, &wide); err != nil {
+		t.Fatal(err)
+	}
+	rep, _ := run(t, url, false)
+	rep.Checks = slices.DeleteFunc(rep.Checks, func(f verify.Finding) bool { return !strings.HasPrefix(f.Check, "orphans ") })
+	if len(rep.Checks) != keys || wide > 0 {
+		t.Errorf("%d checks for %d foreign keys, %d of more than one column", len(rep.Checks), keys, wide)
+	}
+}
