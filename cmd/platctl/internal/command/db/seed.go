@@ -112,7 +112,7 @@ func (o seedOptions) confirm(ctx context.Context, conn *pgx.Conn, where string) 
 	if !st.Foreign {
 		what = "the dataset " + st.Name()
 	}
-	return o.deps.Streams.Confirm(fmt.Sprintf("%s holds %s. Delete every person and farm, and all that belongs to them?", where, what))
+	return o.deps.Streams.Confirm(ctx, fmt.Sprintf("%s holds %s. Delete every person and farm, and all that belongs to them?", where, what))
 }
 
 func interrupted(ctx context.Context, err error) error {
