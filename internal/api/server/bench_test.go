@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"github.com/platctl/platctl/internal/api/apitest"
-	"github.com/platctl/platctl/internal/api/demo"
 )
 
 // bareProduct is what a handler written by hand would scan and encode: the same columns and names as the API's.
@@ -73,7 +71,7 @@ func cpu(b *testing.B) time.Duration {
 // the work: CPU per request of this process, which holds client and server in both cases, measured in turns in one run.
 func BenchmarkListAgainstBareHandler(b *testing.B) {
 	env := apitest.New(b)
-	if _, err := demo.Seed(context.Background(), env.Pool, fastHasher{}); err != nil {
+	if _, err := seedDemo(b, env); err != nil {
 		b.Fatal(err)
 	}
 	full := httptest.NewServer(env.Server.Handler())

@@ -96,7 +96,7 @@ func TestCatalogue(t *testing.T) {
 }
 
 // seedDemo makes the demo community and says whether it did.
-func seedDemo(t *testing.T, env *apitest.Env) (bool, error) {
+func seedDemo(t testing.TB, env *apitest.Env) (bool, error) {
 	t.Helper()
 	conn, err := env.Pool.Acquire(t.Context())
 	if err != nil {
