@@ -13,6 +13,7 @@ const hasUsers = `-- name: HasUsers :one
 select exists (select 1 from users)
 `
 
+// concealment: exempt no viewer: whether the database is empty
 func (q *Queries) HasUsers(ctx context.Context) (bool, error) {
 	row := q.db.QueryRow(ctx, hasUsers)
 	var exists bool
