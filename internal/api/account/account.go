@@ -1,4 +1,4 @@
-// Package account is who people are: signing up, logging in, tokens and profiles.
+// Package account is who people are: signing up, logging in and tokens.
 //
 // Invariants: a password is hashed by Hasher and nowhere else, so memory and CPU of hashing are bounded whatever the
 // load; an unknown handle and a wrong password cost the same work and give the same answer; a Token is only ever
@@ -28,7 +28,6 @@ const maxName = 80
 type Store interface {
 	CreateUser(ctx context.Context, arg db.CreateUserParams) (db.CreateUserRow, error)
 	UserCredentials(ctx context.Context, handle string) (db.UserCredentialsRow, error)
-	UserProfile(ctx context.Context, id int64) (db.UserProfileRow, error)
 }
 
 // Person is what everybody may see of somebody.
@@ -36,15 +35,6 @@ type Person struct {
 	ID          int64
 	Handle      string
 	DisplayName string
-}
-
-// Profile is a person with what the profile page shows.
-type Profile struct {
-	Person
-	CreatedAt time.Time
-	Posts     int64
-	Followers int64
-	Following int64
 }
 
 // Session is what signing up and logging in answer with.
@@ -73,7 +63,7 @@ func New(ctx context.Context, store Store, hasher *Hasher, tokens *Tokens) (*Ser
 
 // Signup creates an account and logs it in.
 func (s *Service) Signup(ctx context.Context, handle, displayName, password string) (Session, error) {
-	name, err := cleanName(displayName)
+	name, err := CleanName(displayName)
 	if err != nil {
 		return Session{}, err
 	}
@@ -126,21 +116,6 @@ func (s *Service) credentials(ctx context.Context, handle string) (db.UserCreden
 // Authenticate returns the id of the account that a token was issued to.
 func (s *Service) Authenticate(token string) (int64, error) { return s.tokens.Verify(token) }
 
-// Profile returns the profile of id. Its own token outlives an account, so a missing one is unauthenticated.
-func (s *Service) Profile(ctx context.Context, id int64) (Profile, error) {
-	u, err := s.store.UserProfile(ctx, id)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Profile{}, fault.New(fault.Unauthenticated, "the account no longer exists").WithCode("account_gone")
-	}
-	if err != nil {
-		return Profile{}, fault.Op("read profile", err)
-	}
-	return Profile{
-		Person:    Person{ID: u.ID, Handle: u.Handle, DisplayName: u.DisplayName},
-		CreatedAt: u.CreatedAt, Posts: u.PostCount, Followers: u.FollowerCount, Following: u.FollowingCount,
-	}, nil
-}
-
 func (s *Service) session(p Person) (Session, error) {
 	token, err := s.tokens.Issue(p.ID)
 	if err != nil {
@@ -152,8 +127,8 @@ func (s *Service) session(p Person) (Session, error) {
 // normalise makes the same password typed on two keyboards the same bytes.
 func normalise(password string) string { return norm.NFKC.String(password) }
 
-// cleanName trims a display name and refuses one that shows nothing or breaks a line.
-func cleanName(s string) (string, error) {
+// CleanName trims a display name and refuses one that shows nothing or breaks a line.
+func CleanName(s string) (string, error) {
 	s = strings.TrimSpace(norm.NFC.String(s))
 	bad := func(code, msg string) error {
 		return fault.New(fault.Invalid, "the display name can't be used").WithCode("invalid_input").

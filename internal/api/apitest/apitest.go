@@ -66,7 +66,7 @@ func New(t testing.TB, opts ...Option) *Env {
 	t.Cleanup(hasher.Close)
 	o := server.Options{
 		Build: build.Info{Version: "test"}, Log: log, Pool: pool, Hasher: hasher,
-		SigningKey: bytes.Repeat([]byte{7}, 32), IDKey: bytes.Repeat([]byte{9}, 16), AccessTTL: 10 * time.Minute,
+		SigningKey: bytes.Repeat([]byte{7}, 32), IDKey: IDKey(), AccessTTL: 10 * time.Minute,
 		DrainDelay: 300 * time.Millisecond, ShutdownGrace: 10 * time.Second, MinSchema: postgres.MinSchema, Role: active{},
 		SchemaVersion: func(ctx context.Context) (int64, error) { return migrate.Current(ctx, pool) },
 	}

@@ -32,25 +32,9 @@ func (a accountAPI) Login(ctx context.Context, req *oas.LoginRequest) (*oas.Sess
 	return a.session(s), nil
 }
 
-// GetMe implements operation getMe.
-func (a accountAPI) GetMe(ctx context.Context) (*oas.ProfileResponse, error) {
-	p, err := a.service.Profile(ctx, viewer(ctx))
-	if err != nil {
-		return nil, err
-	}
-	return &oas.ProfileResponse{Success: oas.SuccessTrue, Data: oas.Profile{
-		ID: oas.UserId(a.ids.Encode(publicid.User, p.ID)), Handle: oas.Handle(p.Handle), DisplayName: p.DisplayName,
-		CreatedAt: p.CreatedAt.UTC(), PostCount: p.Posts, FollowerCount: p.Followers, FollowingCount: p.Following,
-	}}, nil
-}
-
 func (a accountAPI) session(s account.Session) *oas.SessionResponse {
 	return &oas.SessionResponse{Success: oas.SuccessTrue, Data: oas.Session{
 		User: person(a.ids, s.Person), AccessToken: s.Token,
 		TokenType: oas.SessionTokenTypeBearer, ExpiresIn: int64(s.ExpiresIn.Seconds()),
 	}}
-}
-
-func person(ids *publicid.Codec, p account.Person) oas.Person {
-	return oas.Person{ID: oas.UserId(ids.Encode(publicid.User, p.ID)), Handle: oas.Handle(p.Handle), DisplayName: p.DisplayName}
 }

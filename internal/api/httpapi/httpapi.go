@@ -33,6 +33,9 @@ type API struct {
 	timelineAPI
 	marketAPI
 	systemAPI
+	peopleAPI
+	reactionsAPI
+	notificationsAPI
 	problems
 }
 
@@ -45,11 +48,14 @@ var (
 // New returns the HTTP handler of every operation in the spec.
 func New(s Services) (*oas.Server, error) {
 	a := &API{
-		accountAPI:  accountAPI{s.Account, s.IDs},
-		timelineAPI: timelineAPI{s.Timeline, s.IDs},
-		marketAPI:   marketAPI{s.Market, s.IDs},
-		systemAPI:   systemAPI{s.System},
-		problems:    problems{s.Log},
+		accountAPI:       accountAPI{s.Account, s.IDs},
+		timelineAPI:      timelineAPI{s.Timeline, s.IDs},
+		marketAPI:        marketAPI{s.Market, s.IDs},
+		systemAPI:        systemAPI{s.System},
+		peopleAPI:        peopleAPI{s.Timeline, s.IDs},
+		reactionsAPI:     reactionsAPI{s.Timeline, s.IDs},
+		notificationsAPI: notificationsAPI{s.Timeline, s.IDs},
+		problems:         problems{s.Log},
 	}
 	return oas.NewServer(a, a, a,
 		oas.WithErrorHandler(a.decodeFailed),
@@ -59,7 +65,8 @@ func New(s Services) (*oas.Server, error) {
 
 type viewerKey struct{}
 
-// HandleBearer checks the access token; it is called for every operation that the spec protects.
+// HandleBearer checks the access token. It is called for every operation that takes one, also where the spec lets anonymous
+// requests pass: a token that is sent has to be good.
 func (a *API) HandleBearer(ctx context.Context, _ oas.OperationName, t oas.Bearer) (context.Context, error) {
 	id, err := a.accountAPI.service.Authenticate(t.Token)
 	if err != nil {
@@ -68,7 +75,8 @@ func (a *API) HandleBearer(ctx context.Context, _ oas.OperationName, t oas.Beare
 	return context.WithValue(ctx, viewerKey{}, id), nil
 }
 
-// viewer returns the account behind the request's token. The generated code has checked that there is one.
+// viewer returns the account behind the request's token, 0 for an anonymous request. The generated code has checked that
+// there is one where the spec asks for it.
 func viewer(ctx context.Context) int64 {
 	id, _ := ctx.Value(viewerKey{}).(int64)
 	return id

@@ -7,7 +7,6 @@ import (
 	"github.com/platctl/platctl/internal/api/openapi/oas"
 	"github.com/platctl/platctl/internal/api/publicid"
 	"github.com/platctl/platctl/internal/api/timeline"
-	"github.com/platctl/platctl/internal/base/fault"
 )
 
 // timelineAPI is the operations of the tag "timeline".
@@ -16,57 +15,79 @@ type timelineAPI struct {
 	ids     *publicid.Codec
 }
 
+func (a timelineAPI) id(id oas.PostId) int64 { return known(a.ids, publicid.Post, string(id)) }
+
 // CreatePost implements operation createPost.
 func (a timelineAPI) CreatePost(ctx context.Context, req *oas.CreatePostRequest) (*oas.PostResponse, error) {
-	p, err := a.service.Publish(ctx, viewer(ctx), req.Body)
+	return a.answer(a.service.Publish(ctx, viewer(ctx), req.Body))
+}
+
+// GetPost implements operation getPost.
+func (a timelineAPI) GetPost(ctx context.Context, params oas.GetPostParams) (*oas.PostResponse, error) {
+	return a.answer(a.service.Post(ctx, viewer(ctx), a.id(params.ID)))
+}
+
+// EditPost implements operation editPost.
+func (a timelineAPI) EditPost(ctx context.Context, req *oas.EditPostRequest, params oas.EditPostParams) (*oas.PostResponse, error) {
+	return a.answer(a.service.Edit(ctx, viewer(ctx), a.id(params.ID), req.Body))
+}
+
+// DeletePost implements operation deletePost.
+func (a timelineAPI) DeletePost(ctx context.Context, params oas.DeletePostParams) error {
+	return a.service.DeletePost(ctx, viewer(ctx), a.id(params.ID))
+}
+
+// ListUserPosts implements operation listUserPosts.
+func (a timelineAPI) ListUserPosts(ctx context.Context, params oas.ListUserPostsParams, w http.ResponseWriter) error {
+	id, at, err := target(a.ids, publicid.User, string(params.ID), params.Cursor, params.Limit, timeline.Start)
+	if err != nil {
+		return err
+	}
+	page, err := a.service.Posts(ctx, viewer(ctx), id, at)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, a.list(at, page))
+}
+
+// ListFeed implements operation listFeed.
+func (a timelineAPI) ListFeed(ctx context.Context, params oas.ListFeedParams, w http.ResponseWriter) error {
+	at, err := slice(a.ids, params.Cursor, params.Limit, timeline.Start)
+	if err != nil {
+		return err
+	}
+	page, err := a.service.Feed(ctx, viewer(ctx), at)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, a.list(at, page))
+}
+
+func (a timelineAPI) answer(p timeline.Post, err error) (*oas.PostResponse, error) {
 	if err != nil {
 		return nil, err
 	}
 	return &oas.PostResponse{Success: oas.SuccessTrue, Data: a.post(p)}, nil
 }
 
-// FollowUser implements operation followUser. An id that decodes to nothing is a person who doesn't exist.
-func (a timelineAPI) FollowUser(ctx context.Context, params oas.FollowUserParams) (*oas.FollowResponse, error) {
-	id, err := a.ids.Decode(publicid.User, string(params.ID))
-	if err != nil {
-		return nil, fault.New(fault.NotFound, "there is no such person")
+func (a timelineAPI) list(at timeline.Slice, page timeline.Page[timeline.Post]) *oas.PostListResponse {
+	res := &oas.PostListResponse{
+		Success: oas.SuccessTrue, Data: make([]oas.Post, len(page.Items)), Meta: streamMeta(a.ids, at, page.Next),
 	}
-	u, err := a.service.Follow(ctx, viewer(ctx), id)
-	if err != nil {
-		return nil, err
-	}
-	return &oas.FollowResponse{Success: oas.SuccessTrue, Data: oas.Follow{User: person(a.ids, u), Following: true}}, nil
-}
-
-// ListFeed implements operation listFeed.
-func (a timelineAPI) ListFeed(ctx context.Context, params oas.ListFeedParams, w http.ResponseWriter) error {
-	before := int64(timeline.Start)
-	if c, ok := params.Cursor.Get(); ok {
-		id, err := a.ids.Decode(publicid.Cursor, c)
-		if err != nil {
-			return fault.New(fault.Invalid, "the cursor is not one of ours").WithCode("bad_cursor").
-				WithFields(fault.Field{Field: "query.cursor", Code: "bad_cursor", Message: "use meta.nextCursor of the page before"})
-		}
-		before = id
-	}
-	limit := params.Limit.Or(20)
-	page, err := a.service.Feed(ctx, viewer(ctx), before, limit)
-	if err != nil {
-		return err
-	}
-	res := oas.FeedResponse{Success: oas.SuccessTrue, Data: make([]oas.Post, len(page.Posts)), Meta: oas.StreamMeta{Limit: limit}}
-	for i, p := range page.Posts {
+	for i, p := range page.Items {
 		res.Data[i] = a.post(p)
 	}
-	res.Meta.NextCursor.SetToNull()
-	if page.Next != 0 {
-		res.Meta.NextCursor.SetTo(a.ids.Encode(publicid.Cursor, page.Next))
-	}
-	return writeJSON(w, &res)
+	return res
 }
 
 func (a timelineAPI) post(p timeline.Post) oas.Post {
-	return oas.Post{
+	out := oas.Post{
 		ID: oas.PostId(a.ids.Encode(publicid.Post, p.ID)), Author: person(a.ids, p.Author), Body: p.Body, CreatedAt: p.CreatedAt.UTC(),
+		LikeCount: p.Likes, CommentCount: p.Comments, Liked: p.Liked,
 	}
+	out.EditedAt.SetToNull()
+	if p.EditedAt != nil {
+		out.EditedAt.SetTo(p.EditedAt.UTC())
+	}
+	return out
 }

@@ -23,6 +23,8 @@ type Kind string
 const (
 	User    Kind = "user"
 	Post    Kind = "post"
+	Comment Kind = "comment"
+	Note    Kind = "note"
 	Farm    Kind = "farm"
 	Product Kind = "prod"
 	Cursor  Kind = "cur"

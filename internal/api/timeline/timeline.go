@@ -1,53 +1,34 @@
-// Package timeline is what people write and read: posts, follows and the home feed.
+// Package timeline is what people write, do and read: profiles, follows, blocks, posts, comments, likes, the home feed and
+// notifications. One file a concept.
 //
-// Invariants: the feed is exact for every cursor and costs nothing on write (the frontier query of queries/timeline.sql);
-// somebody hidden from the viewer answers exactly like somebody who never existed.
+// Invariants: every read is for a viewer (0 is nobody) and goes through the visible_*() functions of the schema, so whoever
+// is hidden from the viewer, deleted or banned answers exactly like somebody who never existed, and counts leave them out;
+// the feed is exact for every cursor and costs nothing on write (the frontier query of queries/timeline.sql).
 package timeline
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"math"
-	"strings"
-	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
-	"golang.org/x/text/unicode/norm"
 
 	"github.com/platctl/platctl/internal/api/account"
-	"github.com/platctl/platctl/internal/api/postgres/db"
 	"github.com/platctl/platctl/internal/base/fault"
 	"github.com/platctl/platctl/internal/base/pg"
 )
 
-// Store is the named queries this package needs.
+// Store is the named queries this package needs, by concept.
 type Store interface {
-	CreatePost(ctx context.Context, arg db.CreatePostParams) (db.CreatePostRow, error)
-	FollowUser(ctx context.Context, arg db.FollowUserParams) (db.FollowUserRow, error)
-	HomeFeed(ctx context.Context, arg db.HomeFeedParams) ([]db.HomeFeedRow, error)
+	profileStore
+	followStore
+	blockStore
+	postStore
+	commentStore
+	likeStore
+	notificationStore
 }
 
-// Post is a post with its author.
-type Post struct {
-	ID        int64
-	Author    account.Person
-	Body      string
-	CreatedAt time.Time
-}
-
-// Page is one page of a feed. Next is the cursor of the following page, 0 on the last one.
-type Page struct {
-	Posts []Post
-	Next  int64
-}
-
-// maxBody is the longest post in characters, as the schema has it.
-const maxBody = 2000
-
-// Start is the cursor of a feed's first page.
+// Start is the cursor of the first page of a list that descends; one that ascends starts at 0.
 const Start = math.MaxInt64
 
 // Service is the rules of the timeline.
@@ -56,79 +37,94 @@ type Service struct{ store Store }
 // New returns a Service.
 func New(store Store) *Service { return &Service{store: store} }
 
-// Publish writes a post.
-func (s *Service) Publish(ctx context.Context, author int64, body string) (Post, error) {
-	body, err := cleanBody(body)
-	if err != nil {
-		return Post{}, err
-	}
-	p, err := s.store.CreatePost(ctx, db.CreatePostParams{AuthorID: author, Body: body})
-	if pg.Is(err, pg.ForeignKeyViolation) {
-		return Post{}, fault.New(fault.Unauthenticated, "the account no longer exists").WithCode("account_gone")
-	}
-	if err != nil {
-		return Post{}, fault.Op("publish", err)
-	}
-	return Post{
-		ID: p.ID, Body: p.Body, CreatedAt: p.CreatedAt,
-		Author: account.Person{ID: p.AuthorID, Handle: p.Handle, DisplayName: p.DisplayName},
-	}, nil
+// Slice asks for a part of a list: at most Limit items beyond the cursor.
+type Slice struct {
+	Cursor int64
+	Limit  int32
 }
 
-// Follow makes viewer follow followee, once or again.
-func (s *Service) Follow(ctx context.Context, viewer, followee int64) (account.Person, error) {
-	if viewer == followee {
-		return account.Person{}, fault.New(fault.Conflict, "you can't follow yourself").WithCode("self_follow")
+// fetch is how many rows to read: one more than asked for says whether another page follows.
+func (s Slice) fetch() int32 { return s.Limit + 1 }
+
+// Page is one page of a list. Next is the cursor of the following page, 0 on the last one.
+type Page[T any] struct {
+	Items []T
+	Next  int64
+}
+
+// pageOf cuts the surplus row off and turns the others into items; cursor returns an item's place in the list.
+func pageOf[R, T any](rows []R, s Slice, item func(R) T, cursor func(T) int64) Page[T] {
+	var p Page[T]
+	more := len(rows) > int(s.Limit)
+	if more {
+		rows = rows[:s.Limit]
 	}
-	u, err := s.store.FollowUser(ctx, db.FollowUserParams{ViewerID: viewer, FolloweeID: followee})
+	p.Items = make([]T, len(rows))
+	for i, r := range rows {
+		p.Items[i] = item(r)
+	}
+	if more {
+		p.Next = cursor(p.Items[len(rows)-1])
+	}
+	return p
+}
+
+// personRow is what every query that lists people returns.
+type personRow interface {
+	~struct {
+		ID          int64
+		Handle      string
+		DisplayName string
+	}
+}
+
+func peoplePage[R personRow](rows []R, s Slice) Page[account.Person] {
+	return pageOf(rows, s, func(r R) account.Person { return account.Person(r) }, func(p account.Person) int64 { return p.ID })
+}
+
+// The nouns of what may be absent. One text for each, whyever it is absent.
+const (
+	aPerson       = "person"
+	aPost         = "post"
+	aComment      = "comment"
+	aNotification = "notification"
+)
+
+// Absent is the answer to an id behind which the viewer may see nothing, whether there is something or not.
+func Absent(noun string) error { return fault.New(fault.NotFound, "there is no such %s", noun) }
+
+// outcome names the operation in the error of a query on one thing. No row means that the thing is absent, a broken foreign
+// key that the viewer's own account is.
+func outcome(op string, err error, noun string) error {
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return account.Person{}, fault.New(fault.NotFound, "there is no such person")
+		return Absent(noun)
 	case pg.Is(err, pg.ForeignKeyViolation):
-		return account.Person{}, fault.New(fault.Unauthenticated, "the account no longer exists").WithCode("account_gone")
-	case err != nil:
-		return account.Person{}, fault.Op("follow", err)
+		return accountGone()
 	}
-	return account.Person{ID: u.ID, Handle: u.Handle, DisplayName: u.DisplayName}, nil
+	return fault.Op(op, err)
 }
 
-// Feed returns the newest limit posts below the cursor before of the people viewer follows.
-func (s *Service) Feed(ctx context.Context, viewer, before int64, limit int32) (Page, error) {
-	rows, err := s.store.HomeFeed(ctx, db.HomeFeedParams{ViewerID: viewer, BeforeID: before, PageSize: limit + 1})
+func accountGone() error {
+	return fault.New(fault.Unauthenticated, "the account no longer exists").WithCode("account_gone")
+}
+
+func notYours(noun string) error {
+	return fault.New(fault.Forbidden, "the %s is somebody else's", noun).WithCode("not_yours")
+}
+
+// orAbsent lets an empty list pass when what it belongs to is there. The list is read first, because that is the usual case;
+// a hidden owner and one that never existed take the same two steps.
+func orAbsent(op string, rows int, noun string, exists func() (bool, error)) error {
+	if rows > 0 {
+		return nil
+	}
+	ok, err := exists()
 	if err != nil {
-		return Page{}, fault.Op("read feed", err)
+		return fault.Op(op, err)
 	}
-	var page Page
-	if len(rows) > int(limit) {
-		rows = rows[:limit]
-		page.Next = rows[limit-1].ID
+	if !ok {
+		return Absent(noun)
 	}
-	page.Posts = make([]Post, len(rows))
-	for i, r := range rows {
-		page.Posts[i] = Post{
-			ID: r.ID, Body: r.Body, CreatedAt: r.CreatedAt,
-			Author: account.Person{ID: r.AuthorID, Handle: r.Handle, DisplayName: r.DisplayName},
-		}
-	}
-	return page, nil
-}
-
-// cleanBody trims a post and refuses one that PostgreSQL can't store or that shows nothing.
-func cleanBody(s string) (string, error) {
-	s = strings.TrimSpace(norm.NFC.String(s))
-	bad := func(code, msg string) error {
-		return fault.New(fault.Invalid, "the post can't be published").WithCode("invalid_input").
-			WithFields(fault.Field{Field: "body", Code: code, Message: msg})
-	}
-	if s == "" {
-		return "", bad("empty", "it has no visible character")
-	}
-	if n := utf8.RuneCountInString(s); n > maxBody {
-		return "", bad("too_long", fmt.Sprintf("it has %d characters after normalisation; %d fit", n, maxBody))
-	}
-	control := func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }
-	if strings.ContainsFunc(s, control) {
-		return "", bad("control_character", "it contains a control character")
-	}
-	return s, nil
+	return nil
 }

@@ -2,14 +2,69 @@
 
 package client
 
+// BlockUserParams is parameters of blockUser operation.
+type BlockUserParams struct {
+	ID UserId
+}
+
+// CreateCommentParams is parameters of createComment operation.
+type CreateCommentParams struct {
+	ID PostId
+}
+
+// DeleteCommentParams is parameters of deleteComment operation.
+type DeleteCommentParams struct {
+	ID CommentId
+}
+
+// DeletePostParams is parameters of deletePost operation.
+type DeletePostParams struct {
+	ID PostId
+}
+
+// EditPostParams is parameters of editPost operation.
+type EditPostParams struct {
+	ID PostId
+}
+
 // FollowUserParams is parameters of followUser operation.
 type FollowUserParams struct {
 	ID UserId
 }
 
+// GetPostParams is parameters of getPost operation.
+type GetPostParams struct {
+	ID PostId
+}
+
 // GetProductParams is parameters of getProduct operation.
 type GetProductParams struct {
 	ID ProductId
+}
+
+// GetUserParams is parameters of getUser operation.
+type GetUserParams struct {
+	ID UserId
+}
+
+// LikePostParams is parameters of likePost operation.
+type LikePostParams struct {
+	ID PostId
+}
+
+// ListBlocksParams is parameters of listBlocks operation.
+type ListBlocksParams struct {
+	// `meta.nextCursor` of the page before.
+	Cursor OptString `json:",omitempty,omitzero"`
+	Limit  OptInt32  `json:",omitempty,omitzero"`
+}
+
+// ListCommentsParams is parameters of listComments operation.
+type ListCommentsParams struct {
+	ID PostId
+	// `meta.nextCursor` of the page before.
+	Cursor OptString `json:",omitempty,omitzero"`
+	Limit  OptInt32  `json:",omitempty,omitzero"`
 }
 
 // ListFeedParams is parameters of listFeed operation.
@@ -19,8 +74,70 @@ type ListFeedParams struct {
 	Limit  OptInt32  `json:",omitempty,omitzero"`
 }
 
+// ListFollowersParams is parameters of listFollowers operation.
+type ListFollowersParams struct {
+	ID UserId
+	// `meta.nextCursor` of the page before.
+	Cursor OptString `json:",omitempty,omitzero"`
+	Limit  OptInt32  `json:",omitempty,omitzero"`
+}
+
+// ListFollowingParams is parameters of listFollowing operation.
+type ListFollowingParams struct {
+	ID UserId
+	// `meta.nextCursor` of the page before.
+	Cursor OptString `json:",omitempty,omitzero"`
+	Limit  OptInt32  `json:",omitempty,omitzero"`
+}
+
+// ListLikersParams is parameters of listLikers operation.
+type ListLikersParams struct {
+	ID PostId
+	// `meta.nextCursor` of the page before.
+	Cursor OptString `json:",omitempty,omitzero"`
+	Limit  OptInt32  `json:",omitempty,omitzero"`
+}
+
+// ListNotificationsParams is parameters of listNotifications operation.
+type ListNotificationsParams struct {
+	// `meta.nextCursor` of the page before.
+	Cursor OptString `json:",omitempty,omitzero"`
+	Limit  OptInt32  `json:",omitempty,omitzero"`
+}
+
 // ListProductsParams is parameters of listProducts operation.
 type ListProductsParams struct {
 	Page  OptInt32 `json:",omitempty,omitzero"`
 	Limit OptInt32 `json:",omitempty,omitzero"`
+}
+
+// ListUserPostsParams is parameters of listUserPosts operation.
+type ListUserPostsParams struct {
+	ID UserId
+	// `meta.nextCursor` of the page before.
+	Cursor OptString `json:",omitempty,omitzero"`
+	Limit  OptInt32  `json:",omitempty,omitzero"`
+}
+
+// SearchPeopleParams is parameters of searchPeople operation.
+type SearchPeopleParams struct {
+	Q string
+	// `meta.nextCursor` of the page before.
+	Cursor OptString `json:",omitempty,omitzero"`
+	Limit  OptInt32  `json:",omitempty,omitzero"`
+}
+
+// UnblockUserParams is parameters of unblockUser operation.
+type UnblockUserParams struct {
+	ID UserId
+}
+
+// UnfollowUserParams is parameters of unfollowUser operation.
+type UnfollowUserParams struct {
+	ID UserId
+}
+
+// UnlikePostParams is parameters of unlikePost operation.
+type UnlikePostParams struct {
+	ID PostId
 }

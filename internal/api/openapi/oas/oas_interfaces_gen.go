@@ -5,10 +5,42 @@ type GetReadyRes interface {
 	getReadyRes()
 }
 
+type ListBlocksRes interface {
+	listBlocksRes()
+}
+
+type ListCommentsRes interface {
+	listCommentsRes()
+}
+
 type ListFeedRes interface {
 	listFeedRes()
 }
 
+type ListFollowersRes interface {
+	listFollowersRes()
+}
+
+type ListFollowingRes interface {
+	listFollowingRes()
+}
+
+type ListLikersRes interface {
+	listLikersRes()
+}
+
+type ListNotificationsRes interface {
+	listNotificationsRes()
+}
+
 type ListProductsRes interface {
 	listProductsRes()
+}
+
+type ListUserPostsRes interface {
+	listUserPostsRes()
+}
+
+type SearchPeopleRes interface {
+	searchPeopleRes()
 }

@@ -39,6 +39,58 @@ func (s *Bearer) SetRoles(val []string) {
 	s.Roles = val
 }
 
+// Ref: #/components/schemas/Block
+type Block struct {
+	User    Person `json:"user"`
+	Blocked bool   `json:"blocked"`
+}
+
+// GetUser returns the value of User.
+func (s *Block) GetUser() Person {
+	return s.User
+}
+
+// GetBlocked returns the value of Blocked.
+func (s *Block) GetBlocked() bool {
+	return s.Blocked
+}
+
+// SetUser sets the value of User.
+func (s *Block) SetUser(val Person) {
+	s.User = val
+}
+
+// SetBlocked sets the value of Blocked.
+func (s *Block) SetBlocked(val bool) {
+	s.Blocked = val
+}
+
+// Ref: #/components/schemas/BlockResponse
+type BlockResponse struct {
+	Success Success `json:"success"`
+	Data    Block   `json:"data"`
+}
+
+// GetSuccess returns the value of Success.
+func (s *BlockResponse) GetSuccess() Success {
+	return s.Success
+}
+
+// GetData returns the value of Data.
+func (s *BlockResponse) GetData() Block {
+	return s.Data
+}
+
+// SetSuccess sets the value of Success.
+func (s *BlockResponse) SetSuccess(val Success) {
+	s.Success = val
+}
+
+// SetData sets the value of Data.
+func (s *BlockResponse) SetData(val Block) {
+	s.Data = val
+}
+
 // Ref: #/components/schemas/Check
 type Check struct {
 	Name   string    `json:"name"`
@@ -76,6 +128,146 @@ func (s *Check) SetDetail(val OptString) {
 	s.Detail = val
 }
 
+// Ref: #/components/schemas/Comment
+type Comment struct {
+	ID        CommentId `json:"id"`
+	Post      PostId    `json:"post"`
+	Author    Person    `json:"author"`
+	Body      string    `json:"body"`
+	CreatedAt time.Time `json:"createdAt"`
+}
+
+// GetID returns the value of ID.
+func (s *Comment) GetID() CommentId {
+	return s.ID
+}
+
+// GetPost returns the value of Post.
+func (s *Comment) GetPost() PostId {
+	return s.Post
+}
+
+// GetAuthor returns the value of Author.
+func (s *Comment) GetAuthor() Person {
+	return s.Author
+}
+
+// GetBody returns the value of Body.
+func (s *Comment) GetBody() string {
+	return s.Body
+}
+
+// GetCreatedAt returns the value of CreatedAt.
+func (s *Comment) GetCreatedAt() time.Time {
+	return s.CreatedAt
+}
+
+// SetID sets the value of ID.
+func (s *Comment) SetID(val CommentId) {
+	s.ID = val
+}
+
+// SetPost sets the value of Post.
+func (s *Comment) SetPost(val PostId) {
+	s.Post = val
+}
+
+// SetAuthor sets the value of Author.
+func (s *Comment) SetAuthor(val Person) {
+	s.Author = val
+}
+
+// SetBody sets the value of Body.
+func (s *Comment) SetBody(val string) {
+	s.Body = val
+}
+
+// SetCreatedAt sets the value of CreatedAt.
+func (s *Comment) SetCreatedAt(val time.Time) {
+	s.CreatedAt = val
+}
+
+type CommentId string
+
+// Ref: #/components/schemas/CommentListResponse
+type CommentListResponse struct {
+	Success Success    `json:"success"`
+	Data    []Comment  `json:"data"`
+	Meta    StreamMeta `json:"meta"`
+}
+
+// GetSuccess returns the value of Success.
+func (s *CommentListResponse) GetSuccess() Success {
+	return s.Success
+}
+
+// GetData returns the value of Data.
+func (s *CommentListResponse) GetData() []Comment {
+	return s.Data
+}
+
+// GetMeta returns the value of Meta.
+func (s *CommentListResponse) GetMeta() StreamMeta {
+	return s.Meta
+}
+
+// SetSuccess sets the value of Success.
+func (s *CommentListResponse) SetSuccess(val Success) {
+	s.Success = val
+}
+
+// SetData sets the value of Data.
+func (s *CommentListResponse) SetData(val []Comment) {
+	s.Data = val
+}
+
+// SetMeta sets the value of Meta.
+func (s *CommentListResponse) SetMeta(val StreamMeta) {
+	s.Meta = val
+}
+
+// Ref: #/components/schemas/CommentResponse
+type CommentResponse struct {
+	Success Success `json:"success"`
+	Data    Comment `json:"data"`
+}
+
+// GetSuccess returns the value of Success.
+func (s *CommentResponse) GetSuccess() Success {
+	return s.Success
+}
+
+// GetData returns the value of Data.
+func (s *CommentResponse) GetData() Comment {
+	return s.Data
+}
+
+// SetSuccess sets the value of Success.
+func (s *CommentResponse) SetSuccess(val Success) {
+	s.Success = val
+}
+
+// SetData sets the value of Data.
+func (s *CommentResponse) SetData(val Comment) {
+	s.Data = val
+}
+
+// Ref: #/components/schemas/CreateCommentRequest
+type CreateCommentRequest struct {
+	// Plain text, up to 1,000 characters.
+	Body string `json:"body"`
+}
+
+// GetBody returns the value of Body.
+func (s *CreateCommentRequest) GetBody() string {
+	return s.Body
+}
+
+// SetBody sets the value of Body.
+func (s *CreateCommentRequest) SetBody(val string) {
+	s.Body = val
+}
+
 // Ref: #/components/schemas/CreatePostRequest
 type CreatePostRequest struct {
 	// Plain text, up to 2,000 characters.
@@ -89,6 +281,28 @@ func (s *CreatePostRequest) GetBody() string {
 
 // SetBody sets the value of Body.
 func (s *CreatePostRequest) SetBody(val string) {
+	s.Body = val
+}
+
+// DeleteCommentNoContent is response for DeleteComment operation.
+type DeleteCommentNoContent struct{}
+
+// DeletePostNoContent is response for DeletePost operation.
+type DeletePostNoContent struct{}
+
+// Ref: #/components/schemas/EditPostRequest
+type EditPostRequest struct {
+	// Plain text, up to 2,000 characters.
+	Body string `json:"body"`
+}
+
+// GetBody returns the value of Body.
+func (s *EditPostRequest) GetBody() string {
+	return s.Body
+}
+
+// SetBody sets the value of Body.
+func (s *EditPostRequest) SetBody(val string) {
 	s.Body = val
 }
 
@@ -119,43 +333,6 @@ func (s *Farm) SetName(val string) {
 }
 
 type FarmId string
-
-// Ref: #/components/schemas/FeedResponse
-type FeedResponse struct {
-	Success Success    `json:"success"`
-	Data    []Post     `json:"data"`
-	Meta    StreamMeta `json:"meta"`
-}
-
-// GetSuccess returns the value of Success.
-func (s *FeedResponse) GetSuccess() Success {
-	return s.Success
-}
-
-// GetData returns the value of Data.
-func (s *FeedResponse) GetData() []Post {
-	return s.Data
-}
-
-// GetMeta returns the value of Meta.
-func (s *FeedResponse) GetMeta() StreamMeta {
-	return s.Meta
-}
-
-// SetSuccess sets the value of Success.
-func (s *FeedResponse) SetSuccess(val Success) {
-	s.Success = val
-}
-
-// SetData sets the value of Data.
-func (s *FeedResponse) SetData(val []Post) {
-	s.Data = val
-}
-
-// SetMeta sets the value of Meta.
-func (s *FeedResponse) SetMeta(val StreamMeta) {
-	s.Meta = val
-}
 
 // Ref: #/components/schemas/FieldError
 type FieldError struct {
@@ -334,6 +511,103 @@ func (s *HealthStatus) UnmarshalText(data []byte) error {
 	}
 }
 
+// Ref: #/components/schemas/Like
+type Like struct {
+	Post      PostId `json:"post"`
+	Liked     bool   `json:"liked"`
+	LikeCount int64  `json:"likeCount"`
+}
+
+// GetPost returns the value of Post.
+func (s *Like) GetPost() PostId {
+	return s.Post
+}
+
+// GetLiked returns the value of Liked.
+func (s *Like) GetLiked() bool {
+	return s.Liked
+}
+
+// GetLikeCount returns the value of LikeCount.
+func (s *Like) GetLikeCount() int64 {
+	return s.LikeCount
+}
+
+// SetPost sets the value of Post.
+func (s *Like) SetPost(val PostId) {
+	s.Post = val
+}
+
+// SetLiked sets the value of Liked.
+func (s *Like) SetLiked(val bool) {
+	s.Liked = val
+}
+
+// SetLikeCount sets the value of LikeCount.
+func (s *Like) SetLikeCount(val int64) {
+	s.LikeCount = val
+}
+
+// Ref: #/components/schemas/LikeResponse
+type LikeResponse struct {
+	Success Success `json:"success"`
+	Data    Like    `json:"data"`
+}
+
+// GetSuccess returns the value of Success.
+func (s *LikeResponse) GetSuccess() Success {
+	return s.Success
+}
+
+// GetData returns the value of Data.
+func (s *LikeResponse) GetData() Like {
+	return s.Data
+}
+
+// SetSuccess sets the value of Success.
+func (s *LikeResponse) SetSuccess(val Success) {
+	s.Success = val
+}
+
+// SetData sets the value of Data.
+func (s *LikeResponse) SetData(val Like) {
+	s.Data = val
+}
+
+// ListBlocksOKRawApplicationJSON represents raw HTTP response for ListBlocks application/json.
+type ListBlocksOKRawApplicationJSON struct {
+	Response *http.Response `json:"-"`
+}
+
+// GetResponse returns the value of Response.
+func (s *ListBlocksOKRawApplicationJSON) GetResponse() *http.Response {
+	return s.Response
+}
+
+// SetResponse sets the value of Response.
+func (s *ListBlocksOKRawApplicationJSON) SetResponse(val *http.Response) {
+	s.Response = val
+}
+
+func (*ListBlocksOKRawApplicationJSON) listBlocksRes() {}
+
+// ListCommentsOKRawApplicationJSON represents raw HTTP response for ListComments application/json.
+type ListCommentsOKRawApplicationJSON struct {
+	Response *http.Response `json:"-"`
+}
+
+// GetResponse returns the value of Response.
+func (s *ListCommentsOKRawApplicationJSON) GetResponse() *http.Response {
+	return s.Response
+}
+
+// SetResponse sets the value of Response.
+func (s *ListCommentsOKRawApplicationJSON) SetResponse(val *http.Response) {
+	s.Response = val
+}
+
+func (*ListCommentsOKRawApplicationJSON) listCommentsRes() {}
+
 // ListFeedOKRawApplicationJSON represents raw HTTP response for ListFeed application/json.
 type ListFeedOKRawApplicationJSON struct {
 	Response *http.Response `json:"-"`
@@ -351,6 +625,74 @@ func (s *ListFeedOKRawApplicationJSON) SetResponse(val *http.Response) {
 
 func (*ListFeedOKRawApplicationJSON) listFeedRes() {}
 
+// ListFollowersOKRawApplicationJSON represents raw HTTP response for ListFollowers application/json.
+type ListFollowersOKRawApplicationJSON struct {
+	Response *http.Response `json:"-"`
+}
+
+// GetResponse returns the value of Response.
+func (s *ListFollowersOKRawApplicationJSON) GetResponse() *http.Response {
+	return s.Response
+}
+
+// SetResponse sets the value of Response.
+func (s *ListFollowersOKRawApplicationJSON) SetResponse(val *http.Response) {
+	s.Response = val
+}
+
+func (*ListFollowersOKRawApplicationJSON) listFollowersRes() {}
+
+// ListFollowingOKRawApplicationJSON represents raw HTTP response for ListFollowing application/json.
+type ListFollowingOKRawApplicationJSON struct {
+	Response *http.Response `json:"-"`
+}
+
+// GetResponse returns the value of Response.
+func (s *ListFollowingOKRawApplicationJSON) GetResponse() *http.Response {
+	return s.Response
+}
+
+// SetResponse sets the value of Response.
+func (s *ListFollowingOKRawApplicationJSON) SetResponse(val *http.Response) {
+	s.Response = val
+}
+
+func (*ListFollowingOKRawApplicationJSON) listFollowingRes() {}
+
+// ListLikersOKRawApplicationJSON represents raw HTTP response for ListLikers application/json.
+type ListLikersOKRawApplicationJSON struct {
+	Response *http.Response `json:"-"`
+}
+
+// GetResponse returns the value of Response.
+func (s *ListLikersOKRawApplicationJSON) GetResponse() *http.Response {
+	return s.Response
+}
+
+// SetResponse sets the value of Response.
+func (s *ListLikersOKRawApplicationJSON) SetResponse(val *http.Response) {
+	s.Response = val
+}
+
+func (*ListLikersOKRawApplicationJSON) listLikersRes() {}
+
+// ListNotificationsOKRawApplicationJSON represents raw HTTP response for ListNotifications application/json.
+type ListNotificationsOKRawApplicationJSON struct {
+	Response *http.Response `json:"-"`
+}
+
+// GetResponse returns the value of Response.
+func (s *ListNotificationsOKRawApplicationJSON) GetResponse() *http.Response {
+	return s.Response
+}
+
+// SetResponse sets the value of Response.
+func (s *ListNotificationsOKRawApplicationJSON) SetResponse(val *http.Response) {
+	s.Response = val
+}
+
+func (*ListNotificationsOKRawApplicationJSON) listNotificationsRes() {}
+
 // ListProductsOKRawApplicationJSON represents raw HTTP response for ListProducts application/json.
 type ListProductsOKRawApplicationJSON struct {
 	Response *http.Response `json:"-"`
@@ -367,6 +709,23 @@ func (s *ListProductsOKRawApplicationJSON) SetResponse(val *http.Response) {
 }
 
 func (*ListProductsOKRawApplicationJSON) listProductsRes() {}
+
+// ListUserPostsOKRawApplicationJSON represents raw HTTP response for ListUserPosts application/json.
+type ListUserPostsOKRawApplicationJSON struct {
+	Response *http.Response `json:"-"`
+}
+
+// GetResponse returns the value of Response.
+func (s *ListUserPostsOKRawApplicationJSON) GetResponse() *http.Response {
+	return s.Response
+}
+
+// SetResponse sets the value of Response.
+func (s *ListUserPostsOKRawApplicationJSON) SetResponse(val *http.Response) {
+	s.Response = val
+}
+
+func (*ListUserPostsOKRawApplicationJSON) listUserPostsRes() {}
 
 // Ref: #/components/schemas/LoginRequest
 type LoginRequest struct {
@@ -392,6 +751,66 @@ func (s *LoginRequest) SetHandle(val string) {
 // SetPassword sets the value of Password.
 func (s *LoginRequest) SetPassword(val string) {
 	s.Password = val
+}
+
+// Ref: #/components/schemas/MarkSeenRequest
+type MarkSeenRequest struct {
+	Notification NotificationId `json:"notification"`
+}
+
+// GetNotification returns the value of Notification.
+func (s *MarkSeenRequest) GetNotification() NotificationId {
+	return s.Notification
+}
+
+// SetNotification sets the value of Notification.
+func (s *MarkSeenRequest) SetNotification(val NotificationId) {
+	s.Notification = val
+}
+
+// NewNilDateTime returns new NilDateTime with value set to v.
+func NewNilDateTime(v time.Time) NilDateTime {
+	return NilDateTime{
+		Value: v,
+	}
+}
+
+// NilDateTime is nullable time.Time.
+type NilDateTime struct {
+	Value time.Time
+	Null  bool
+}
+
+// SetTo sets value to v.
+func (o *NilDateTime) SetTo(v time.Time) {
+	o.Null = false
+	o.Value = v
+}
+
+// IsNull returns true if value is Null.
+func (o NilDateTime) IsNull() bool { return o.Null }
+
+// SetToNull sets value to null.
+func (o *NilDateTime) SetToNull() {
+	o.Null = true
+	var v time.Time
+	o.Value = v
+}
+
+// Get returns value and boolean that denotes whether value was set.
+func (o NilDateTime) Get() (v time.Time, ok bool) {
+	if o.Null {
+		return v, false
+	}
+	return o.Value, true
+}
+
+// Or returns value if set, or given parameter if does not.
+func (o NilDateTime) Or(d time.Time) time.Time {
+	if v, ok := o.Get(); ok {
+		return v
+	}
+	return d
 }
 
 // NewNilString returns new NilString with value set to v.
@@ -480,6 +899,234 @@ func (NotReadyResponseSuccess) AllValues() []NotReadyResponseSuccess {
 	}
 }
 
+// Ref: #/components/schemas/Notification
+type Notification struct {
+	ID      NotificationId   `json:"id"`
+	Kind    NotificationKind `json:"kind"`
+	Post    OptPostId        `json:"post"`
+	Comment OptCommentId     `json:"comment"`
+	// The newest three of those who did it.
+	Actors []Person `json:"actors"`
+	// How many people did it.
+	ActorCount int64 `json:"actorCount"`
+	// Whether you have seen its newest event.
+	Seen      bool      `json:"seen"`
+	CreatedAt time.Time `json:"createdAt"`
+}
+
+// GetID returns the value of ID.
+func (s *Notification) GetID() NotificationId {
+	return s.ID
+}
+
+// GetKind returns the value of Kind.
+func (s *Notification) GetKind() NotificationKind {
+	return s.Kind
+}
+
+// GetPost returns the value of Post.
+func (s *Notification) GetPost() OptPostId {
+	return s.Post
+}
+
+// GetComment returns the value of Comment.
+func (s *Notification) GetComment() OptCommentId {
+	return s.Comment
+}
+
+// GetActors returns the value of Actors.
+func (s *Notification) GetActors() []Person {
+	return s.Actors
+}
+
+// GetActorCount returns the value of ActorCount.
+func (s *Notification) GetActorCount() int64 {
+	return s.ActorCount
+}
+
+// GetSeen returns the value of Seen.
+func (s *Notification) GetSeen() bool {
+	return s.Seen
+}
+
+// GetCreatedAt returns the value of CreatedAt.
+func (s *Notification) GetCreatedAt() time.Time {
+	return s.CreatedAt
+}
+
+// SetID sets the value of ID.
+func (s *Notification) SetID(val NotificationId) {
+	s.ID = val
+}
+
+// SetKind sets the value of Kind.
+func (s *Notification) SetKind(val NotificationKind) {
+	s.Kind = val
+}
+
+// SetPost sets the value of Post.
+func (s *Notification) SetPost(val OptPostId) {
+	s.Post = val
+}
+
+// SetComment sets the value of Comment.
+func (s *Notification) SetComment(val OptCommentId) {
+	s.Comment = val
+}
+
+// SetActors sets the value of Actors.
+func (s *Notification) SetActors(val []Person) {
+	s.Actors = val
+}
+
+// SetActorCount sets the value of ActorCount.
+func (s *Notification) SetActorCount(val int64) {
+	s.ActorCount = val
+}
+
+// SetSeen sets the value of Seen.
+func (s *Notification) SetSeen(val bool) {
+	s.Seen = val
+}
+
+// SetCreatedAt sets the value of CreatedAt.
+func (s *Notification) SetCreatedAt(val time.Time) {
+	s.CreatedAt = val
+}
+
+type NotificationId string
+
+type NotificationKind string
+
+const (
+	NotificationKindFollow  NotificationKind = "follow"
+	NotificationKindLike    NotificationKind = "like"
+	NotificationKindComment NotificationKind = "comment"
+)
+
+// AllValues returns all NotificationKind values.
+func (NotificationKind) AllValues() []NotificationKind {
+	return []NotificationKind{
+		NotificationKindFollow,
+		NotificationKindLike,
+		NotificationKindComment,
+	}
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (s NotificationKind) MarshalText() ([]byte, error) {
+	switch s {
+	case NotificationKindFollow:
+		return []byte(s), nil
+	case NotificationKindLike:
+		return []byte(s), nil
+	case NotificationKindComment:
+		return []byte(s), nil
+	default:
+		return nil, errors.Errorf("invalid value: %q", s)
+	}
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *NotificationKind) UnmarshalText(data []byte) error {
+	switch NotificationKind(data) {
+	case NotificationKindFollow:
+		*s = NotificationKindFollow
+		return nil
+	case NotificationKindLike:
+		*s = NotificationKindLike
+		return nil
+	case NotificationKindComment:
+		*s = NotificationKindComment
+		return nil
+	default:
+		return errors.Errorf("invalid value: %q", data)
+	}
+}
+
+// Ref: #/components/schemas/NotificationListResponse
+type NotificationListResponse struct {
+	Success Success        `json:"success"`
+	Data    []Notification `json:"data"`
+	Meta    StreamMeta     `json:"meta"`
+}
+
+// GetSuccess returns the value of Success.
+func (s *NotificationListResponse) GetSuccess() Success {
+	return s.Success
+}
+
+// GetData returns the value of Data.
+func (s *NotificationListResponse) GetData() []Notification {
+	return s.Data
+}
+
+// GetMeta returns the value of Meta.
+func (s *NotificationListResponse) GetMeta() StreamMeta {
+	return s.Meta
+}
+
+// SetSuccess sets the value of Success.
+func (s *NotificationListResponse) SetSuccess(val Success) {
+	s.Success = val
+}
+
+// SetData sets the value of Data.
+func (s *NotificationListResponse) SetData(val []Notification) {
+	s.Data = val
+}
+
+// SetMeta sets the value of Meta.
+func (s *NotificationListResponse) SetMeta(val StreamMeta) {
+	s.Meta = val
+}
+
+// NewOptCommentId returns new OptCommentId with value set to v.
+func NewOptCommentId(v CommentId) OptCommentId {
+	return OptCommentId{
+		Value: v,
+		Set:   true,
+	}
+}
+
+// OptCommentId is optional CommentId.
+type OptCommentId struct {
+	Value CommentId
+	Set   bool
+}
+
+// IsSet returns true if OptCommentId was set.
+func (o OptCommentId) IsSet() bool { return o.Set }
+
+// Reset unsets value.
+func (o *OptCommentId) Reset() {
+	var v CommentId
+	o.Value = v
+	o.Set = false
+}
+
+// SetTo sets value to v.
+func (o *OptCommentId) SetTo(v CommentId) {
+	o.Set = true
+	o.Value = v
+}
+
+// Get returns value and boolean that denotes whether value was set.
+func (o OptCommentId) Get() (v CommentId, ok bool) {
+	if !o.Set {
+		return v, false
+	}
+	return o.Value, true
+}
+
+// Or returns value if set, or given parameter if does not.
+func (o OptCommentId) Or(d CommentId) CommentId {
+	if v, ok := o.Get(); ok {
+		return v
+	}
+	return d
+}
+
 // NewOptInt32 returns new OptInt32 with value set to v.
 func NewOptInt32(v int32) OptInt32 {
 	return OptInt32{
@@ -520,6 +1167,52 @@ func (o OptInt32) Get() (v int32, ok bool) {
 
 // Or returns value if set, or given parameter if does not.
 func (o OptInt32) Or(d int32) int32 {
+	if v, ok := o.Get(); ok {
+		return v
+	}
+	return d
+}
+
+// NewOptPostId returns new OptPostId with value set to v.
+func NewOptPostId(v PostId) OptPostId {
+	return OptPostId{
+		Value: v,
+		Set:   true,
+	}
+}
+
+// OptPostId is optional PostId.
+type OptPostId struct {
+	Value PostId
+	Set   bool
+}
+
+// IsSet returns true if OptPostId was set.
+func (o OptPostId) IsSet() bool { return o.Set }
+
+// Reset unsets value.
+func (o *OptPostId) Reset() {
+	var v PostId
+	o.Value = v
+	o.Set = false
+}
+
+// SetTo sets value to v.
+func (o *OptPostId) SetTo(v PostId) {
+	o.Set = true
+	o.Value = v
+}
+
+// Get returns value and boolean that denotes whether value was set.
+func (o OptPostId) Get() (v PostId, ok bool) {
+	if !o.Set {
+		return v, false
+	}
+	return o.Value, true
+}
+
+// Or returns value if set, or given parameter if does not.
+func (o OptPostId) Or(d PostId) PostId {
 	if v, ok := o.Get(); ok {
 		return v
 	}
@@ -646,12 +1339,57 @@ func (s *Person) SetDisplayName(val string) {
 	s.DisplayName = val
 }
 
+// Ref: #/components/schemas/PersonListResponse
+type PersonListResponse struct {
+	Success Success    `json:"success"`
+	Data    []Person   `json:"data"`
+	Meta    StreamMeta `json:"meta"`
+}
+
+// GetSuccess returns the value of Success.
+func (s *PersonListResponse) GetSuccess() Success {
+	return s.Success
+}
+
+// GetData returns the value of Data.
+func (s *PersonListResponse) GetData() []Person {
+	return s.Data
+}
+
+// GetMeta returns the value of Meta.
+func (s *PersonListResponse) GetMeta() StreamMeta {
+	return s.Meta
+}
+
+// SetSuccess sets the value of Success.
+func (s *PersonListResponse) SetSuccess(val Success) {
+	s.Success = val
+}
+
+// SetData sets the value of Data.
+func (s *PersonListResponse) SetData(val []Person) {
+	s.Data = val
+}
+
+// SetMeta sets the value of Meta.
+func (s *PersonListResponse) SetMeta(val StreamMeta) {
+	s.Meta = val
+}
+
 // Ref: #/components/schemas/Post
 type Post struct {
 	ID        PostId    `json:"id"`
 	Author    Person    `json:"author"`
 	Body      string    `json:"body"`
 	CreatedAt time.Time `json:"createdAt"`
+	// Null for a post that was never changed.
+	EditedAt NilDateTime `json:"editedAt"`
+	// Exact for you; leaves out people you may not see.
+	LikeCount int64 `json:"likeCount"`
+	// Exact for you; leaves out people you may not see.
+	CommentCount int64 `json:"commentCount"`
+	// Whether you like it.
+	Liked bool `json:"liked"`
 }
 
 // GetID returns the value of ID.
@@ -674,6 +1412,26 @@ func (s *Post) GetCreatedAt() time.Time {
 	return s.CreatedAt
 }
 
+// GetEditedAt returns the value of EditedAt.
+func (s *Post) GetEditedAt() NilDateTime {
+	return s.EditedAt
+}
+
+// GetLikeCount returns the value of LikeCount.
+func (s *Post) GetLikeCount() int64 {
+	return s.LikeCount
+}
+
+// GetCommentCount returns the value of CommentCount.
+func (s *Post) GetCommentCount() int64 {
+	return s.CommentCount
+}
+
+// GetLiked returns the value of Liked.
+func (s *Post) GetLiked() bool {
+	return s.Liked
+}
+
 // SetID sets the value of ID.
 func (s *Post) SetID(val PostId) {
 	s.ID = val
@@ -694,7 +1452,64 @@ func (s *Post) SetCreatedAt(val time.Time) {
 	s.CreatedAt = val
 }
 
+// SetEditedAt sets the value of EditedAt.
+func (s *Post) SetEditedAt(val NilDateTime) {
+	s.EditedAt = val
+}
+
+// SetLikeCount sets the value of LikeCount.
+func (s *Post) SetLikeCount(val int64) {
+	s.LikeCount = val
+}
+
+// SetCommentCount sets the value of CommentCount.
+func (s *Post) SetCommentCount(val int64) {
+	s.CommentCount = val
+}
+
+// SetLiked sets the value of Liked.
+func (s *Post) SetLiked(val bool) {
+	s.Liked = val
+}
+
 type PostId string
+
+// Ref: #/components/schemas/PostListResponse
+type PostListResponse struct {
+	Success Success    `json:"success"`
+	Data    []Post     `json:"data"`
+	Meta    StreamMeta `json:"meta"`
+}
+
+// GetSuccess returns the value of Success.
+func (s *PostListResponse) GetSuccess() Success {
+	return s.Success
+}
+
+// GetData returns the value of Data.
+func (s *PostListResponse) GetData() []Post {
+	return s.Data
+}
+
+// GetMeta returns the value of Meta.
+func (s *PostListResponse) GetMeta() StreamMeta {
+	return s.Meta
+}
+
+// SetSuccess sets the value of Success.
+func (s *PostListResponse) SetSuccess(val Success) {
+	s.Success = val
+}
+
+// SetData sets the value of Data.
+func (s *PostListResponse) SetData(val []Post) {
+	s.Data = val
+}
+
+// SetMeta sets the value of Meta.
+func (s *PostListResponse) SetMeta(val StreamMeta) {
+	s.Meta = val
+}
 
 // Ref: #/components/schemas/PostResponse
 type PostResponse struct {
@@ -1038,13 +1853,17 @@ func (s *ProductResponse) SetData(val Product) {
 
 // Ref: #/components/schemas/Profile
 type Profile struct {
-	ID             UserId    `json:"id"`
-	Handle         Handle    `json:"handle"`
-	DisplayName    string    `json:"displayName"`
+	ID          UserId `json:"id"`
+	Handle      Handle `json:"handle"`
+	DisplayName string `json:"displayName"`
+	// Plain text; may be empty.
+	Bio            string    `json:"bio"`
 	CreatedAt      time.Time `json:"createdAt"`
 	PostCount      int64     `json:"postCount"`
 	FollowerCount  int64     `json:"followerCount"`
 	FollowingCount int64     `json:"followingCount"`
+	// Whether you follow them.
+	Following bool `json:"following"`
 }
 
 // GetID returns the value of ID.
@@ -1060,6 +1879,11 @@ func (s *Profile) GetHandle() Handle {
 // GetDisplayName returns the value of DisplayName.
 func (s *Profile) GetDisplayName() string {
 	return s.DisplayName
+}
+
+// GetBio returns the value of Bio.
+func (s *Profile) GetBio() string {
+	return s.Bio
 }
 
 // GetCreatedAt returns the value of CreatedAt.
@@ -1082,6 +1906,11 @@ func (s *Profile) GetFollowingCount() int64 {
 	return s.FollowingCount
 }
 
+// GetFollowing returns the value of Following.
+func (s *Profile) GetFollowing() bool {
+	return s.Following
+}
+
 // SetID sets the value of ID.
 func (s *Profile) SetID(val UserId) {
 	s.ID = val
@@ -1095,6 +1924,11 @@ func (s *Profile) SetHandle(val Handle) {
 // SetDisplayName sets the value of DisplayName.
 func (s *Profile) SetDisplayName(val string) {
 	s.DisplayName = val
+}
+
+// SetBio sets the value of Bio.
+func (s *Profile) SetBio(val string) {
+	s.Bio = val
 }
 
 // SetCreatedAt sets the value of CreatedAt.
@@ -1115,6 +1949,11 @@ func (s *Profile) SetFollowerCount(val int64) {
 // SetFollowingCount sets the value of FollowingCount.
 func (s *Profile) SetFollowingCount(val int64) {
 	s.FollowingCount = val
+}
+
+// SetFollowing sets the value of Following.
+func (s *Profile) SetFollowing(val bool) {
+	s.Following = val
 }
 
 // Ref: #/components/schemas/ProfileResponse
@@ -1248,6 +2087,23 @@ func (s *ReadyResponse) SetData(val Readiness) {
 }
 
 func (*ReadyResponse) getReadyRes() {}
+
+// SearchPeopleOKRawApplicationJSON represents raw HTTP response for SearchPeople application/json.
+type SearchPeopleOKRawApplicationJSON struct {
+	Response *http.Response `json:"-"`
+}
+
+// GetResponse returns the value of Response.
+func (s *SearchPeopleOKRawApplicationJSON) GetResponse() *http.Response {
+	return s.Response
+}
+
+// SetResponse sets the value of Response.
+func (s *SearchPeopleOKRawApplicationJSON) SetResponse(val *http.Response) {
+	s.Response = val
+}
+
+func (*SearchPeopleOKRawApplicationJSON) searchPeopleRes() {}
 
 // Ref: #/components/schemas/Session
 type Session struct {
@@ -1436,6 +2292,87 @@ func (Success) AllValues() []Success {
 	return []Success{
 		SuccessTrue,
 	}
+}
+
+// Ref: #/components/schemas/Unread
+type Unread struct {
+	// Up to 99.
+	Count int64 `json:"count"`
+	// Whether there are more than that.
+	More bool `json:"more"`
+}
+
+// GetCount returns the value of Count.
+func (s *Unread) GetCount() int64 {
+	return s.Count
+}
+
+// GetMore returns the value of More.
+func (s *Unread) GetMore() bool {
+	return s.More
+}
+
+// SetCount sets the value of Count.
+func (s *Unread) SetCount(val int64) {
+	s.Count = val
+}
+
+// SetMore sets the value of More.
+func (s *Unread) SetMore(val bool) {
+	s.More = val
+}
+
+// Ref: #/components/schemas/UnreadResponse
+type UnreadResponse struct {
+	Success Success `json:"success"`
+	Data    Unread  `json:"data"`
+}
+
+// GetSuccess returns the value of Success.
+func (s *UnreadResponse) GetSuccess() Success {
+	return s.Success
+}
+
+// GetData returns the value of Data.
+func (s *UnreadResponse) GetData() Unread {
+	return s.Data
+}
+
+// SetSuccess sets the value of Success.
+func (s *UnreadResponse) SetSuccess(val Success) {
+	s.Success = val
+}
+
+// SetData sets the value of Data.
+func (s *UnreadResponse) SetData(val Unread) {
+	s.Data = val
+}
+
+// Ref: #/components/schemas/UpdateMeRequest
+type UpdateMeRequest struct {
+	DisplayName OptString `json:"displayName"`
+	// Plain text, up to 500 characters; empty removes it.
+	Bio OptString `json:"bio"`
+}
+
+// GetDisplayName returns the value of DisplayName.
+func (s *UpdateMeRequest) GetDisplayName() OptString {
+	return s.DisplayName
+}
+
+// GetBio returns the value of Bio.
+func (s *UpdateMeRequest) GetBio() OptString {
+	return s.Bio
+}
+
+// SetDisplayName sets the value of DisplayName.
+func (s *UpdateMeRequest) SetDisplayName(val OptString) {
+	s.DisplayName = val
+}
+
+// SetBio sets the value of Bio.
+func (s *UpdateMeRequest) SetBio(val OptString) {
+	s.Bio = val
 }
 
 type UserId string

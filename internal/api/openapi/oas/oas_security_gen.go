@@ -35,10 +35,32 @@ func findAuthorization(h http.Header, prefix string) (string, bool) {
 
 // operationRolesBearer is a private map storing roles per operation.
 var operationRolesBearer = map[string][]string{
-	CreatePostOperation: []string{},
-	FollowUserOperation: []string{},
-	GetMeOperation:      []string{},
-	ListFeedOperation:   []string{},
+	BlockUserOperation:         []string{},
+	CreateCommentOperation:     []string{},
+	CreatePostOperation:        []string{},
+	DeleteCommentOperation:     []string{},
+	DeletePostOperation:        []string{},
+	EditPostOperation:          []string{},
+	FollowUserOperation:        []string{},
+	GetMeOperation:             []string{},
+	GetPostOperation:           []string{},
+	GetUnreadCountOperation:    []string{},
+	GetUserOperation:           []string{},
+	LikePostOperation:          []string{},
+	ListBlocksOperation:        []string{},
+	ListCommentsOperation:      []string{},
+	ListFeedOperation:          []string{},
+	ListFollowersOperation:     []string{},
+	ListFollowingOperation:     []string{},
+	ListLikersOperation:        []string{},
+	ListNotificationsOperation: []string{},
+	ListUserPostsOperation:     []string{},
+	MarkSeenOperation:          []string{},
+	SearchPeopleOperation:      []string{},
+	UnblockUserOperation:       []string{},
+	UnfollowUserOperation:      []string{},
+	UnlikePostOperation:        []string{},
+	UpdateMeOperation:          []string{},
 }
 
 // GetRolesForBearer returns the required roles for the given operation.

@@ -9,12 +9,43 @@ import (
 
 // Handler handles operations described by OpenAPI v3 specification.
 type Handler interface {
+	// BlockUser implements blockUser operation.
+	//
+	// From now on neither of you sees the other or anything the other wrote, did or is counted in, and
+	// neither follows the other. Idempotent. Yourself is 409 `self_block`.
+	//
+	// PUT /api/v1/users/{id}/block
+	BlockUser(ctx context.Context, params BlockUserParams) (*BlockResponse, error)
+	// CreateComment implements createComment operation.
+	//
+	// Comment on a post.
+	//
+	// POST /api/v1/posts/{id}/comments
+	CreateComment(ctx context.Context, req *CreateCommentRequest, params CreateCommentParams) (*CommentResponse, error)
 	// CreatePost implements createPost operation.
 	//
 	// Publish a post.
 	//
 	// POST /api/v1/posts
 	CreatePost(ctx context.Context, req *CreatePostRequest) (*PostResponse, error)
+	// DeleteComment implements deleteComment operation.
+	//
+	// Your own, or one on your post; any other is 403 `not_yours`. Deleting it again is 404.
+	//
+	// DELETE /api/v1/comments/{id}
+	DeleteComment(ctx context.Context, params DeleteCommentParams) error
+	// DeletePost implements deletePost operation.
+	//
+	// Somebody else's is 403 `not_yours`. Deleting it again is 404.
+	//
+	// DELETE /api/v1/posts/{id}
+	DeletePost(ctx context.Context, params DeletePostParams) error
+	// EditPost implements editPost operation.
+	//
+	// `editedAt` tells readers. Somebody else's is 403 `not_yours`.
+	//
+	// PATCH /api/v1/posts/{id}
+	EditPost(ctx context.Context, req *EditPostRequest, params EditPostParams) (*PostResponse, error)
 	// FollowUser implements followUser operation.
 	//
 	// Following twice is the same as following once. Yourself is 409 `self_follow`.
@@ -33,6 +64,12 @@ type Handler interface {
 	//
 	// GET /api/v1/me
 	GetMe(ctx context.Context) (*ProfileResponse, error)
+	// GetPost implements getPost operation.
+	//
+	// One post.
+	//
+	// GET /api/v1/posts/{id}
+	GetPost(ctx context.Context, params GetPostParams) (*PostResponse, error)
 	// GetProduct implements getProduct operation.
 	//
 	// One product.
@@ -45,18 +82,66 @@ type Handler interface {
 	//
 	// GET /api/ready
 	GetReady(ctx context.Context) (GetReadyRes, error)
+	// GetUnreadCount implements getUnreadCount operation.
+	//
+	// How many events you have not seen.
+	//
+	// GET /api/v1/me/notifications/unread
+	GetUnreadCount(ctx context.Context) (*UnreadResponse, error)
+	// GetUser implements getUser operation.
+	//
+	// Somebody's profile.
+	//
+	// GET /api/v1/users/{id}
+	GetUser(ctx context.Context, params GetUserParams) (*ProfileResponse, error)
+	// LikePost implements likePost operation.
+	//
+	// Liking twice is the same as liking once.
+	//
+	// PUT /api/v1/posts/{id}/like
+	LikePost(ctx context.Context, params LikePostParams) (*LikeResponse, error)
 	// Login implements login operation.
 	//
 	// An unknown handle and a wrong password are the same answer, 401 `bad_credentials`.
 	//
 	// POST /api/v1/auth/login
 	Login(ctx context.Context, req *LoginRequest) (*SessionResponse, error)
+	// MarkSeen implements markSeen operation.
+	//
+	// The one named and all older ones. Naming an older one later changes nothing.
+	//
+	// PUT /api/v1/me/notifications/seen
+	MarkSeen(ctx context.Context, req *MarkSeenRequest) (*UnreadResponse, error)
 	// Signup implements signup operation.
 	//
 	// Answers with an access token. A taken handle is 409 `handle_taken`.
 	//
 	// POST /api/v1/auth/signup
 	Signup(ctx context.Context, req *SignupRequest) (*SessionResponse, error)
+	// UnblockUser implements unblockUser operation.
+	//
+	// Idempotent; follows do not come back. Yourself is 409 `self_block`.
+	//
+	// DELETE /api/v1/users/{id}/block
+	UnblockUser(ctx context.Context, params UnblockUserParams) (*BlockResponse, error)
+	// UnfollowUser implements unfollowUser operation.
+	//
+	// Idempotent. Yourself is 409 `self_follow`.
+	//
+	// DELETE /api/v1/users/{id}/follow
+	UnfollowUser(ctx context.Context, params UnfollowUserParams) (*FollowResponse, error)
+	// UnlikePost implements unlikePost operation.
+	//
+	// Idempotent.
+	//
+	// DELETE /api/v1/posts/{id}/like
+	UnlikePost(ctx context.Context, params UnlikePostParams) (*LikeResponse, error)
+	// UpdateMe implements updateMe operation.
+	//
+	// What is absent stays as it is.
+	//
+	// PATCH /api/v1/me
+	UpdateMe(ctx context.Context, req *UpdateMeRequest) (*ProfileResponse, error)
 	// NewError creates *ProblemStatusCode from error returned by handler.
 	//
 	// Used for common default response.
@@ -65,18 +150,69 @@ type Handler interface {
 
 // RawHandler handles raw response operations described by OpenAPI v3 specification.
 type RawHandler interface {
+	// ListBlocks implements listBlocks operation.
+	//
+	// Newest account first.
+	//
+	// GET /api/v1/me/blocks
+	ListBlocks(ctx context.Context, params ListBlocksParams, w http.ResponseWriter) error
+	// ListComments implements listComments operation.
+	//
+	// The comments on a post, oldest first.
+	//
+	// GET /api/v1/posts/{id}/comments
+	ListComments(ctx context.Context, params ListCommentsParams, w http.ResponseWriter) error
 	// ListFeed implements listFeed operation.
 	//
 	// Posts of the people you follow. `meta.nextCursor` is null on the last page.
 	//
 	// GET /api/v1/feed
 	ListFeed(ctx context.Context, params ListFeedParams, w http.ResponseWriter) error
+	// ListFollowers implements listFollowers operation.
+	//
+	// Newest account first.
+	//
+	// GET /api/v1/users/{id}/followers
+	ListFollowers(ctx context.Context, params ListFollowersParams, w http.ResponseWriter) error
+	// ListFollowing implements listFollowing operation.
+	//
+	// Newest account first.
+	//
+	// GET /api/v1/users/{id}/following
+	ListFollowing(ctx context.Context, params ListFollowingParams, w http.ResponseWriter) error
+	// ListLikers implements listLikers operation.
+	//
+	// Newest account first.
+	//
+	// GET /api/v1/posts/{id}/likes
+	ListLikers(ctx context.Context, params ListLikersParams, w http.ResponseWriter) error
+	// ListNotifications implements listNotifications operation.
+	//
+	// Events of one kind on one target within 12 hours are one notification. A page ends after `limit`
+	// notifications or 200 events; a notification whose events go on beyond it appears again on the next
+	// page with the rest of them.
+	//
+	// GET /api/v1/me/notifications
+	ListNotifications(ctx context.Context, params ListNotificationsParams, w http.ResponseWriter) error
 	// ListProducts implements listProducts operation.
 	//
 	// `page` times `limit` may not exceed 10,000.
 	//
 	// GET /api/v1/products
 	ListProducts(ctx context.Context, params ListProductsParams, w http.ResponseWriter) error
+	// ListUserPosts implements listUserPosts operation.
+	//
+	// Somebody's posts, newest first.
+	//
+	// GET /api/v1/users/{id}/posts
+	ListUserPosts(ctx context.Context, params ListUserPostsParams, w http.ResponseWriter) error
+	// SearchPeople implements searchPeople operation.
+	//
+	// Handles that begin with `q`, and names with words that begin with the words of `q`. The one with
+	// exactly that handle stands first, the others follow, newest first.
+	//
+	// GET /api/v1/users
+	SearchPeople(ctx context.Context, params SearchPeopleParams, w http.ResponseWriter) error
 }
 
 // Server implements http server based on OpenAPI v3 specification and

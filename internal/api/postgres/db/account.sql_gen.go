@@ -54,6 +54,7 @@ type UserCredentialsRow struct {
 	PasswordHash string
 }
 
+// concealment: exempt logging in has no viewer yet
 func (q *Queries) UserCredentials(ctx context.Context, handle string) (UserCredentialsRow, error) {
 	row := q.db.QueryRow(ctx, userCredentials, handle)
 	var i UserCredentialsRow
@@ -62,40 +63,6 @@ func (q *Queries) UserCredentials(ctx context.Context, handle string) (UserCrede
 		&i.Handle,
 		&i.DisplayName,
 		&i.PasswordHash,
-	)
-	return i, err
-}
-
-const userProfile = `-- name: UserProfile :one
-select u.id, u.handle, u.display_name, u.created_at,
-       (select count(*) from posts p where p.author_id = u.id and p.deleted_at is null) as post_count,
-       (select count(*) from follows f where f.followee_id = u.id) as follower_count,
-       (select count(*) from follows f where f.follower_id = u.id) as following_count
-from users u
-where u.id = $1 and u.deleted_at is null
-`
-
-type UserProfileRow struct {
-	ID             int64
-	Handle         string
-	DisplayName    string
-	CreatedAt      time.Time
-	PostCount      int64
-	FollowerCount  int64
-	FollowingCount int64
-}
-
-func (q *Queries) UserProfile(ctx context.Context, id int64) (UserProfileRow, error) {
-	row := q.db.QueryRow(ctx, userProfile, id)
-	var i UserProfileRow
-	err := row.Scan(
-		&i.ID,
-		&i.Handle,
-		&i.DisplayName,
-		&i.CreatedAt,
-		&i.PostCount,
-		&i.FollowerCount,
-		&i.FollowingCount,
 	)
 	return i, err
 }

@@ -9,23 +9,65 @@ import (
 )
 
 type Querier interface {
+	// Idempotent. No row: the viewer sees nobody with that id and has not blocked them.
+	// concealment: exempt somebody whom the viewer has blocked stays known to the viewer
+	BlockUser(ctx context.Context, arg BlockUserParams) (BlockUserRow, error)
 	// Marks the oldest pending events as told; the caller tells them before it commits. Relays of other replicas skip them.
 	ClaimEvents(ctx context.Context, batch int32) ([]ClaimEventsRow, error)
 	CountProducts(ctx context.Context) (int64, error)
+	CountUnread(ctx context.Context, arg CountUnreadParams) (int64, error)
+	// No row: there is no such post. The counter is written last, so its row is locked for the commit only.
+	CreateComment(ctx context.Context, arg CreateCommentParams) (CreateCommentRow, error)
+	// No row: the account is gone.
 	CreatePost(ctx context.Context, arg CreatePostParams) (CreatePostRow, error)
 	CreateUser(ctx context.Context, arg CreateUserParams) (CreateUserRow, error)
+	// Whether it was the viewer's to delete: their comment, or a comment on their post. No row: there is no such comment.
+	DeleteComment(ctx context.Context, arg DeleteCommentParams) (bool, error)
+	// Whether it was the viewer's to delete. No row: there is no such post.
+	DeletePost(ctx context.Context, arg DeletePostParams) (bool, error)
+	// Whether it was the viewer's to edit. No row: there is no such post.
+	EditPost(ctx context.Context, arg EditPostParams) (bool, error)
 	// Idempotent. No row: nobody visible to the viewer has that id.
 	FollowUser(ctx context.Context, arg FollowUserParams) (FollowUserRow, error)
 	ForgetEvents(ctx context.Context, arg ForgetEventsParams) (int64, error)
+	GetPost(ctx context.Context, arg GetPostParams) (GetPostRow, error)
 	// The frontier query: the newest k posts come from at most k authors, and those are among the k followees with the newest
 	// latest post before the cursor. If k such followees exist, k posts exist at or above the oldest of those posts, so
 	// nothing below it can be on the page. Exact for every cursor, no fan-out on write.
+	// concealment: exempt the frontier holds visible followees only, and reads nothing but their posts
 	HomeFeed(ctx context.Context, arg HomeFeedParams) ([]HomeFeedRow, error)
+	// Idempotent. No row: there is no such post. The counter moves only with a like that was really new, and last.
+	LikePost(ctx context.Context, arg LikePostParams) (LikePostRow, error)
+	// concealment: exempt the list of whom the viewer has blocked names them
+	ListBlocks(ctx context.Context, arg ListBlocksParams) ([]ListBlocksRow, error)
+	ListComments(ctx context.Context, arg ListCommentsParams) ([]ListCommentsRow, error)
+	ListFollowers(ctx context.Context, arg ListFollowersParams) ([]ListFollowersRow, error)
+	ListFollowing(ctx context.Context, arg ListFollowingParams) ([]ListFollowingRow, error)
+	ListLikers(ctx context.Context, arg ListLikersParams) ([]ListLikersRow, error)
+	// One row an event, newest first; the caller groups them.
+	ListNotifications(ctx context.Context, arg ListNotificationsParams) ([]ListNotificationsRow, error)
 	ListProducts(ctx context.Context, arg ListProductsParams) ([]ListProductsRow, error)
+	ListUserPosts(ctx context.Context, arg ListUserPostsParams) ([]ListUserPostsRow, error)
+	// No row: the viewer has no such notification.
+	MarkSeen(ctx context.Context, arg MarkSeenParams) (int64, error)
 	PendingEvents(ctx context.Context) (PendingEventsRow, error)
+	PostExists(ctx context.Context, arg PostExistsParams) (bool, error)
 	ProductByID(ctx context.Context, id int64) (ProductByIDRow, error)
+	// The one whose handle is exactly that stands first on the first page; the others follow, newest first. lo and hi bound the
+	// handles with a prefix in byte order, which the index has whatever the collation.
+	SearchPeople(ctx context.Context, arg SearchPeopleParams) ([]SearchPeopleRow, error)
+	// Idempotent. No row: the viewer sees nobody with that id and has not blocked them.
+	// concealment: exempt somebody whom the viewer has blocked stays known to the viewer
+	UnblockUser(ctx context.Context, arg UnblockUserParams) (UnblockUserRow, error)
+	// Idempotent. No row: nobody visible to the viewer has that id.
+	UnfollowUser(ctx context.Context, arg UnfollowUserParams) (UnfollowUserRow, error)
+	// Idempotent. No row: there is no such post. The counter moves only with a like that was really there, and last.
+	UnlikePost(ctx context.Context, arg UnlikePostParams) (UnlikePostRow, error)
+	UpdateProfile(ctx context.Context, arg UpdateProfileParams) (int64, error)
+	// concealment: exempt logging in has no viewer yet
 	UserCredentials(ctx context.Context, handle string) (UserCredentialsRow, error)
-	UserProfile(ctx context.Context, id int64) (UserProfileRow, error)
+	UserExists(ctx context.Context, arg UserExistsParams) (bool, error)
+	UserProfile(ctx context.Context, arg UserProfileParams) (UserProfileRow, error)
 }
 
 var _ Querier = (*Queries)(nil)

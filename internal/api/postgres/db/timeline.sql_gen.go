@@ -11,12 +11,14 @@ import (
 )
 
 const createPost = `-- name: CreatePost :one
-with p as (
-    insert into posts (author_id, body) values ($1, $2)
+with me as (
+    select u.id, u.handle, u.display_name from visible_users($1::bigint) u where u.id = $1::bigint
+), p as (
+    insert into posts (author_id, body) select me.id, $2 from me
     returning id, author_id, body, created_at
 )
-select p.id, p.body, p.created_at, u.id as author_id, u.handle, u.display_name
-from p join users u on u.id = p.author_id
+select p.id, p.body, p.created_at, me.id as author_id, me.handle, me.display_name
+from p join me on me.id = p.author_id
 `
 
 type CreatePostParams struct {
@@ -33,6 +35,7 @@ type CreatePostRow struct {
 	DisplayName string
 }
 
+// No row: the account is gone.
 func (q *Queries) CreatePost(ctx context.Context, arg CreatePostParams) (CreatePostRow, error) {
 	row := q.db.QueryRow(ctx, createPost, arg.AuthorID, arg.Body)
 	var i CreatePostRow
@@ -47,89 +50,156 @@ func (q *Queries) CreatePost(ctx context.Context, arg CreatePostParams) (CreateP
 	return i, err
 }
 
-const followUser = `-- name: FollowUser :one
+const deletePost = `-- name: DeletePost :one
 with target as (
-    select u.id, u.handle, u.display_name
-    from users u
-    where u.id = $1 and u.deleted_at is null
-      and not exists (select 1 from hidden h where h.viewer_id = $2 and h.other_id = u.id)
-), ins as (
-    insert into follows (follower_id, followee_id)
-    select $2, t.id from target t
-    on conflict do nothing
+    select p.id, p.author_id = $1::bigint as mine from visible_posts($1::bigint) p where p.id = $2::bigint
+), del as (
+    update posts w set deleted_at = now()
+    from target t where w.id = t.id and t.mine and w.deleted_at is null
 )
-select id, handle, display_name from target
+select mine::bool as mine from target
 `
 
-type FollowUserParams struct {
-	FolloweeID int64
-	ViewerID   int64
+type DeletePostParams struct {
+	ViewerID int64
+	ID       int64
 }
 
-type FollowUserRow struct {
-	ID          int64
-	Handle      string
-	DisplayName string
+// Whether it was the viewer's to delete. No row: there is no such post.
+func (q *Queries) DeletePost(ctx context.Context, arg DeletePostParams) (bool, error) {
+	row := q.db.QueryRow(ctx, deletePost, arg.ViewerID, arg.ID)
+	var mine bool
+	err := row.Scan(&mine)
+	return mine, err
 }
 
-// Idempotent. No row: nobody visible to the viewer has that id.
-func (q *Queries) FollowUser(ctx context.Context, arg FollowUserParams) (FollowUserRow, error) {
-	row := q.db.QueryRow(ctx, followUser, arg.FolloweeID, arg.ViewerID)
-	var i FollowUserRow
-	err := row.Scan(&i.ID, &i.Handle, &i.DisplayName)
+const editPost = `-- name: EditPost :one
+with target as (
+    select p.id, p.author_id = $1::bigint as mine from visible_posts($1::bigint) p where p.id = $2::bigint
+), edit as (
+    update posts w set body = $3, edited_at = now()
+    from target t where w.id = t.id and t.mine and w.deleted_at is null
+)
+select mine::bool as mine from target
+`
+
+type EditPostParams struct {
+	ViewerID int64
+	ID       int64
+	Body     string
+}
+
+// Whether it was the viewer's to edit. No row: there is no such post.
+func (q *Queries) EditPost(ctx context.Context, arg EditPostParams) (bool, error) {
+	row := q.db.QueryRow(ctx, editPost, arg.ViewerID, arg.ID, arg.Body)
+	var mine bool
+	err := row.Scan(&mine)
+	return mine, err
+}
+
+const getPost = `-- name: GetPost :one
+select p.id, p.body, p.created_at, p.edited_at, u.id as author_id, u.handle, u.display_name,
+       n.like_count, n.comment_count,
+       exists (select 1 from visible_likes($1::bigint) l where l.post_id = p.id and l.user_id = $1::bigint) as liked
+from visible_posts($1) p
+join visible_users($1) u on u.id = p.author_id
+cross join lateral post_counts($1, p.id) n
+where p.id = $2::bigint
+`
+
+type GetPostParams struct {
+	ViewerID int64
+	ID       int64
+}
+
+type GetPostRow struct {
+	ID           int64
+	Body         string
+	CreatedAt    time.Time
+	EditedAt     *time.Time
+	AuthorID     int64
+	Handle       string
+	DisplayName  string
+	LikeCount    int64
+	CommentCount int64
+	Liked        bool
+}
+
+func (q *Queries) GetPost(ctx context.Context, arg GetPostParams) (GetPostRow, error) {
+	row := q.db.QueryRow(ctx, getPost, arg.ViewerID, arg.ID)
+	var i GetPostRow
+	err := row.Scan(
+		&i.ID,
+		&i.Body,
+		&i.CreatedAt,
+		&i.EditedAt,
+		&i.AuthorID,
+		&i.Handle,
+		&i.DisplayName,
+		&i.LikeCount,
+		&i.CommentCount,
+		&i.Liked,
+	)
 	return i, err
 }
 
 const homeFeed = `-- name: HomeFeed :many
 with frontier as materialized (
     select f.followee_id, n.id as newest_id
-    from follows f
+    from visible_follows($1::bigint) f
     cross join lateral (
         select p.id from posts p
-        where p.author_id = f.followee_id and p.deleted_at is null and p.id < $1::bigint
+        where p.author_id = f.followee_id and p.deleted_at is null and p.id < $2::bigint
         order by p.id desc limit 1
     ) n
-    where f.follower_id = $2
-      and not exists (select 1 from hidden h where h.viewer_id = $2 and h.other_id = f.followee_id)
+    where f.follower_id = $1::bigint
     order by n.id desc limit $3::int
 ), floor as (
     select case when count(*) = $3::int then min(newest_id) else 0 end as id from frontier
 ), page as (
-    select p.id, p.author_id, p.body, p.created_at
+    select p.id, p.author_id, p.body, p.created_at, p.edited_at
     from frontier fr
     cross join lateral (
-        select x.id, x.author_id, x.body, x.created_at from posts x
+        select x.id, x.author_id, x.body, x.created_at, x.edited_at from posts x
         where x.author_id = fr.followee_id and x.deleted_at is null
-          and x.id < $1::bigint and x.id >= (select floor.id from floor)
+          and x.id < $2::bigint and x.id >= (select floor.id from floor)
         order by x.id desc limit $3::int
     ) p
     order by p.id desc limit $3::int
 )
-select page.id, page.body, page.created_at, u.id as author_id, u.handle, u.display_name
+select page.id, page.body, page.created_at, page.edited_at, u.id as author_id, u.handle, u.display_name,
+       n.like_count, n.comment_count,
+       exists (select 1 from visible_likes($1) l where l.post_id = page.id and l.user_id = $1::bigint) as liked
 from page join users u on u.id = page.author_id
+cross join lateral post_counts($1, page.id) n
 order by page.id desc
 `
 
 type HomeFeedParams struct {
-	BeforeID int64
 	ViewerID int64
+	BeforeID int64
 	PageSize int32
 }
 
 type HomeFeedRow struct {
-	ID          int64
-	Body        string
-	CreatedAt   time.Time
-	AuthorID    int64
-	Handle      string
-	DisplayName string
+	ID           int64
+	Body         string
+	CreatedAt    time.Time
+	EditedAt     *time.Time
+	AuthorID     int64
+	Handle       string
+	DisplayName  string
+	LikeCount    int64
+	CommentCount int64
+	Liked        bool
 }
 
 // The frontier query: the newest k posts come from at most k authors, and those are among the k followees with the newest
 // latest post before the cursor. If k such followees exist, k posts exist at or above the oldest of those posts, so
 // nothing below it can be on the page. Exact for every cursor, no fan-out on write.
+// concealment: exempt the frontier holds visible followees only, and reads nothing but their posts
 func (q *Queries) HomeFeed(ctx context.Context, arg HomeFeedParams) ([]HomeFeedRow, error) {
-	rows, err := q.db.Query(ctx, homeFeed, arg.BeforeID, arg.ViewerID, arg.PageSize)
+	rows, err := q.db.Query(ctx, homeFeed, arg.ViewerID, arg.BeforeID, arg.PageSize)
 	if err != nil {
 		return nil, err
 	}
@@ -141,9 +211,13 @@ func (q *Queries) HomeFeed(ctx context.Context, arg HomeFeedParams) ([]HomeFeedR
 			&i.ID,
 			&i.Body,
 			&i.CreatedAt,
+			&i.EditedAt,
 			&i.AuthorID,
 			&i.Handle,
 			&i.DisplayName,
+			&i.LikeCount,
+			&i.CommentCount,
+			&i.Liked,
 		); err != nil {
 			return nil, err
 		}
@@ -153,4 +227,88 @@ func (q *Queries) HomeFeed(ctx context.Context, arg HomeFeedParams) ([]HomeFeedR
 		return nil, err
 	}
 	return items, nil
+}
+
+const listUserPosts = `-- name: ListUserPosts :many
+select p.id, p.body, p.created_at, p.edited_at, u.id as author_id, u.handle, u.display_name,
+       n.like_count, n.comment_count,
+       exists (select 1 from visible_likes($1::bigint) l where l.post_id = p.id and l.user_id = $1::bigint) as liked
+from visible_posts($1) p
+join visible_users($1) u on u.id = p.author_id
+cross join lateral post_counts($1, p.id) n
+where p.author_id = $2::bigint and p.id < $3::bigint
+order by p.id desc
+limit $4::int
+`
+
+type ListUserPostsParams struct {
+	ViewerID int64
+	AuthorID int64
+	BeforeID int64
+	PageSize int32
+}
+
+type ListUserPostsRow struct {
+	ID           int64
+	Body         string
+	CreatedAt    time.Time
+	EditedAt     *time.Time
+	AuthorID     int64
+	Handle       string
+	DisplayName  string
+	LikeCount    int64
+	CommentCount int64
+	Liked        bool
+}
+
+func (q *Queries) ListUserPosts(ctx context.Context, arg ListUserPostsParams) ([]ListUserPostsRow, error) {
+	rows, err := q.db.Query(ctx, listUserPosts,
+		arg.ViewerID,
+		arg.AuthorID,
+		arg.BeforeID,
+		arg.PageSize,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListUserPostsRow
+	for rows.Next() {
+		var i ListUserPostsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Body,
+			&i.CreatedAt,
+			&i.EditedAt,
+			&i.AuthorID,
+			&i.Handle,
+			&i.DisplayName,
+			&i.LikeCount,
+			&i.CommentCount,
+			&i.Liked,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const postExists = `-- name: PostExists :one
+select exists (select 1 from visible_posts($1::bigint) p where p.id = $2::bigint)
+`
+
+type PostExistsParams struct {
+	ViewerID int64
+	ID       int64
+}
+
+func (q *Queries) PostExists(ctx context.Context, arg PostExistsParams) (bool, error) {
+	row := q.db.QueryRow(ctx, postExists, arg.ViewerID, arg.ID)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
 }

@@ -1,53 +1,88 @@
 -- name: CreatePost :one
-with p as (
-    insert into posts (author_id, body) values (@author_id, @body)
+-- No row: the account is gone.
+with me as (
+    select u.id, u.handle, u.display_name from visible_users(@author_id::bigint) u where u.id = @author_id::bigint
+), p as (
+    insert into posts (author_id, body) select me.id, @body from me
     returning id, author_id, body, created_at
 )
-select p.id, p.body, p.created_at, u.id as author_id, u.handle, u.display_name
-from p join users u on u.id = p.author_id;
+select p.id, p.body, p.created_at, me.id as author_id, me.handle, me.display_name
+from p join me on me.id = p.author_id;
 
--- name: FollowUser :one
--- Idempotent. No row: nobody visible to the viewer has that id.
+-- name: GetPost :one
+select p.id, p.body, p.created_at, p.edited_at, u.id as author_id, u.handle, u.display_name,
+       n.like_count, n.comment_count,
+       exists (select 1 from visible_likes(@viewer_id::bigint) l where l.post_id = p.id and l.user_id = @viewer_id::bigint) as liked
+from visible_posts(@viewer_id) p
+join visible_users(@viewer_id) u on u.id = p.author_id
+cross join lateral post_counts(@viewer_id, p.id) n
+where p.id = @id::bigint;
+
+-- name: PostExists :one
+select exists (select 1 from visible_posts(@viewer_id::bigint) p where p.id = @id::bigint);
+
+-- name: EditPost :one
+-- Whether it was the viewer's to edit. No row: there is no such post.
 with target as (
-    select u.id, u.handle, u.display_name
-    from users u
-    where u.id = @followee_id and u.deleted_at is null
-      and not exists (select 1 from hidden h where h.viewer_id = @viewer_id and h.other_id = u.id)
-), ins as (
-    insert into follows (follower_id, followee_id)
-    select @viewer_id, t.id from target t
-    on conflict do nothing
+    select p.id, p.author_id = @viewer_id::bigint as mine from visible_posts(@viewer_id::bigint) p where p.id = @id::bigint
+), edit as (
+    update posts w set body = @body, edited_at = now()
+    from target t where w.id = t.id and t.mine and w.deleted_at is null
 )
-select id, handle, display_name from target;
+select mine::bool as mine from target;
+
+-- name: DeletePost :one
+-- Whether it was the viewer's to delete. No row: there is no such post.
+with target as (
+    select p.id, p.author_id = @viewer_id::bigint as mine from visible_posts(@viewer_id::bigint) p where p.id = @id::bigint
+), del as (
+    update posts w set deleted_at = now()
+    from target t where w.id = t.id and t.mine and w.deleted_at is null
+)
+select mine::bool as mine from target;
+
+-- name: ListUserPosts :many
+select p.id, p.body, p.created_at, p.edited_at, u.id as author_id, u.handle, u.display_name,
+       n.like_count, n.comment_count,
+       exists (select 1 from visible_likes(@viewer_id::bigint) l where l.post_id = p.id and l.user_id = @viewer_id::bigint) as liked
+from visible_posts(@viewer_id) p
+join visible_users(@viewer_id) u on u.id = p.author_id
+cross join lateral post_counts(@viewer_id, p.id) n
+where p.author_id = @author_id::bigint and p.id < @before_id::bigint
+order by p.id desc
+limit @page_size::int;
 
 -- name: HomeFeed :many
 -- The frontier query: the newest k posts come from at most k authors, and those are among the k followees with the newest
 -- latest post before the cursor. If k such followees exist, k posts exist at or above the oldest of those posts, so
 -- nothing below it can be on the page. Exact for every cursor, no fan-out on write.
+-- concealment: exempt the frontier holds visible followees only, and reads nothing but their posts
 with frontier as materialized (
     select f.followee_id, n.id as newest_id
-    from follows f
+    from visible_follows(@viewer_id::bigint) f
     cross join lateral (
         select p.id from posts p
         where p.author_id = f.followee_id and p.deleted_at is null and p.id < @before_id::bigint
         order by p.id desc limit 1
     ) n
-    where f.follower_id = @viewer_id
-      and not exists (select 1 from hidden h where h.viewer_id = @viewer_id and h.other_id = f.followee_id)
+    where f.follower_id = @viewer_id::bigint
     order by n.id desc limit @page_size::int
 ), floor as (
     select case when count(*) = @page_size::int then min(newest_id) else 0 end as id from frontier
 ), page as (
-    select p.id, p.author_id, p.body, p.created_at
+    select p.id, p.author_id, p.body, p.created_at, p.edited_at
     from frontier fr
     cross join lateral (
-        select x.id, x.author_id, x.body, x.created_at from posts x
+        select x.id, x.author_id, x.body, x.created_at, x.edited_at from posts x
         where x.author_id = fr.followee_id and x.deleted_at is null
           and x.id < @before_id::bigint and x.id >= (select floor.id from floor)
         order by x.id desc limit @page_size::int
     ) p
     order by p.id desc limit @page_size::int
 )
-select page.id, page.body, page.created_at, u.id as author_id, u.handle, u.display_name
+select page.id, page.body, page.created_at, page.edited_at, u.id as author_id, u.handle, u.display_name,
+       n.like_count, n.comment_count,
+       exists (select 1 from visible_likes(@viewer_id) l where l.post_id = page.id and l.user_id = @viewer_id::bigint) as liked
 from page join users u on u.id = page.author_id
+cross join lateral post_counts(@viewer_id, page.id) n
 order by page.id desc;

@@ -1,0 +1,105 @@
+-- name: UserProfile :one
+select u.id, u.handle, u.display_name, u.bio, u.created_at,
+       (select count(*) from visible_posts(@viewer_id::bigint) p where p.author_id = u.id) as post_count,
+       (select count(*) from visible_follows(@viewer_id) f where f.followee_id = u.id) as follower_count,
+       (select count(*) from visible_follows(@viewer_id) f where f.follower_id = u.id) as following_count,
+       exists (select 1 from visible_follows(@viewer_id) f
+               where f.follower_id = @viewer_id::bigint and f.followee_id = u.id) as followed
+from visible_users(@viewer_id) u
+where u.id = @id::bigint;
+
+-- name: UpdateProfile :execrows
+update users
+set display_name = coalesce(sqlc.narg('display_name'), display_name), bio = coalesce(sqlc.narg('bio'), bio)
+where id = @viewer_id and deleted_at is null;
+
+-- name: UserExists :one
+select exists (select 1 from visible_users(@viewer_id::bigint) u where u.id = @id::bigint);
+
+-- name: SearchPeople :many
+-- The one whose handle is exactly that stands first on the first page; the others follow, newest first. lo and hi bound the
+-- handles with a prefix in byte order, which the index has whatever the collation.
+select u.id, u.handle, u.display_name
+from visible_users(@viewer_id::bigint) u
+where ((lower(u.handle) ~>=~ @lo::text and lower(u.handle) ~<~ @hi::text)
+       or to_tsvector('simple', u.display_name) @@ to_tsquery('simple', @words::text))
+  and case when lower(u.handle) = @exact::text then @first_page::bool else u.id < @before_id::bigint end
+order by (lower(u.handle) = @exact::text) desc, u.id desc
+limit @page_size::int;
+
+-- name: FollowUser :one
+-- Idempotent. No row: nobody visible to the viewer has that id.
+with target as (
+    select u.id, u.handle, u.display_name from visible_users(@viewer_id::bigint) u where u.id = @followee_id::bigint
+), ins as (
+    insert into follows (follower_id, followee_id)
+    select @viewer_id, t.id from target t
+    on conflict do nothing
+    returning followee_id
+), note as (
+    insert into notifications (recipient_id, actor_id, kind)
+    select i.followee_id, @viewer_id, 'follow' from ins i
+)
+select id, handle, display_name from target;
+
+-- name: UnfollowUser :one
+-- Idempotent. No row: nobody visible to the viewer has that id.
+with target as (
+    select u.id, u.handle, u.display_name from visible_users(@viewer_id::bigint) u where u.id = @followee_id::bigint
+), del as (
+    delete from follows d using target t where d.follower_id = @viewer_id::bigint and d.followee_id = t.id
+), note as (
+    delete from notifications n using target t
+    where n.actor_id = @viewer_id::bigint and n.post_id is null and n.recipient_id = t.id and n.kind = 'follow'
+)
+select id, handle, display_name from target;
+
+-- name: ListFollowers :many
+select u.id, u.handle, u.display_name
+from visible_follows(@viewer_id::bigint) f join visible_users(@viewer_id) u on u.id = f.follower_id
+where f.followee_id = @id::bigint and f.follower_id < @before_id::bigint
+order by f.follower_id desc
+limit @page_size::int;
+
+-- name: ListFollowing :many
+select u.id, u.handle, u.display_name
+from visible_follows(@viewer_id::bigint) f join visible_users(@viewer_id) u on u.id = f.followee_id
+where f.follower_id = @id::bigint and f.followee_id < @before_id::bigint
+order by f.followee_id desc
+limit @page_size::int;
+
+-- name: BlockUser :one
+-- Idempotent. No row: the viewer sees nobody with that id and has not blocked them.
+-- concealment: exempt somebody whom the viewer has blocked stays known to the viewer
+with target as (
+    select u.id, u.handle, u.display_name from visible_users(@viewer_id::bigint) u where u.id = @other_id::bigint
+    union
+    select u.id, u.handle, u.display_name from blocks b join users u on u.id = b.blocked_id
+    where b.blocker_id = @viewer_id::bigint and b.blocked_id = @other_id::bigint and u.deleted_at is null and u.banned_at is null
+), ins as (
+    insert into blocks (blocker_id, blocked_id)
+    select @viewer_id, t.id from target t
+    on conflict do nothing
+)
+select id, handle, display_name from target;
+
+-- name: UnblockUser :one
+-- Idempotent. No row: the viewer sees nobody with that id and has not blocked them.
+-- concealment: exempt somebody whom the viewer has blocked stays known to the viewer
+with target as (
+    select u.id, u.handle, u.display_name from visible_users(@viewer_id::bigint) u where u.id = @other_id::bigint
+    union
+    select u.id, u.handle, u.display_name from blocks b join users u on u.id = b.blocked_id
+    where b.blocker_id = @viewer_id::bigint and b.blocked_id = @other_id::bigint and u.deleted_at is null and u.banned_at is null
+), del as (
+    delete from blocks d using target t where d.blocker_id = @viewer_id::bigint and d.blocked_id = t.id
+)
+select id, handle, display_name from target;
+
+-- name: ListBlocks :many
+-- concealment: exempt the list of whom the viewer has blocked names them
+select u.id, u.handle, u.display_name
+from blocks b join users u on u.id = b.blocked_id and u.deleted_at is null and u.banned_at is null
+where b.blocker_id = @viewer_id::bigint and b.blocked_id < @before_id::bigint
+order by b.blocked_id desc
+limit @page_size::int;

@@ -1,0 +1,483 @@
+package server_test
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/platctl/platctl/internal/api/apitest"
+	"github.com/platctl/platctl/internal/api/publicid"
+)
+
+// Somebody hidden answers like somebody who never existed. In one world Bea exists, has met everybody and then is blocked; in
+// the other she never was. Every operation of the spec answers Ana the same in both, byte for byte, but for ids, cursors,
+// times and trace ids. Cases come from the spec: an operation that gets none fails.
+func TestTwoWorlds(t *testing.T) {
+	t.Parallel()
+	for _, dir := range []direction{anaBlocksBea, beaBlocksAna} {
+		t.Run(string(dir), func(t *testing.T) {
+			t.Parallel()
+			with, without := newWorlds(t, dir)
+			exempt := exemptions(dir)
+			for _, c := range worldCases(t) {
+				if exempt[c.name] != "" {
+					continue
+				}
+				if a, b := with.do(c), without.do(c); a != b {
+					t.Errorf("%s tells that Bea exists.\nshe does:\n%s\nshe never did:\n%s", c.name, a, b)
+				}
+			}
+			checkExemptions(t, with, without, exempt)
+		})
+	}
+}
+
+// checkExemptions runs the exempt cases: last, because they end the concealment. One that answers the same in both worlds
+// needs no exemption.
+func checkExemptions(t *testing.T, with, without *world, exempt map[string]string) {
+	t.Helper()
+	for _, c := range worldCases(t) {
+		reason := exempt[c.name]
+		if reason == "" || c.again {
+			continue
+		}
+		delete(exempt, c.name)
+		if a, b := with.do(c), without.do(c); a == b {
+			t.Errorf("%s is exempt (%s) and answers the same in both worlds", c.name, reason)
+		}
+	}
+	for name := range exempt {
+		t.Errorf("exemption %q matches no case", name)
+	}
+}
+
+// The comparison has teeth: with the concealment cut out of any one function, it finds a difference. visible_likes is not
+// among them: who reads likes joins visible_users, so it is guarded twice.
+func TestTwoWorldsNotices(t *testing.T) {
+	t.Parallel()
+	for _, function := range []string{
+		"visible_users", "visible_posts", "visible_comments", "visible_follows", "visible_notifications", "post_counts",
+	} {
+		t.Run(function, func(t *testing.T) {
+			t.Parallel()
+			with, without := newWorlds(t, beaBlocksAna)
+			with.reveal(function)
+			exempt := exemptions(beaBlocksAna)
+			for _, c := range worldCases(t) {
+				if exempt[c.name] == "" && with.do(c) != without.do(c) {
+					return
+				}
+			}
+			t.Errorf("%s conceals nobody any more and no operation shows it", function)
+		})
+	}
+}
+
+// reveal makes a function of the schema forget who is hidden.
+func (w *world) reveal(function string) {
+	w.t.Helper()
+	var def string
+	err := w.env.Pool.QueryRow(w.t.Context(), "select pg_get_functiondef($1::regproc)", function).Scan(&def)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	open := strings.ReplaceAll(def, "h.viewer_id = viewer", "h.viewer_id = -1")
+	if open == def {
+		w.t.Fatalf("%s conceals nobody: %s", function, def)
+	}
+	if _, err := w.env.Pool.Exec(w.t.Context(), open); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func newWorlds(t *testing.T, dir direction) (with, without *world) {
+	t.Helper()
+	with, without = newWorld(t, true), newWorld(t, false)
+	with.block(dir)
+	return with, without
+}
+
+type direction string
+
+const (
+	anaBlocksBea direction = "Ana blocks Bea"
+	beaBlocksAna direction = "Bea blocks Ana"
+)
+
+// exemptions are the cases that name Bea by construction, each with its reason.
+func exemptions(d direction) map[string]string {
+	out := map[string]string{"signup with Bea's handle": "a handle is unique among everybody"}
+	if d == anaBlocksBea {
+		out["listBlocks"] = "the list of whom you block names them"
+		out["listBlocks page by page"] = "the list of whom you block names them"
+		out["blockUser user:bea"] = "blocking again whom you block is idempotent"
+		out["unblockUser user:bea"] = "you can take your own block back"
+	}
+	return out
+}
+
+// worldCase is one request of Ana's. Its path and body name things by label: {post:a1}.
+type worldCase struct {
+	name, method, path, body string
+	pages                    bool // follow meta.nextCursor to the end
+	again                    bool // the second time, after everything was changed
+}
+
+// targets are the things that operations with an {id} are tried on, by kind: Ana's, those of others, Bea's, and those of
+// others beside Bea's.
+func targets() map[string][]string {
+	return map[string][]string{
+		"user":    {"user:ana", "user:bea", "user:carl", "user:dora"},
+		"post":    {"post:a1", "post:b1", "post:c1", "post:d1"},
+		"comment": {"comment:bea@a1", "comment:carl@a1", "comment:ana@b1", "comment:carl@b1", "comment:ana@c1", "comment:bea@c1"},
+		"prod":    {"prod:none"},
+	}
+}
+
+// bodies are what operations with a body are sent, by schema: what differs is in the case's name.
+func bodies() map[string]map[string]string {
+	const text = `{"body":"Plums again."}`
+	return map[string]map[string]string{
+		"SignupRequest": {
+			"":                   `{"handle":"eve","password":"correct horse","displayName":"Eve"}`,
+			"with a taken name":  `{"handle":"carl","password":"correct horse","displayName":"Carl"}`,
+			"with Bea's handle":  `{"handle":"bea","password":"correct horse","displayName":"Bea"}`,
+			"with a bad handle ": `{"handle":"b e a","password":"correct horse","displayName":"Bea"}`,
+		},
+		"LoginRequest": {
+			"":       `{"handle":"ana","password":"correct horse"}`,
+			"as Bea": `{"handle":"bea","password":"wrong horse"}`,
+		},
+		"CreatePostRequest": {"": text}, "EditPostRequest": {"": text}, "CreateCommentRequest": {"": text},
+		"UpdateMeRequest": {"": `{"bio":"Grows plums."}`},
+		"MarkSeenRequest": {
+			"bea's":  `{"notification":"{note:bea like}"}`,
+			"carl's": `{"notification":"{note:carl follow}"}`,
+		},
+	}
+}
+
+// queries are what searches look for.
+func queries() []string { return []string{"bea", "be", "market", "carl", "b"} }
+
+// worldCases returns the reads, then the changes, those that hide or delete last, then the reads again.
+func worldCases(t *testing.T) []worldCase {
+	t.Helper()
+	ops := apitest.Operations(t)
+	slices.SortStableFunc(ops, func(a, b apitest.Operation) int { return cmp.Compare(rank(a), rank(b)) })
+	var out []worldCase
+	for _, op := range ops {
+		cases := casesOf(t, op)
+		if len(cases) == 0 {
+			t.Errorf("%s has no case: give its kind of id a target, or its body's schema a body", op)
+		}
+		out = append(out, cases...)
+	}
+	for _, op := range ops {
+		if op.Reads() {
+			for _, c := range casesOf(t, op) {
+				c.again = true
+				out = append(out, c)
+			}
+		}
+	}
+	return out
+}
+
+// rank orders operations so that each finds something to work on.
+func rank(op apitest.Operation) int {
+	last := map[string]int{"blockUser": 10, "unblockUser": 11}
+	if n := last[op.ID]; n > 0 {
+		return n
+	}
+	return slices.Index([]string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodPut, http.MethodDelete}, op.Method)
+}
+
+func casesOf(t *testing.T, op apitest.Operation) []worldCase {
+	t.Helper()
+	base := []worldCase{{name: op.ID, method: op.Method, path: op.Path}}
+	if op.Target != "" {
+		base = vary(base, targets()[op.Target], func(c worldCase, label string) worldCase {
+			return worldCase{name: c.name + " " + label, method: c.method, path: strings.Replace(c.path, "{id}", "{"+label+"}", 1)}
+		})
+	}
+	if slices.Contains(op.Query, "q") {
+		base = vary(base, queries(), func(c worldCase, q string) worldCase {
+			c.name, c.path = c.name+" "+q, c.path+"?q="+q
+			return c
+		})
+	}
+	if op.Body != "" {
+		base = vary(base, slices.Sorted(maps.Keys(bodies()[op.Body])), func(c worldCase, name string) worldCase {
+			c.name, c.body = strings.TrimSpace(c.name+" "+name), bodies()[op.Body][name]
+			return c
+		})
+	}
+	if slices.Contains(op.Query, "cursor") {
+		base = append(base, vary(base, []string{"page by page"}, func(c worldCase, how string) worldCase {
+			c.name, c.pages = c.name+" "+how, true
+			return c
+		})...)
+	}
+	return base
+}
+
+func vary(cases []worldCase, values []string, with func(worldCase, string) worldCase) []worldCase {
+	var out []worldCase
+	for _, c := range cases {
+		for _, v := range values {
+			out = append(out, with(c, v))
+		}
+	}
+	return out
+}
+
+// world is one running API with a community in it. ids are its things by label; labels is the same the other way round.
+type world struct {
+	t      *testing.T
+	env    *apitest.Env
+	tokens map[string]string
+	ids    map[string]string
+	labels map[string]string
+	fresh  map[string]int // things without a label, by kind, in the order of their appearance
+}
+
+// newWorld makes a community of four, or of three without Bea. The others do the same in both.
+func newWorld(t *testing.T, bea bool) *world {
+	t.Helper()
+	w := &world{t: t, env: apitest.New(t), tokens: map[string]string{}, ids: map[string]string{}, labels: map[string]string{}, fresh: map[string]int{}}
+	w.label("prod:none", apitest.Nobody(t, publicid.Product, 0))
+	for _, line := range strings.Split(strings.TrimSpace(history), "\n") {
+		step := strings.Fields(line)
+		if bea || !strings.Contains(line, "bea") && !strings.Contains(line, "b1") && !strings.Contains(line, "b2") {
+			w.play(step)
+		}
+	}
+	w.labelNotifications()
+	w.labelGhosts()
+	return w
+}
+
+// history is what happened before the block, one step a line: who does what to whom.
+const history = `
+ana signup
+bea signup
+carl signup
+dora signup
+ana post a1
+bea post b1
+carl post c1
+bea post b2
+carl post c2
+dora post d1
+ana follow carl
+ana follow bea
+bea follow ana
+bea follow carl
+carl follow ana
+carl follow bea
+dora follow bea
+dora follow carl
+carl comment a1
+bea comment a1
+bea comment c1
+ana comment c1
+ana comment b1
+carl comment b1
+dora comment c1
+carl like a1
+bea like a1
+bea like c1
+ana like c1
+ana like b1
+bea like d1
+dora like c1
+`
+
+func (w *world) play(step []string) {
+	who, what := step[0], step[1]
+	switch what {
+	case "signup":
+		s := w.call("", http.MethodPost, "/api/v1/auth/signup",
+			fmt.Sprintf(`{"handle":%q,"password":"correct horse","displayName":%q}`, who, who+" of the Market"))
+		w.tokens[who] = s["accessToken"].(string)
+		w.label("user:"+who, s["user"].(map[string]any)["id"].(string))
+	case "post":
+		w.label("post:"+step[2], w.call(who, http.MethodPost, "/api/v1/posts", `{"body":"Post `+step[2]+`"}`)["id"].(string))
+	case "comment":
+		c := w.call(who, http.MethodPost, "/api/v1/posts/"+w.ids["post:"+step[2]]+"/comments", `{"body":"By `+who+`"}`)
+		w.label("comment:"+who+"@"+step[2], c["id"].(string))
+	case "like":
+		w.call(who, http.MethodPut, "/api/v1/posts/"+w.ids["post:"+step[2]]+"/like", "")
+	case "follow", "block":
+		w.call(who, http.MethodPut, "/api/v1/users/"+w.ids["user:"+step[2]]+"/"+what, "")
+	default:
+		w.t.Fatalf("nobody knows how to %s", what)
+	}
+}
+
+func (w *world) block(d direction) {
+	if d == anaBlocksBea {
+		w.play([]string{"ana", "block", "bea"})
+		return
+	}
+	w.play([]string{"bea", "block", "ana"})
+}
+
+func (w *world) label(label, id string) { w.ids[label], w.labels[id] = id, label }
+
+// labelNotifications labels what Ana was notified of: note:carl like.
+func (w *world) labelNotifications() {
+	codec, err := publicid.New(apitest.IDKey())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	rows, err := w.env.Pool.Query(w.t.Context(), `select n.id, a.handle || ' ' || n.kind from notifications n
+		join users a on a.id = n.actor_id join users r on r.id = n.recipient_id where r.handle = 'ana'`)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id int64
+		var what string
+		if err := rows.Scan(&id, &what); err != nil {
+			w.t.Fatal(err)
+		}
+		w.label("note:"+what, codec.Encode(publicid.Note, id))
+	}
+}
+
+// labelGhosts gives what never existed in this world an id behind which there is nothing.
+func (w *world) labelGhosts() {
+	all := []string{"note:bea like", "note:bea follow", "note:bea comment"}
+	for _, labels := range targets() {
+		all = append(all, labels...)
+	}
+	for i, label := range all {
+		if w.ids[label] == "" {
+			kind, _, _ := strings.Cut(label, ":")
+			w.label(label, apitest.Nobody(w.t, publicid.Kind(kind), i))
+		}
+	}
+}
+
+// call makes a step of the history and returns the data of its answer.
+func (w *world) call(who, method, path, body string) map[string]any {
+	w.t.Helper()
+	res, data := w.send(w.tokens[who], method, path, body)
+	var answer struct{ Data map[string]any }
+	if err := json.Unmarshal(data, &answer); err != nil || res.StatusCode >= 300 {
+		w.t.Fatalf("%s: %s %s: %d %s", who, method, path, res.StatusCode, data)
+	}
+	return answer.Data
+}
+
+func (w *world) send(token, method, path, body string) (*http.Response, []byte) {
+	w.t.Helper()
+	req, err := http.NewRequestWithContext(w.t.Context(), method, w.env.URL+path, strings.NewReader(body))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	res, err := w.env.HTTP.Do(req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	data, err := io.ReadAll(res.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return res, data
+}
+
+var labelled = regexp.MustCompile(`\{([a-z]+:[^}]+)\}`)
+
+// fill replaces {post:a1} by its id.
+func (w *world) fill(s string) string {
+	return labelled.ReplaceAllStringFunc(s, func(m string) string {
+		id := w.ids[m[1:len(m)-1]]
+		if id == "" {
+			w.t.Fatalf("no %s in this world", m)
+		}
+		return id
+	})
+}
+
+// do sends Ana's request and returns the canonical text of everything that came back.
+func (w *world) do(c worldCase) string {
+	w.t.Helper()
+	var out strings.Builder
+	path := w.fill(c.path)
+	if c.pages {
+		path = withQuery(path, "limit", "1")
+	}
+	for range 20 {
+		res, body := w.send(w.tokens["ana"], c.method, path, w.fill(c.body))
+		out.WriteString(w.canonical(res, body))
+		var list struct{ Meta struct{ NextCursor string } }
+		if !c.pages || json.Unmarshal(body, &list) != nil || list.Meta.NextCursor == "" {
+			return out.String()
+		}
+		path = withQuery(path, "cursor", list.Meta.NextCursor)
+	}
+	w.t.Errorf("%s does not end", c.name)
+	return out.String()
+}
+
+func withQuery(path, key, value string) string {
+	u, err := url.Parse(path)
+	if err != nil {
+		return path
+	}
+	q := u.Query()
+	q.Set(key, value)
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+var (
+	publicID = regexp.MustCompile(`\b([a-z]+)_[1-9A-HJ-NP-Za-km-z]{11}\b`)
+	rfc3339  = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z`)
+	traceID  = regexp.MustCompile(`\b[0-9a-f]{32}\b`)
+	jwt      = regexp.MustCompile(`"accessToken":"[^"]+"`)
+)
+
+// canonical writes an answer so that two worlds can be compared: ids by label, times, traces and tokens without value.
+func (w *world) canonical(res *http.Response, body []byte) string {
+	var out strings.Builder
+	fmt.Fprintln(&out, res.StatusCode)
+	for _, name := range slices.Sorted(maps.Keys(res.Header)) {
+		if name != "Date" {
+			fmt.Fprintf(&out, "%s: %s\n", name, strings.Join(res.Header[name], ", "))
+		}
+	}
+	fmt.Fprintf(&out, "\n%s\n", body)
+	s := rfc3339.ReplaceAllString(out.String(), "<time>")
+	s = jwt.ReplaceAllString(traceID.ReplaceAllString(s, "<trace>"), `"accessToken":"<token>"`)
+	return publicID.ReplaceAllStringFunc(s, func(id string) string {
+		kind, _, _ := strings.Cut(id, "_")
+		if kind == string(publicid.Cursor) {
+			return "<cursor>"
+		}
+		if w.labels[id] == "" {
+			w.fresh[kind]++
+			w.label(fmt.Sprintf("%s:new %d", kind, w.fresh[kind]), id)
+		}
+		return "<" + w.labels[id] + ">"
+	})
+}

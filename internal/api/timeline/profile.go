@@ -1,0 +1,130 @@
+package timeline
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
+
+	"github.com/platctl/platctl/internal/api/account"
+	"github.com/platctl/platctl/internal/api/postgres/db"
+	"github.com/platctl/platctl/internal/base/fault"
+)
+
+type profileStore interface {
+	UserProfile(ctx context.Context, arg db.UserProfileParams) (db.UserProfileRow, error)
+	UserExists(ctx context.Context, arg db.UserExistsParams) (bool, error)
+	UpdateProfile(ctx context.Context, arg db.UpdateProfileParams) (int64, error)
+	SearchPeople(ctx context.Context, arg db.SearchPeopleParams) ([]db.SearchPeopleRow, error)
+}
+
+// Profile is a person with what the profile page shows a viewer.
+type Profile struct {
+	account.Person
+	Bio       string
+	CreatedAt time.Time
+	Posts     int64
+	Followers int64
+	Following int64
+	Followed  bool // by the viewer
+}
+
+// maxBio is the longest biography in characters, as the schema has it.
+const maxBio = 500
+
+// Profile returns what viewer may see of the person id.
+func (s *Service) Profile(ctx context.Context, viewer, id int64) (Profile, error) {
+	u, err := s.store.UserProfile(ctx, db.UserProfileParams{ViewerID: viewer, ID: id})
+	if err != nil {
+		return Profile{}, outcome("read profile", err, aPerson)
+	}
+	return Profile{
+		Person: account.Person{ID: u.ID, Handle: u.Handle, DisplayName: u.DisplayName}, Bio: u.Bio, CreatedAt: u.CreatedAt,
+		Posts: u.PostCount, Followers: u.FollowerCount, Following: u.FollowingCount, Followed: u.Followed,
+	}, nil
+}
+
+// Me returns the viewer's own profile. A token outlives its account, so a missing one is unauthenticated.
+func (s *Service) Me(ctx context.Context, viewer int64) (Profile, error) {
+	p, err := s.Profile(ctx, viewer, viewer)
+	if errors.Is(err, fault.NotFound) {
+		return Profile{}, accountGone()
+	}
+	return p, err
+}
+
+// ProfileChange is what changes on a profile; nil leaves a field alone.
+type ProfileChange struct {
+	DisplayName *string
+	Bio         *string
+}
+
+// UpdateMe changes the viewer's profile and returns it.
+func (s *Service) UpdateMe(ctx context.Context, viewer int64, c ProfileChange) (Profile, error) {
+	if c.DisplayName != nil {
+		name, err := account.CleanName(*c.DisplayName)
+		if err != nil {
+			return Profile{}, err
+		}
+		c.DisplayName = &name
+	}
+	if c.Bio != nil {
+		bio, err := text{field: "bio", max: maxBio, empty: true}.clean(*c.Bio)
+		if err != nil {
+			return Profile{}, err
+		}
+		c.Bio = &bio
+	}
+	_, err := s.store.UpdateProfile(ctx, db.UpdateProfileParams{ViewerID: viewer, DisplayName: c.DisplayName, Bio: c.Bio})
+	if err != nil {
+		return Profile{}, fault.Op("update profile", err)
+	}
+	return s.Me(ctx, viewer)
+}
+
+// Search returns the people whose handle or name begins like q: the one with exactly that handle first, then by account,
+// newest first.
+func (s *Service) Search(ctx context.Context, viewer int64, q string, at Slice) (Page[account.Person], error) {
+	t := termsOf(q)
+	rows, err := s.store.SearchPeople(ctx, db.SearchPeopleParams{
+		ViewerID: viewer, Lo: t.handle, Hi: t.beyond, Exact: t.handle, Words: t.words,
+		FirstPage: at.Cursor == Start, BeforeID: at.Cursor, PageSize: at.fetch(),
+	})
+	if err != nil {
+		return Page[account.Person]{}, fault.Op("search people", err)
+	}
+	page := peoplePage(rows, at)
+	if page.Next != 0 && strings.EqualFold(page.Items[len(page.Items)-1].Handle, t.handle) {
+		page.Next = Start - 1 // the page held the exact match only, which stands before all accounts
+	}
+	return page, nil
+}
+
+// terms is a search in the words of the query. Handles between handle and beyond, in byte order, begin with handle.
+type terms struct{ handle, beyond, words string }
+
+func termsOf(q string) terms {
+	var t terms
+	q = strings.TrimSpace(norm.NFC.String(q))
+	other := func(r rune) bool {
+		return r != '_' && (r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r))
+	}
+	if q != "" && !strings.ContainsFunc(q, other) {
+		t.handle = strings.ToLower(q)
+		t.beyond = t.handle + "~" // above every character of a handle
+	}
+	words := strings.FieldsFunc(q, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r) })
+	for i, w := range words {
+		words[i] = w + ":*"
+	}
+	t.words = strings.Join(words, " & ")
+	return t
+}
+
+// personExists says whether viewer may see the person id.
+func (s *Service) personExists(ctx context.Context, viewer, id int64) func() (bool, error) {
+	return func() (bool, error) { return s.store.UserExists(ctx, db.UserExistsParams{ViewerID: viewer, ID: id}) }
+}

@@ -1,0 +1,40 @@
+package timeline
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+
+	"github.com/platctl/platctl/internal/base/fault"
+)
+
+// text is what a field of free text accepts. Max counts characters, as the schema does.
+type text struct {
+	field string
+	max   int
+	empty bool // whether it may be empty
+}
+
+// clean trims and normalises s, and refuses what PostgreSQL can't store or what shows nothing.
+func (t text) clean(s string) (string, error) {
+	s = strings.TrimSpace(norm.NFC.String(s))
+	if s == "" && !t.empty {
+		return "", t.bad("empty", "it has no visible character")
+	}
+	if n := utf8.RuneCountInString(s); n > t.max {
+		return "", t.bad("too_long", fmt.Sprintf("it has %d characters after normalisation; %d fit", n, t.max))
+	}
+	control := func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }
+	if strings.ContainsFunc(s, control) {
+		return "", t.bad("control_character", "it contains a control character")
+	}
+	return s, nil
+}
+
+func (t text) bad(code, message string) error {
+	return fault.New(fault.Invalid, "the %s can't be used", t.field).WithCode("invalid_input").
+		WithFields(fault.Field{Field: t.field, Code: code, Message: message})
+}
