@@ -19,6 +19,7 @@ import (
 	"github.com/platctl/platctl/internal/api/postgres/db"
 	"github.com/platctl/platctl/internal/base/fault"
 	"github.com/platctl/platctl/internal/base/pg"
+	"github.com/platctl/platctl/internal/base/telemetry"
 )
 
 // maxName is the longest display name in characters, as the schema has it.
@@ -71,7 +72,7 @@ func (s *Service) Signup(ctx context.Context, handle, displayName, password stri
 	if err != nil {
 		return Session{}, fault.Op("sign up", err)
 	}
-	u, err := s.store.CreateUser(ctx, db.CreateUserParams{Handle: handle, DisplayName: name, PasswordHash: hash})
+	u, err := s.store.CreateUser(ctx, db.CreateUserParams{Handle: handle, DisplayName: name, PasswordHash: hash, TraceID: telemetry.TraceID(ctx)})
 	if pg.Is(err, pg.UniqueViolation) {
 		return Session{}, fault.New(fault.Conflict, "the handle is taken").WithCode("handle_taken").
 			WithFields(fault.Field{Field: "handle", Code: "taken", Message: "choose another one"})

@@ -116,8 +116,9 @@ func TestNothingIsLost(t *testing.T) {
 	if err := slow.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := events.NewRelay(p, log, time.Second).Once(t.Context()); err != nil || n != 10 {
-		t.Errorf("the next relay told %d events, %v; want all 10", n, err)
+	// 10, or 5 when the commit had reached the server before the cut: its lines were written then, too.
+	if n, err := events.NewRelay(p, log, time.Second).Once(t.Context()); err != nil || n != 10 && n != 5 {
+		t.Errorf("the next relay told %d events, %v", n, err)
 	}
 	if len(out.ids) != 10 {
 		t.Errorf("told %d of 10 events", len(out.ids))

@@ -10,6 +10,7 @@ import (
 	"github.com/platctl/platctl/internal/api/account"
 	"github.com/platctl/platctl/internal/api/postgres/db"
 	"github.com/platctl/platctl/internal/base/fault"
+	"github.com/platctl/platctl/internal/base/telemetry"
 )
 
 type postStore interface {
@@ -45,7 +46,7 @@ func (s *Service) Publish(ctx context.Context, author int64, body string) (Post,
 	if err != nil {
 		return Post{}, err
 	}
-	p, err := s.store.CreatePost(ctx, db.CreatePostParams{AuthorID: author, Body: body})
+	p, err := s.store.CreatePost(ctx, db.CreatePostParams{AuthorID: author, Body: body, TraceID: telemetry.TraceID(ctx)})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Post{}, accountGone()
 	}

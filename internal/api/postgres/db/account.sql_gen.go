@@ -11,15 +11,22 @@ import (
 )
 
 const createUser = `-- name: CreateUser :one
-insert into users (handle, display_name, password_hash)
-values ($1, $2, $3)
-returning id, handle, display_name, created_at
+with u as (
+    insert into users (handle, display_name, password_hash)
+    values ($1, $2, $3)
+    returning id, handle, display_name, created_at
+), event as (
+    insert into app_events (kind, payload, trace_id)
+    select 'user_signup', jsonb_build_object('user_id', u.id, 'handle', u.handle), $4 from u
+)
+select id, handle, display_name, created_at from u
 `
 
 type CreateUserParams struct {
 	Handle       string
 	DisplayName  string
 	PasswordHash string
+	TraceID      string
 }
 
 type CreateUserRow struct {
@@ -30,7 +37,12 @@ type CreateUserRow struct {
 }
 
 func (q *Queries) CreateUser(ctx context.Context, arg CreateUserParams) (CreateUserRow, error) {
-	row := q.db.QueryRow(ctx, createUser, arg.Handle, arg.DisplayName, arg.PasswordHash)
+	row := q.db.QueryRow(ctx, createUser,
+		arg.Handle,
+		arg.DisplayName,
+		arg.PasswordHash,
+		arg.TraceID,
+	)
 	var i CreateUserRow
 	err := row.Scan(
 		&i.ID,

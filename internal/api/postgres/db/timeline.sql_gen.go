@@ -16,6 +16,9 @@ with me as (
 ), p as (
     insert into posts (author_id, body) select me.id, $2 from me
     returning id, author_id, body, created_at
+), event as (
+    insert into app_events (kind, payload, trace_id)
+    select 'post_created', jsonb_build_object('post_id', p.id, 'author_id', p.author_id), $3 from p
 )
 select p.id, p.body, p.created_at, me.id as author_id, me.handle, me.display_name
 from p join me on me.id = p.author_id
@@ -24,6 +27,7 @@ from p join me on me.id = p.author_id
 type CreatePostParams struct {
 	AuthorID int64
 	Body     string
+	TraceID  string
 }
 
 type CreatePostRow struct {
@@ -37,7 +41,7 @@ type CreatePostRow struct {
 
 // No row: the account is gone.
 func (q *Queries) CreatePost(ctx context.Context, arg CreatePostParams) (CreatePostRow, error) {
-	row := q.db.QueryRow(ctx, createPost, arg.AuthorID, arg.Body)
+	row := q.db.QueryRow(ctx, createPost, arg.AuthorID, arg.Body, arg.TraceID)
 	var i CreatePostRow
 	err := row.Scan(
 		&i.ID,

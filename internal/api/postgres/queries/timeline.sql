@@ -5,6 +5,9 @@ with me as (
 ), p as (
     insert into posts (author_id, body) select me.id, @body from me
     returning id, author_id, body, created_at
+), event as (
+    insert into app_events (kind, payload, trace_id)
+    select 'post_created', jsonb_build_object('post_id', p.id, 'author_id', p.author_id), @trace_id from p
 )
 select p.id, p.body, p.created_at, me.id as author_id, me.handle, me.display_name
 from p join me on me.id = p.author_id;
