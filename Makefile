@@ -117,6 +117,17 @@ bench: postgres ## Print the figures that the documentation claims
 
 FUZZTIME ?= 5s
 
+# The dataset stays in BENCH for the next time; `PLATCTL_STATE_DIR=... bin/platctl db stop` stops its server.
+BENCH ?= /tmp/platctl-bench
+.PHONY: bench-feed
+bench-feed: export PLATCTL_STATE_DIR := $(BENCH)
+bench-feed: postgres build ## Seed the medium dataset and measure the feed of four viewers on it
+	@mkdir -p -m 755 $(BENCH)
+	bin/platctl migrate up
+	bin/platctl db seed --scale medium
+	PLATCTL_BENCH_DATABASE=$$(bin/platctl db start --json | sed 's/.*"url":"\([^"]*\)".*/\1/') \
+		go test ./internal/api/indexes -run '^$$' -bench Feed -benchtime 500x
+
 .PHONY: fuzz
 fuzz: ## Fuzz every parser for a few seconds each
 	@for m in . xk6-ext; do \

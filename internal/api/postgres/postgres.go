@@ -16,12 +16,20 @@ const MinSchema = 5
 //go:embed migrations/*.sql
 var migrations embed.FS
 
+//go:embed queries/*.sql
+var queries embed.FS
+
 //go:embed sqlcontract.json
 var contract []byte
 
 // Migrations returns the migration files, at the root of the file system.
-func Migrations() fs.FS {
-	sub, err := fs.Sub(migrations, "migrations")
+func Migrations() fs.FS { return below(migrations, "migrations") }
+
+// Queries returns the files of named queries as people write them, at the root of the file system.
+func Queries() fs.FS { return below(queries, "queries") }
+
+func below(files embed.FS, dir string) fs.FS {
+	sub, err := fs.Sub(files, dir)
 	if err != nil { // the folder is embedded: only a compiler bug gets here
 		panic(err)
 	}

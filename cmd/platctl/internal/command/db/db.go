@@ -10,5 +10,5 @@ import (
 // New returns `platctl db`.
 func New(d *command.Deps) *cobra.Command {
 	return command.Group("db", "Run the private PostgreSQL, fill the database and check it", newStart(d), newStop(d), newStatus(d), newPsql(d),
-		newSeed(d), newVerify(d))
+		newSeed(d), newVerify(d), newIndexes(d))
 }
