@@ -2,12 +2,16 @@ package server_test
 
 import (
 	"context"
+	"errors"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/platctl/platctl/internal/api/apitest"
 	"github.com/platctl/platctl/internal/api/server"
+	"github.com/platctl/platctl/internal/base/fault"
 )
 
 // The headers that protect browsers stand on every answer, whoever gives it; no answer of the API is kept by a cache.
@@ -82,4 +86,39 @@ func TestProbesAreNotLogged(t *testing.T) {
 	if log := string(env.Log()); strings.Count(log, `"msg":"request"`) != 1 || !strings.Contains(log, "listProducts") {
 		t.Errorf("log: %s", log)
 	}
+}
+
+// A request that outlives the grace is cut off, and the error says how many there were.
+func TestGraceEnds(t *testing.T) {
+	t.Parallel()
+	began, release := make(chan struct{}), make(chan struct{})
+	env := apitest.New(t, func(o *server.Options) {
+		o.DrainDelay, o.ShutdownGrace = 0, 50*time.Millisecond
+		o.SchemaVersion = func(context.Context) (int64, error) {
+			close(began)
+			<-release
+			return 1, nil
+		}
+	})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- env.Server.Run(ctx, l) }()
+	lost := make(chan error, 1)
+	go func() {
+		_, err := http.Get("http://" + l.Addr().String() + "/api/ready")
+		lost <- err
+	}()
+	<-began
+	stop()
+	if err := <-ended; !errors.Is(err, fault.Failed) || !strings.Contains(err.Error(), "1 requests on 1 busy connections were cut off") {
+		t.Errorf("Run returned %v", err)
+	}
+	if <-lost == nil {
+		t.Error("the client has an answer")
+	}
+	close(release)
 }
