@@ -145,8 +145,9 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	<-failed // Serve has let go of l; Shutdown would close it a second time and report that
 	busy.wait(grace)
 	if err := srv.Shutdown(grace); err != nil {
+		requests, conns := s.inFlight.Load(), busy.count()
 		_ = srv.Close()
-		return fault.Wrap(err, fault.Failed, "%d requests were cut off after %s", s.inFlight.Load(), s.opts.ShutdownGrace)
+		return fault.Wrap(err, fault.Failed, "%d requests on %d busy connections were cut off after %s", requests, conns, s.opts.ShutdownGrace)
 	}
 	s.log.Info("drained")
 	return nil
