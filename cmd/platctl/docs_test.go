@@ -161,9 +161,9 @@ func startServe(t *testing.T, dir string, env []string) (api, metrics string) {
 	}
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
-		_, _ = io.Copy(io.Discard, out)
+		rest, _ := io.ReadAll(out) // with --json the failure is here
 		if err := cmd.Wait(); err != nil {
-			t.Errorf("serve ended with %v\n%s", err, &log)
+			t.Errorf("serve ended with %v\n%s%s", err, &log, rest)
 		}
 	})
 	line, err := bufio.NewReader(out).ReadBytes('\n')

@@ -136,7 +136,9 @@ func parsePHC(phc string) (phcParams, error) {
 	if len(parts) != 6 || parts[1] != "argon2id" || parts[2] != fmt.Sprintf("v=%d", argon2.Version) {
 		return p, fault.New(fault.Internal, "a stored password hash is not argon2id of a known version")
 	}
-	if _, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &p.memory, &p.time, &p.threads); err != nil {
+	const costs = "m=%d,t=%d,p=%d"
+	_, err := fmt.Sscanf(parts[3], costs, &p.memory, &p.time, &p.threads)
+	if err != nil || fmt.Sprintf(costs, p.memory, p.time, p.threads) != parts[3] { // Sscanf ignores what follows
 		return p, fault.New(fault.Internal, "a stored password hash has unreadable costs")
 	}
 	var err1, err2 error

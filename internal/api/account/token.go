@@ -37,7 +37,7 @@ func NewTokens(seed []byte, ttl time.Duration, now func() time.Time) (*Tokens, e
 		key: key, kid: hex.EncodeToString(sum[:8]), ttl: ttl, now: now,
 		parser: jwt.NewParser(
 			jwt.WithValidMethods([]string{jwt.SigningMethodEdDSA.Alg()}), jwt.WithIssuer(issuer), jwt.WithAudience(audience),
-			jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(5*time.Second), jwt.WithTimeFunc(now)),
+			jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithStrictDecoding(), jwt.WithLeeway(5*time.Second), jwt.WithTimeFunc(now)),
 	}, nil
 }
 

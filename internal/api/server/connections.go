@@ -33,6 +33,12 @@ func (c *connections) observe(conn net.Conn, state http.ConnState) {
 	}
 }
 
+func (c *connections) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.busy)
+}
+
 // wait returns when no connection is busy, or when ctx ends.
 func (c *connections) wait(ctx context.Context) {
 	for {

@@ -104,7 +104,7 @@ func TestHammerNamesWhatItCutsOff(t *testing.T) {
 		}
 	}
 	stop()
-	if err := <-ended; err == nil || !strings.Contains(err.Error(), "1 requests were cut off") {
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "1 requests on 1 busy connections were cut off") {
 		t.Errorf("Run ended with %v", err)
 	}
 	if log := string(env.Log()); !strings.Contains(log, `"msg":"cut off","route":"listProducts"`) {

@@ -156,12 +156,12 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	<-failed // Serve has let go of l; Shutdown would close it a second time and report that
 	busy.wait(grace)
 	if err := srv.Shutdown(grace); err != nil {
-		n := s.inFlight.count()
-		for _, r := range s.inFlight.table() {
+		requests, conns := s.inFlight.table(), busy.count()
+		for _, r := range requests {
 			s.log.Error("cut off", "route", r.route, "age", r.age, "trace_id", r.traceID)
 		}
 		_ = srv.Close()
-		return fault.Wrap(err, fault.Failed, "%d requests were cut off after %s", n, s.opts.ShutdownGrace)
+		return fault.Wrap(err, fault.Failed, "%d requests on %d busy connections were cut off after %s", len(requests), conns, s.opts.ShutdownGrace)
 	}
 	s.log.Info("drained")
 	return nil

@@ -145,6 +145,7 @@ func (c *Config) Validate() error {
 	if len(bad) == 0 {
 		return nil
 	}
+	slices.SortFunc(bad, func(a, b fault.Field) int { return strings.Compare(a.Field, b.Field) })
 	names := make([]string, len(bad))
 	for i, f := range bad {
 		names[i] = f.Field + ": " + f.Message
@@ -178,6 +179,13 @@ func (c *Config) validateNumbers(add func(key, code, format string, args ...any)
 	} {
 		if d <= 0 {
 			add(key, "range", "%s is not a positive duration", d)
+		}
+	}
+	for key, d := range map[string]time.Duration{
+		"server.drain_delay": c.Server.DrainDelay, "edge.drain_delay": c.Edge.DrainDelay, "debug.fault_delay": c.Debug.FaultDelay,
+	} {
+		if d < 0 {
+			add(key, "range", "%s is negative", d)
 		}
 	}
 	if s := c.Debug.FaultStatus; s != 0 && (s < 400 || s > 599) {

@@ -45,9 +45,11 @@ func (s Secret) String() string {
 	}
 	if u, err := url.Parse(string(s)); err == nil && u.Scheme != "" && u.Host+u.Path+u.RawQuery != "" {
 		q := u.Query()
-		if q.Has("password") {
-			q.Set("password", "xxxxx")
-			u.RawQuery = q.Encode()
+		for _, p := range []string{"password", "sslpassword"} {
+			if q.Has(p) {
+				q.Set(p, "xxxxx")
+				u.RawQuery = q.Encode()
+			}
 		}
 		return u.Redacted()
 	}

@@ -55,7 +55,7 @@ type Source struct {
 
 // Load reads and validates the configuration.
 func Load(src Source) (*Settings, error) {
-	s := &Settings{env: environ(src.Env)}
+	s := &Settings{env: environ(src.Env), Files: []string{}}
 	fields := config.Fields(s.defaultStateDir())
 	v := viper.New()
 	for _, f := range fields {
@@ -80,11 +80,41 @@ func Load(src Source) (*Settings, error) {
 		}
 	}
 	if err := v.Unmarshal(&s.Config, viper.DecodeHook(mapstructure.StringToTimeDurationHookFunc())); err != nil {
-		return nil, fault.Wrap(err, fault.Config, "a value has the wrong type").
-			WithHint("`platctl config show` lists the keys; durations look like 30s")
+		return nil, wrongTypes(err, origins)
 	}
 	s.Values = values(v, fields, origins)
 	return s, s.Config.Validate()
+}
+
+// wrongTypes says which values can't be read and where they came from, without repeating them: one may be a secret.
+func wrongTypes(err error, origins map[string]string) error {
+	var fields []fault.Field
+	var text []string
+	for _, e := range joined(err) {
+		var d *mapstructure.DecodeError
+		if !errors.As(e, &d) {
+			return fault.Wrap(err, fault.Config, "a value has the wrong type")
+		}
+		f := fault.Field{Field: d.Name(), Code: "type", Message: d.Unwrap().Error()}
+		fields = append(fields, f)
+		text = append(text, f.Field+" ("+origins[f.Field]+"): "+f.Message)
+	}
+	return fault.New(fault.Config, "configuration: %s", strings.Join(text, "; ")).
+		WithFields(fields...).WithHint("`platctl config show` lists the keys; durations look like 30s")
+}
+
+// joined takes an error of errors.Join apart, however deep it is wrapped.
+func joined(err error) []error {
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		if j, ok := e.(interface{ Unwrap() []error }); ok {
+			var out []error
+			for _, part := range j.Unwrap() {
+				out = append(out, joined(part)...)
+			}
+			return out
+		}
+	}
+	return []error{err}
 }
 
 // EnvName returns the environment variable that sets key.
@@ -157,6 +187,10 @@ func (s *Settings) mergeFile(v *viper.Viper, path string, must bool, fields []co
 	}
 	for _, key := range one.AllKeys() {
 		f := find(fields, key)
+		if f == nil && isGroup(fields, key) {
+			return fault.New(fault.Config, "%s: %s is a group of keys, not a value", path, key).
+				WithHint("write its keys below it, or leave it out; `platctl config show` lists them")
+		}
 		if f == nil {
 			return fault.New(fault.Config, "%s: unknown key %q; the nearest is %q", path, key, nearest(fields, key)).
 				WithHint("`platctl config show` lists the keys")
@@ -246,6 +280,10 @@ func find(fields []config.Field, key string) *config.Field {
 		}
 	}
 	return nil
+}
+
+func isGroup(fields []config.Field, key string) bool {
+	return slices.ContainsFunc(fields, func(f config.Field) bool { return strings.HasPrefix(f.Key, key+".") })
 }
 
 // nearest returns the key with the smallest edit distance.

@@ -19,30 +19,22 @@ import (
 
 // Streams is where a command reads and writes.
 type Streams struct {
-	In       io.Reader
-	Out      io.Writer // the result
-	Err      io.Writer // the conversation
-	InTTY    bool
-	OutTTY   bool
-	ErrTTY   bool
-	Width    int // columns of the terminal; 80 where there is none
-	NoColour bool
+	In     io.Reader
+	Out    io.Writer // the result
+	Err    io.Writer // the conversation
+	InTTY  bool
+	OutTTY bool
+	ErrTTY bool
 }
 
 // System returns the process's own streams.
 func System() *Streams {
-	s := &Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Width: 80}
+	s := &Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
 	s.InTTY = term.IsTerminal(int(os.Stdin.Fd()))
 	s.OutTTY = term.IsTerminal(int(os.Stdout.Fd()))
 	s.ErrTTY = term.IsTerminal(int(os.Stderr.Fd()))
-	if w, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil && w > 0 {
-		s.Width = w
-	}
 	return s
 }
-
-// Colour says whether the result may be coloured.
-func (s *Streams) Colour() bool { return s.OutTTY && !s.NoColour }
 
 // Say writes one line to the conversation.
 func (s *Streams) Say(format string, args ...any) {

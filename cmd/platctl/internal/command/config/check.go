@@ -8,9 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/platctl/platctl/cmd/platctl/internal/command"
-	"github.com/platctl/platctl/cmd/platctl/internal/settings"
-	"github.com/platctl/platctl/internal/base/config"
-	"github.com/platctl/platctl/internal/base/fault"
 )
 
 // CheckResult is the data of `platctl config check --json`.
@@ -37,8 +34,14 @@ func newCheck(d *command.Deps) *cobra.Command {
 				return err
 			}
 			res := CheckResult{Environment: s.Config.Environment, Files: s.Files}
-			if res.Secrets, err = resolveAll(s); err != nil {
+			secrets, err := s.ServerSecrets()
+			if err != nil {
 				return err
+			}
+			for _, set := range []bool{secrets.DatabaseURL != "", secrets.SigningKey != nil, secrets.IDKey != nil} {
+				if set {
+					res.Secrets++
+				}
 			}
 			return d.Printer(cmd).Result(res, func(w io.Writer) error {
 				_, err := fmt.Fprintf(w, "configuration is valid: environment %s, %d files, %d secrets resolved\n",
@@ -47,30 +50,4 @@ func newCheck(d *command.Deps) *cobra.Command {
 			})
 		},
 	})
-}
-
-func resolveAll(s *settings.Settings) (int, error) {
-	c := s.Config
-	refs := map[string]config.Secret{
-		"database.url": c.Database.URL, "auth.signing_key": c.Auth.SigningKey, "auth.id_key": c.Auth.IDKey,
-	}
-	if c.Environment == config.Production {
-		for key, ref := range refs {
-			if ref == "" {
-				return 0, fault.New(fault.Config, "%s is not set; production needs it", key).
-					WithHint("set %s to env:NAME or file:PATH", settings.EnvName(key))
-			}
-		}
-	}
-	n := 0
-	for key, ref := range refs {
-		if ref == "" {
-			continue
-		}
-		if _, err := s.Secret(key, ref); err != nil {
-			return n, err
-		}
-		n++
-	}
-	return n, nil
 }

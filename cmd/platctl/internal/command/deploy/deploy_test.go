@@ -80,7 +80,7 @@ func (s *shell) run(args ...string) outcome {
 func (s *shell) runContext(ctx context.Context, args ...string) outcome {
 	s.t.Helper()
 	var out, errs bytes.Buffer
-	code := cli.Run(ctx, args, &term.Streams{In: strings.NewReader(""), Out: &out, Err: &errs, Width: 80}, s.env)
+	code := cli.Run(ctx, args, &term.Streams{In: strings.NewReader(""), Out: &out, Err: &errs}, s.env)
 	s.promised(code, args)
 	return outcome{code, out.String(), errs.String()}
 }

@@ -7,35 +7,30 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
-	"github.com/platctl/platctl/internal/base/config"
+	"github.com/platctl/platctl/internal/base/durable"
 	"github.com/platctl/platctl/internal/base/fault"
 )
 
 // keyBytes is the size of a generated key; both keys take it.
 const keyBytes = 32
 
-// key returns the secret behind a setting. Outside production an unset one is made once and kept in the state directory,
-// so that tokens and ids survive a restart.
-func (o *options) key(name, setting string, ref config.Secret) ([]byte, error) {
-	if ref == "" && o.set.Config.Environment == config.Production {
-		return nil, fault.New(fault.Config, "%s is not set; production needs it", setting).
-			WithHint("set it to env:NAME or file:PATH; `head -c 32 /dev/urandom | base64` makes one")
-	}
-	if ref == "" {
-		path := filepath.Join(o.set.Config.StateDir, "keys", name+".key")
-		if err := ensureKey(path); err != nil {
-			return nil, err
-		}
-		ref = config.Secret("file:" + path)
-	}
-	text, err := o.set.Secret(setting, ref)
-	if err != nil {
+// localKey returns the key that is made once and kept in the state directory, so that tokens and ids survive a restart
+// where no key is set.
+func (o *options) localKey(name string) ([]byte, error) {
+	path := filepath.Join(o.set.Config.StateDir, "keys", name+".key")
+	if err := ensureKey(path); err != nil {
 		return nil, err
 	}
-	key, err := base64.StdEncoding.DecodeString(text)
+	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fault.New(fault.Config, "%s is not base64", setting)
+		return nil, fault.Wrap(err, fault.Config, "the key %s can't be read", path)
+	}
+	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil || len(key) != keyBytes {
+		return nil, fault.New(fault.Config, "the key %s is damaged", path).
+			WithHint("restore it, or remove it: then a new one is made, and tokens and ids of the old one end")
 	}
 	return key, nil
 }
@@ -62,5 +57,5 @@ func ensureKey(path string) error {
 	if err := os.Link(tmp.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fault.Op("make key", err)
 	}
-	return nil
+	return fault.Op("make key", durable.SyncDir(filepath.Dir(path)))
 }

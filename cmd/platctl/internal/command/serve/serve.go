@@ -82,9 +82,13 @@ func New(d *command.Deps) *cobra.Command {
 	return cmd
 }
 
-func (o *options) run(ctx context.Context, cmd *cobra.Command) (err error) {
+func (o *options) run(ctx context.Context, cmd *cobra.Command) error {
 	start := time.Now()
 	if err := o.load(); err != nil {
+		return err
+	}
+	secrets, err := o.set.ServerSecrets()
+	if err != nil {
 		return err
 	}
 	ls, err := listenAll(o.set.Config.Server, o.set.IsDefault("server.admin_listen"))
@@ -102,7 +106,7 @@ func (o *options) run(ctx context.Context, cmd *cobra.Command) (err error) {
 	}
 	defer release()
 	defer o.flushTraces(ctx) // before the pool closes, after the last request
-	srv, holder, err := o.server(ctx, pool)
+	srv, holder, err := o.server(ctx, pool, secrets)
 	if err != nil {
 		return err
 	}

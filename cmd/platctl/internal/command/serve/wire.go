@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/platctl/platctl/cmd/platctl/internal/settings"
 	"github.com/platctl/platctl/internal/api/account"
 	"github.com/platctl/platctl/internal/api/postgres"
 	"github.com/platctl/platctl/internal/api/seed"
@@ -23,15 +24,18 @@ const (
 )
 
 // server wires the API. With --dev it also fills an empty database.
-func (o *options) server(ctx context.Context, pool *pgxpool.Pool) (*server.Server, *role.Holder, error) {
+func (o *options) server(ctx context.Context, pool *pgxpool.Pool, secrets settings.ServerSecrets) (*server.Server, *role.Holder, error) {
 	c := o.set.Config
-	signing, err := o.key("signing", "auth.signing_key", c.Auth.SigningKey)
-	if err != nil {
-		return nil, nil, err
+	var err error
+	if secrets.SigningKey == nil {
+		if secrets.SigningKey, err = o.localKey("signing"); err != nil {
+			return nil, nil, err
+		}
 	}
-	ids, err := o.key("ids", "auth.id_key", c.Auth.IDKey)
-	if err != nil {
-		return nil, nil, err
+	if secrets.IDKey == nil {
+		if secrets.IDKey, err = o.localKey("ids"); err != nil {
+			return nil, nil, err
+		}
 	}
 	hasher := account.NewHasher(runtime.GOMAXPROCS(0)/2, hashQueue, hashWait)
 	if o.dev {
@@ -41,7 +45,7 @@ func (o *options) server(ctx context.Context, pool *pgxpool.Pool) (*server.Serve
 	}
 	holder := role.NewHolder(startRole(c.Server.ControlSocket))
 	srv, err := server.New(ctx, server.Options{
-		Build: o.deps.Build, Log: o.log, Pool: pool, Hasher: hasher, SigningKey: signing, IDKey: ids,
+		Build: o.deps.Build, Log: o.log, Pool: pool, Hasher: hasher, SigningKey: secrets.SigningKey, IDKey: secrets.IDKey,
 		AccessTTL: c.Auth.AccessTTL, DrainDelay: c.Server.DrainDelay, ShutdownGrace: c.Server.ShutdownGrace,
 		MinSchema: postgres.MinSchema, Role: active{holder}, Debug: c.Debug, Origins: c.Server.Origins(), Tracer: o.traces.Tracer,
 		SchemaVersion: func(ctx context.Context) (int64, error) { return migrate.Current(ctx, pool) },

@@ -1,0 +1,124 @@
+package server_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/platctl/platctl/internal/api/apitest"
+	"github.com/platctl/platctl/internal/api/server"
+	"github.com/platctl/platctl/internal/base/fault"
+)
+
+// The headers that protect browsers stand on every answer, whoever gives it; no answer of the API is kept by a cache.
+func TestSecurityHeaders(t *testing.T) {
+	t.Parallel()
+	env := apitest.New(t)
+	for _, path := range []string{"/api/v1/products", "/api/v1/me", "/api/none", "/api/docs/", "/api/v1/products?x=%zz", "/api/health"} {
+		res, err := env.HTTP.Get(env.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		for name, want := range map[string]string{
+			"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer",
+			"Cross-Origin-Opener-Policy": "same-origin",
+		} {
+			if got := res.Header.Get(name); got != want {
+				t.Errorf("%s: %s is %q, want %q", path, name, got, want)
+			}
+		}
+		if csp := res.Header.Get("Content-Security-Policy"); !strings.Contains(csp, "frame-ancestors 'none'") {
+			t.Errorf("%s: policy %q", path, csp)
+		}
+		if got := res.Header.Get("Cache-Control"); got != "no-store" && path != "/api/docs/" {
+			t.Errorf("%s: Cache-Control %q", path, got)
+		}
+	}
+}
+
+// A panic is a 500 with a trace id whose log line has the stack; the client sees neither the value nor the stack.
+func TestPanic(t *testing.T) {
+	t.Parallel()
+	env := apitest.New(t, func(o *server.Options) {
+		o.SchemaVersion = func(context.Context) (int64, error) { panic("a secret value") }
+	})
+	code, body := get(t, env, "/api/ready")
+	if code != http.StatusInternalServerError || strings.Contains(body, "secret") {
+		t.Errorf("%d %s", code, body)
+	}
+	if log := string(env.Log()); !strings.Contains(log, "a secret value") || !strings.Contains(log, "chain_test.go") {
+		t.Errorf("the log has no stack: %s", log)
+	}
+	if code, _ := get(t, env, "/api/health"); code != http.StatusOK {
+		t.Errorf("health after a panic: %d", code)
+	}
+}
+
+// A request that can't get a connection is given up within its budget instead of waiting for ever.
+func TestBudgetCoversTheWaitForAConnection(t *testing.T) {
+	t.Parallel()
+	env := apitest.New(t)
+	for range env.Pool.Config().MaxConns {
+		c, err := env.Pool.Acquire(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Release()
+	}
+	code, body := get(t, env, "/api/v1/products")
+	if code != http.StatusGatewayTimeout || !strings.Contains(body, `"code":"timeout"`) {
+		t.Errorf("%d %s", code, body)
+	}
+}
+
+// Probes come every second for ever: they are counted, and logged only at debug.
+func TestProbesAreNotLogged(t *testing.T) {
+	t.Parallel()
+	env := apitest.New(t)
+	get(t, env, "/api/health")
+	get(t, env, "/api/ready")
+	get(t, env, "/api/v1/products")
+	if log := string(env.Log()); strings.Count(log, `"msg":"request"`) != 1 || !strings.Contains(log, "listProducts") {
+		t.Errorf("log: %s", log)
+	}
+}
+
+// A request that outlives the grace is cut off, and the error says how many there were.
+func TestGraceEnds(t *testing.T) {
+	t.Parallel()
+	began, release := make(chan struct{}), make(chan struct{})
+	env := apitest.New(t, func(o *server.Options) {
+		o.DrainDelay, o.ShutdownGrace = 0, 50*time.Millisecond
+		o.SchemaVersion = func(context.Context) (int64, error) {
+			close(began)
+			<-release
+			return 1, nil
+		}
+	})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- env.Server.Run(ctx, l) }()
+	lost := make(chan error, 1)
+	go func() {
+		_, err := http.Get("http://" + l.Addr().String() + "/api/ready")
+		lost <- err
+	}()
+	<-began
+	stop()
+	if err := <-ended; !errors.Is(err, fault.Failed) || !strings.Contains(err.Error(), "1 requests on 1 busy connections were cut off") {
+		t.Errorf("Run returned %v", err)
+	}
+	if <-lost == nil {
+		t.Error("the client has an answer")
+	}
+	close(release)
+}
