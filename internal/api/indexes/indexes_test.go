@@ -45,13 +45,13 @@ func TestEveryListHasClasses(t *testing.T) {
 
 func TestParse(t *testing.T) {
 	t.Parallel()
-	all, err := parse(fstest.MapFS{"a.sql": {Data: []byte("-- name: A :many\n-- of @nobody\nselect @b_id::int, v @@ @words, sqlc.narg('c'), @b_id\n" +
+	all, err := parse(fstest.MapFS{"a.sql": {Data: []byte("-- name: A :many\n-- of @nobody\nselect @b_id::int, v @@ @words, sqlc.narg('c'), f(@b_id)\n" +
 		"from x;\n\n-- name: B :one\nselect 1;\n")}})
 	if err != nil || len(all) != 2 {
 		t.Fatal(all, err)
 	}
 	a := all[0]
-	if a.sql != "select $1::int, v @@ $2, $3, $1\nfrom x" || strings.Join(a.params, " ") != "b_id words c" || a.kind != "many" || all[1].sql != "select 1" {
+	if a.sql != "select $1::int, v @@ $2, $3, f($1)\nfrom x" || strings.Join(a.params, " ") != "b_id words c" || a.kind != "many" || all[1].sql != "select 1" {
 		t.Errorf("%+v", all)
 	}
 }
