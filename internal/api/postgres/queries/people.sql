@@ -55,18 +55,29 @@ with target as (
 select id, handle, display_name from target;
 
 -- name: ListFollowers :many
+-- The page is cut before the names are joined: it reads the index in order, as far as the page goes.
+with page as materialized (
+    select f.follower_id as id
+    from visible_follows(@viewer_id::bigint) f
+    where f.followee_id = @id::bigint and f.follower_id < @before_id::bigint
+    order by f.follower_id desc
+    limit @page_size::int
+)
 select u.id, u.handle, u.display_name
-from visible_follows(@viewer_id::bigint) f join visible_users(@viewer_id) u on u.id = f.follower_id
-where f.followee_id = @id::bigint and f.follower_id < @before_id::bigint
-order by f.follower_id desc
-limit @page_size::int;
+from page join visible_users(@viewer_id) u on u.id = page.id
+order by u.id desc;
 
 -- name: ListFollowing :many
+with page as materialized (
+    select f.followee_id as id
+    from visible_follows(@viewer_id::bigint) f
+    where f.follower_id = @id::bigint and f.followee_id < @before_id::bigint
+    order by f.followee_id desc
+    limit @page_size::int
+)
 select u.id, u.handle, u.display_name
-from visible_follows(@viewer_id::bigint) f join visible_users(@viewer_id) u on u.id = f.followee_id
-where f.follower_id = @id::bigint and f.followee_id < @before_id::bigint
-order by f.followee_id desc
-limit @page_size::int;
+from page join visible_users(@viewer_id) u on u.id = page.id
+order by u.id desc;
 
 -- name: BlockUser :one
 -- Idempotent. No row: the viewer sees nobody with that id and has not blocked them.

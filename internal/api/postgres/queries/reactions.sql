@@ -88,10 +88,13 @@ select t.id, greatest(0, n.like_count - (select count(*) from del))::bigint as l
 from target t cross join lateral post_counts(@viewer_id, t.id) n;
 
 -- name: ListLikers :many
+with page as materialized (
+    select l.user_id as id
+    from visible_posts(@viewer_id::bigint) p join visible_likes(@viewer_id) l on l.post_id = p.id
+    where p.id = @post_id::bigint and l.post_id = @post_id::bigint and l.user_id < @before_id::bigint
+    order by l.user_id desc
+    limit @page_size::int
+)
 select u.id, u.handle, u.display_name
-from visible_posts(@viewer_id::bigint) p
-join visible_likes(@viewer_id) l on l.post_id = p.id
-join visible_users(@viewer_id) u on u.id = l.user_id
-where p.id = @post_id::bigint and l.post_id = @post_id::bigint and l.user_id < @before_id::bigint
-order by l.user_id desc
-limit @page_size::int;
+from page join visible_users(@viewer_id) u on u.id = page.id
+order by u.id desc;

@@ -45,15 +45,22 @@ with target as (
 select mine::bool as mine from target;
 
 -- name: ListUserPosts :many
+-- The page is cut before anything is counted: counting first read 95,000 pages for an author of 500 posts, this 11,000 (the
+-- generic plan, for a viewer with 41 people hidden).
+with page as materialized (
+    select p.id, p.author_id, p.body, p.created_at, p.edited_at
+    from visible_posts(@viewer_id::bigint) p
+    where p.author_id = @author_id::bigint and p.id < @before_id::bigint
+    order by p.id desc
+    limit @page_size::int
+)
 select p.id, p.body, p.created_at, p.edited_at, u.id as author_id, u.handle, u.display_name,
        n.like_count, n.comment_count,
-       exists (select 1 from visible_likes(@viewer_id::bigint) l where l.post_id = p.id and l.user_id = @viewer_id::bigint) as liked
-from visible_posts(@viewer_id) p
+       exists (select 1 from visible_likes(@viewer_id) l where l.post_id = p.id and l.user_id = @viewer_id) as liked
+from page p
 join visible_users(@viewer_id) u on u.id = p.author_id
 cross join lateral post_counts(@viewer_id, p.id) n
-where p.author_id = @author_id::bigint and p.id < @before_id::bigint
-order by p.id desc
-limit @page_size::int;
+order by p.id desc;
 
 -- name: HomeFeed :many
 -- The frontier query: the newest k posts come from at most k authors, and those are among the k followees with the newest
