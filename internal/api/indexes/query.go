@@ -20,7 +20,7 @@ type query struct {
 
 var (
 	header    = regexp.MustCompile(`(?m)^-- name: (\w+) :(\w+)\n`)
-	parameter = regexp.MustCompile(`(^|[^@\w])(?:@|sqlc\.n?arg\(\s*'?)([a-z_]+)(?:'?\s*\))?`)
+	parameter = regexp.MustCompile(`(^|[^@\w])(?:@([a-z_]+)|sqlc\.n?arg\(\s*'?([a-z_]+)'?\s*\))`)
 )
 
 // parse reads every named query of a folder, in the order of files and lines.
@@ -54,9 +54,10 @@ func parse(files fs.FS) ([]query, error) {
 func (q *query) number() {
 	q.sql = parameter.ReplaceAllStringFunc(withoutComments(q.text), func(found string) string {
 		m := parameter.FindStringSubmatch(found)
-		n := slices.Index(q.params, m[2])
+		name := m[2] + m[3] // one of them is empty
+		n := slices.Index(q.params, name)
 		if n < 0 {
-			q.params = append(q.params, m[2])
+			q.params = append(q.params, name)
 			n = len(q.params) - 1
 		}
 		return fmt.Sprintf("%s$%d", m[1], n+1)
