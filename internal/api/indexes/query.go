@@ -54,7 +54,7 @@ func parse(files fs.FS) ([]query, error) {
 func (q *query) number() {
 	q.sql = parameter.ReplaceAllStringFunc(withoutComments(q.text), func(found string) string {
 		m := parameter.FindStringSubmatch(found)
-		name := m[2] + m[3]
+		name := m[2] + m[3] // one of them is empty
 		n := slices.Index(q.params, name)
 		if n < 0 {
 			q.params = append(q.params, name)

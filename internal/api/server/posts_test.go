@@ -209,17 +209,8 @@ func TestNotifications(t *testing.T) {
 	_, b := env.Signup("ben")
 	_, c := env.Signup("cleo")
 	id := newPost(t, a, "plums")
-	for _, by := range []*client.Client{b, c} {
-		for _, err := range []error{
-			errOf(by.LikePost(ctx, client.LikePostParams{ID: id})), errOf(by.LikePost(ctx, client.LikePostParams{ID: id})),
-			errOf(by.CreateComment(ctx, &client.CreateCommentRequest{Body: "yum"}, client.CreateCommentParams{ID: id})),
-			errOf(by.FollowUser(ctx, client.FollowUserParams{ID: ana.User.ID})),
-		} {
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
+	react(t, b, ana.User.ID, id)
+	react(t, c, ana.User.ID, id)
 	list, err := a.ListNotifications(ctx, client.ListNotificationsParams{})
 	if err != nil || len(list.Data) != 3 || !list.Meta.NextCursor.Null {
 		t.Fatalf("notifications = %+v, %v", list, err)
@@ -263,5 +254,20 @@ func TestNotifications(t *testing.T) {
 	list, err = a.ListNotifications(ctx, client.ListNotificationsParams{})
 	if err != nil || len(list.Data) != 1 || list.Data[0].Kind != "follow" {
 		t.Errorf("after the post is gone: %+v, %v", list, err)
+	}
+}
+
+// react likes a post twice, comments on it and follows its author.
+func react(t *testing.T, by *client.Client, author client.UserId, id client.PostId) {
+	t.Helper()
+	ctx := t.Context()
+	for _, err := range []error{
+		errOf(by.LikePost(ctx, client.LikePostParams{ID: id})), errOf(by.LikePost(ctx, client.LikePostParams{ID: id})),
+		errOf(by.CreateComment(ctx, &client.CreateCommentRequest{Body: "yum"}, client.CreateCommentParams{ID: id})),
+		errOf(by.FollowUser(ctx, client.FollowUserParams{ID: author})),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }
