@@ -14,11 +14,11 @@ func (s *Service) Revoke(ctx context.Context, account, id int64, why Reason) (bo
 	n, err := db.New(s.db).RevokeSession(ctx, db.RevokeSessionParams{
 		ID: id, UserID: account, Reason: string(why), TokenSeconds: s.tokenLife(),
 	})
-	if err != nil {
+	if err != nil || n == 0 { // of somebody else, or over: nothing to refuse
 		return false, fault.Op("revoke session", err)
 	}
 	s.denyHere(id)
-	return n == 1, nil
+	return true, nil
 }
 
 // RevokeAll ends every live session of account but keep (0 keeps none) and returns how many there were.

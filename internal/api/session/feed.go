@@ -16,12 +16,13 @@ import (
 const (
 	// FenceAfter is the age of the last successful read at which a server stops trusting its DenyMap.
 	FenceAfter = 5 * time.Second
-	// PollEvery is how long a lost notification delays a revocation.
-	PollEvery = time.Second
+	// PollEvery is how long a lost notification delays a revocation: half of the second that is promised.
+	PollEvery = 500 * time.Millisecond
 
 	pollPatience = 2 * time.Second        // for a connection or an answer; two of them still fit below FenceAfter
 	retryEvery   = 250 * time.Millisecond // after a connection was lost
 	gather       = 20 * time.Millisecond  // notifications that come together are one read
+	beatEvery    = time.Second
 	beatGap      = 100 * time.Millisecond // between two heart-beats while revocations come in
 	tidyEvery    = time.Minute
 
@@ -38,7 +39,7 @@ type FeedOptions struct {
 	Observe func(lag time.Duration) // from the revocation's row being written to its being read here; may be nil
 }
 
-// Feed brings revocations into a DenyMap: woken by a notification, by a poll every second in any case, and by reading
+// Feed brings revocations into a DenyMap: woken by a notification, by a poll in any case, and by reading
 // everything again after each new connection.
 type Feed struct {
 	opts    FeedOptions
@@ -188,7 +189,7 @@ func (f *Feed) apply(r db.UnseenRevocationsRow) {
 // upkeep tells the others how far we are and drops what nobody needs. Its failures delay nobody's revocation.
 func (f *Feed) upkeep(ctx context.Context, q *db.Queries, applied int) {
 	since := time.Since(f.beaten)
-	if since < beatGap || applied == 0 && since < PollEvery/2 {
+	if since < beatGap || applied == 0 && since < beatEvery {
 		return
 	}
 	f.beaten = time.Now()

@@ -145,7 +145,7 @@ const listenRevocations = `-- name: ListenRevocations :exec
 listen revocations
 `
 
-// The trigger on revocations notifies; a poll every second covers a notification that got lost.
+// The trigger on revocations notifies; a poll covers a notification that got lost.
 func (q *Queries) ListenRevocations(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, listenRevocations)
 	return err

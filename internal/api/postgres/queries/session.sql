@@ -136,5 +136,5 @@ update users set banned_at = case when @banned::boolean then now() end
 where id = @id and deleted_at is null and (banned_at is null) = @banned::boolean;
 
 -- name: ListenRevocations :exec
--- The trigger on revocations notifies; a poll every second covers a notification that got lost.
+-- The trigger on revocations notifies; a poll covers a notification that got lost.
 listen revocations;
