@@ -59,7 +59,7 @@ func (s *Service) SetBanned(ctx context.Context, account int64, banned bool) (ch
 	set := func(q *db.Queries) error {
 		n, err := q.SetBanned(ctx, db.SetBannedParams{ID: account, Banned: banned})
 		changed = n == 1
-		if err == nil && banned {
+		if err == nil && banned && changed {
 			err = q.RevokeUser(ctx, db.RevokeUserParams{UserID: account, TokenSeconds: s.tokenLife()})
 		}
 		return fault.Op("ban", err)

@@ -2,9 +2,12 @@ package session
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/platctl/platctl/internal/api/postgres/db"
 	"github.com/platctl/platctl/internal/base/fault"
@@ -41,6 +44,26 @@ func (s *Service) List(ctx context.Context, account, before int64, limit int32) 
 		page[i] = Session(r)
 	}
 	return page, next, nil
+}
+
+// Account is what an operator sees of somebody.
+type Account struct {
+	ID       int64      `json:"id"`
+	Handle   string     `json:"handle"`
+	BannedAt *time.Time `json:"banned_at,omitempty"`
+}
+
+// Find looks an account up by its handle.
+func (s *Service) Find(ctx context.Context, handle string) (Account, error) {
+	u, err := db.New(s.db).UserByHandle(ctx, strings.ToValidUTF8(strings.ReplaceAll(handle, "\x00", ""), ""))
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Account{}, fault.New(fault.NotFound, "nobody has the handle %q", handle).
+			WithHint("handles are letters, digits and underscores; case does not matter")
+	}
+	if err != nil {
+		return Account{}, fault.Op("look up account", err)
+	}
+	return Account{ID: u.ID, Handle: u.Handle, BannedAt: u.BannedAt}, nil
 }
 
 // cleanAgent makes a header that a client chose fit to be stored and shown.

@@ -83,8 +83,6 @@ type Querier interface {
 	SessionAlive(ctx context.Context, arg SessionAliveParams) (bool, error)
 	// concealment: exempt the account itself refreshes
 	SessionForRefresh(ctx context.Context, arg SessionForRefreshParams) (SessionForRefreshRow, error)
-	// concealment: exempt an operator looks a session up
-	SessionOwner(ctx context.Context, id int64) (SessionOwnerRow, error)
 	// concealment: exempt an operator bans
 	SetBanned(ctx context.Context, arg SetBannedParams) (int64, error)
 	// concealment: exempt the account changes its own password

@@ -382,23 +382,6 @@ func (q *Queries) SessionForRefresh(ctx context.Context, arg SessionForRefreshPa
 	return i, err
 }
 
-const sessionOwner = `-- name: SessionOwner :one
-select s.user_id, u.handle from sessions s join users u on u.id = s.user_id where s.id = $1
-`
-
-type SessionOwnerRow struct {
-	UserID int64
-	Handle string
-}
-
-// concealment: exempt an operator looks a session up
-func (q *Queries) SessionOwner(ctx context.Context, id int64) (SessionOwnerRow, error) {
-	row := q.db.QueryRow(ctx, sessionOwner, id)
-	var i SessionOwnerRow
-	err := row.Scan(&i.UserID, &i.Handle)
-	return i, err
-}
-
 const setBanned = `-- name: SetBanned :execrows
 update users set banned_at = case when $1::boolean then now() end
 where id = $2 and deleted_at is null and (banned_at is null) = $1::boolean
@@ -505,25 +488,19 @@ func (q *Queries) UnseenRevocations(ctx context.Context, seen string) ([]UnseenR
 }
 
 const userByHandle = `-- name: UserByHandle :one
-select id, handle, display_name, banned_at from users where lower(handle) = lower($1::text) and deleted_at is null
+select id, handle, banned_at from users where lower(handle) = lower($1::text) and deleted_at is null
 `
 
 type UserByHandleRow struct {
-	ID          int64
-	Handle      string
-	DisplayName string
-	BannedAt    *time.Time
+	ID       int64
+	Handle   string
+	BannedAt *time.Time
 }
 
 // concealment: exempt an operator looks an account up
 func (q *Queries) UserByHandle(ctx context.Context, handle string) (UserByHandleRow, error) {
 	row := q.db.QueryRow(ctx, userByHandle, handle)
 	var i UserByHandleRow
-	err := row.Scan(
-		&i.ID,
-		&i.Handle,
-		&i.DisplayName,
-		&i.BannedAt,
-	)
+	err := row.Scan(&i.ID, &i.Handle, &i.BannedAt)
 	return i, err
 }

@@ -124,11 +124,7 @@ update users set password_hash = @new_hash where id = @id and password_hash = @o
 
 -- name: UserByHandle :one
 -- concealment: exempt an operator looks an account up
-select id, handle, display_name, banned_at from users where lower(handle) = lower(@handle::text) and deleted_at is null;
-
--- name: SessionOwner :one
--- concealment: exempt an operator looks a session up
-select s.user_id, u.handle from sessions s join users u on u.id = s.user_id where s.id = @id;
+select id, handle, banned_at from users where lower(handle) = lower(@handle::text) and deleted_at is null;
 
 -- name: SetBanned :execrows
 -- concealment: exempt an operator bans
