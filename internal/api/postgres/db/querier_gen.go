@@ -57,7 +57,7 @@ type Querier interface {
 	ListProducts(ctx context.Context, arg ListProductsParams) ([]ListProductsRow, error)
 	ListSessions(ctx context.Context, arg ListSessionsParams) ([]ListSessionsRow, error)
 	ListUserPosts(ctx context.Context, arg ListUserPostsParams) ([]ListUserPostsRow, error)
-	// The trigger on revocations notifies; a poll every second covers a notification that got lost.
+	// The trigger on revocations notifies; a poll covers a notification that got lost.
 	ListenRevocations(ctx context.Context) error
 	// No row: the viewer has no such notification.
 	MarkSeen(ctx context.Context, arg MarkSeenParams) (int64, error)
@@ -83,9 +83,7 @@ type Querier interface {
 	SessionAlive(ctx context.Context, arg SessionAliveParams) (bool, error)
 	// concealment: exempt the account itself refreshes
 	SessionForRefresh(ctx context.Context, arg SessionForRefreshParams) (SessionForRefreshRow, error)
-	// concealment: exempt an operator bans
 	SetBanned(ctx context.Context, arg SetBannedParams) (int64, error)
-	// concealment: exempt the account changes its own password
 	SetPassword(ctx context.Context, arg SetPasswordParams) (int64, error)
 	// What nobody needs: revocations whose tokens have expired, replicas silent for an hour, sessions that ran out.
 	TidyRevocations(ctx context.Context) error

@@ -392,7 +392,6 @@ type SetBannedParams struct {
 	ID     int64
 }
 
-// concealment: exempt an operator bans
 func (q *Queries) SetBanned(ctx context.Context, arg SetBannedParams) (int64, error) {
 	result, err := q.db.Exec(ctx, setBanned, arg.Banned, arg.ID)
 	if err != nil {
@@ -411,7 +410,6 @@ type SetPasswordParams struct {
 	OldHash string
 }
 
-// concealment: exempt the account changes its own password
 func (q *Queries) SetPassword(ctx context.Context, arg SetPasswordParams) (int64, error) {
 	result, err := q.db.Exec(ctx, setPassword, arg.NewHash, arg.ID, arg.OldHash)
 	if err != nil {

@@ -119,7 +119,6 @@ delete from sessions where id in (select id from sessions where expires_at < now
 select password_hash from users where id = @id and deleted_at is null;
 
 -- name: SetPassword :execrows
--- concealment: exempt the account changes its own password
 update users set password_hash = @new_hash where id = @id and password_hash = @old_hash and deleted_at is null;
 
 -- name: UserByHandle :one
@@ -127,7 +126,6 @@ update users set password_hash = @new_hash where id = @id and password_hash = @o
 select id, handle, banned_at from users where lower(handle) = lower(@handle::text) and deleted_at is null;
 
 -- name: SetBanned :execrows
--- concealment: exempt an operator bans
 update users set banned_at = case when @banned::boolean then now() end
 where id = @id and deleted_at is null and (banned_at is null) = @banned::boolean;
 

@@ -84,7 +84,7 @@ func setBanned(ctx context.Context, k desk, o banOptions) error {
 		if err := describe(o.Streams.Err); err != nil {
 			return err
 		}
-		if err := o.Streams.Confirm(verb + "?"); err != nil {
+		if err := o.Streams.Confirm(ctx, verb + "?"); err != nil {
 			return err
 		}
 	}

@@ -79,7 +79,7 @@ func revoke(ctx context.Context, k desk, o revokeOptions) error {
 		if err := printSessions(o.Printer, o.Streams.Err, plan); err != nil {
 			return err
 		}
-		if err := o.Streams.Confirm("end these sessions?"); err != nil {
+		if err := o.Streams.Confirm(ctx, "end these sessions?"); err != nil {
 			return err
 		}
 	}
