@@ -17,6 +17,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/platctl/platctl/internal/api/postgres/db"
+	"github.com/platctl/platctl/internal/api/session"
 	"github.com/platctl/platctl/internal/base/fault"
 	"github.com/platctl/platctl/internal/base/pg"
 	"github.com/platctl/platctl/internal/base/telemetry"
@@ -25,12 +26,6 @@ import (
 // maxName is the longest display name in characters, as the schema has it.
 const maxName = 80
 
-// Store is the named queries this package needs.
-type Store interface {
-	CreateUser(ctx context.Context, arg db.CreateUserParams) (db.CreateUserRow, error)
-	UserCredentials(ctx context.Context, handle string) (db.UserCredentialsRow, error)
-}
-
 // Person is what everybody may see of somebody.
 type Person struct {
 	ID          int64
@@ -38,32 +33,41 @@ type Person struct {
 	DisplayName string
 }
 
-// Session is what signing up and logging in answer with.
+// Session is what signing up, logging in and refreshing answer with.
 type Session struct {
 	Person    Person
 	Token     string
+	Refresh   string
 	ExpiresIn time.Duration
+}
+
+// Identity is who a request comes from.
+type Identity struct {
+	Account int64
+	Session int64
 }
 
 // Service is the rules of accounts.
 type Service struct {
-	store  Store
-	hasher *Hasher
-	tokens *Tokens
-	dummy  string // hash of no password, checked when the handle is unknown
+	db       session.DB
+	store    *db.Queries
+	hasher   *Hasher
+	tokens   *Tokens
+	sessions *session.Service
+	dummy    string // hash of no password, checked when the handle is unknown
 }
 
 // New returns a Service. It hashes once, to have something to compare with when a handle is unknown.
-func New(ctx context.Context, store Store, hasher *Hasher, tokens *Tokens) (*Service, error) {
+func New(ctx context.Context, d session.DB, hasher *Hasher, tokens *Tokens, sessions *session.Service) (*Service, error) {
 	dummy, err := hasher.Hash(ctx, "no password hashes to this")
 	if err != nil {
 		return nil, fault.Op("prepare accounts", err)
 	}
-	return &Service{store: store, hasher: hasher, tokens: tokens, dummy: dummy}, nil
+	return &Service{db: d, store: db.New(d), hasher: hasher, tokens: tokens, sessions: sessions, dummy: dummy}, nil
 }
 
-// Signup creates an account and logs it in.
-func (s *Service) Signup(ctx context.Context, handle, displayName, password string) (Session, error) {
+// Signup creates an account and logs it in, both or neither.
+func (s *Service) Signup(ctx context.Context, handle, displayName, password, userAgent string) (Session, error) {
 	name, err := CleanName(displayName)
 	if err != nil {
 		return Session{}, err
@@ -72,7 +76,17 @@ func (s *Service) Signup(ctx context.Context, handle, displayName, password stri
 	if err != nil {
 		return Session{}, fault.Op("sign up", err)
 	}
-	u, err := s.store.CreateUser(ctx, db.CreateUserParams{Handle: handle, DisplayName: name, PasswordHash: hash, TraceID: telemetry.TraceID(ctx)})
+	began := s.tokens.now()
+	var u db.CreateUserRow
+	var opened session.Opened
+	err = pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		if u, err = q.CreateUser(ctx, db.CreateUserParams{Handle: handle, DisplayName: name, PasswordHash: hash, TraceID: telemetry.TraceID(ctx)}); err != nil {
+			return err
+		}
+		opened, err = s.sessions.Open(ctx, q, u.ID, hash, userAgent)
+		return err
+	})
 	if pg.Is(err, pg.UniqueViolation) {
 		return Session{}, fault.New(fault.Conflict, "the handle is taken").WithCode("handle_taken").
 			WithFields(fault.Field{Field: "handle", Code: "taken", Message: "choose another one"})
@@ -80,11 +94,12 @@ func (s *Service) Signup(ctx context.Context, handle, displayName, password stri
 	if err != nil {
 		return Session{}, fault.Op("sign up", err)
 	}
-	return s.session(Person{ID: u.ID, Handle: u.Handle, DisplayName: u.DisplayName})
+	return s.session(Person{ID: u.ID, Handle: u.Handle, DisplayName: u.DisplayName}, opened, began)
 }
 
-// Login checks a password. Unknown handle and wrong password are one error after the same work.
-func (s *Service) Login(ctx context.Context, handle, password string) (Session, error) {
+// Login checks a password. Unknown handle and wrong password are one error after the same work; that an account is banned
+// is said only to who knows its password.
+func (s *Service) Login(ctx context.Context, handle, password, userAgent string) (Session, error) {
 	u, err := s.credentials(ctx, handle)
 	hash := u.PasswordHash
 	switch {
@@ -100,7 +115,64 @@ func (s *Service) Login(ctx context.Context, handle, password string) (Session, 
 	if !ok || err != nil {
 		return Session{}, fault.New(fault.Unauthenticated, "handle or password is wrong").WithCode("bad_credentials")
 	}
-	return s.session(Person{ID: u.ID, Handle: u.Handle, DisplayName: u.DisplayName})
+	if u.BannedAt != nil {
+		return Session{}, fault.New(fault.Forbidden, "the account is banned").WithCode("banned")
+	}
+	began := s.tokens.now()
+	opened, err := s.sessions.Open(ctx, s.store, u.ID, hash, userAgent)
+	if err != nil {
+		return Session{}, fault.Op("log in", err)
+	}
+	return s.session(Person{ID: u.ID, Handle: u.Handle, DisplayName: u.DisplayName}, opened, began)
+}
+
+// Refresh answers a refresh token with a new pair.
+func (s *Service) Refresh(ctx context.Context, token string) (Session, error) {
+	began := s.tokens.now()
+	r, err := s.sessions.Refresh(ctx, token)
+	if err != nil {
+		return Session{}, err
+	}
+	return s.session(Person{ID: r.Account, Handle: r.Handle, DisplayName: r.DisplayName}, r.Opened, began)
+}
+
+// ChangePassword sets a new password, ends every session but the one it is changed from and returns how many that were.
+func (s *Service) ChangePassword(ctx context.Context, who Identity, current, password string) (ended int, err error) {
+	old, err := s.store.PasswordOf(ctx, who.Account)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, errGone()
+	}
+	if err != nil {
+		return 0, fault.Op("change password", err)
+	}
+	ok, err := s.hasher.Verify(ctx, old, normalise(current))
+	if err != nil {
+		return 0, fault.Op("change password", err)
+	}
+	if !ok {
+		return 0, errWrongPassword()
+	}
+	hash, err := s.hasher.Hash(ctx, normalise(password))
+	if err != nil {
+		return 0, fault.Op("change password", err)
+	}
+	ended, err = s.sessions.RevokeAllWith(ctx, who.Account, who.Session, session.Password, func(q *db.Queries) error {
+		n, err := q.SetPassword(ctx, db.SetPasswordParams{ID: who.Account, OldHash: old, NewHash: hash})
+		if err == nil && n == 0 {
+			return errWrongPassword() // somebody else has just changed it
+		}
+		return err
+	})
+	return ended, fault.Op("change password", err)
+}
+
+func errWrongPassword() error {
+	return fault.New(fault.Forbidden, "the current password is wrong").WithCode("wrong_password").
+		WithFields(fault.Field{Field: "body.currentPassword", Code: "wrong", Message: "not the password of this account"})
+}
+
+func errGone() error {
+	return fault.New(fault.Unauthenticated, "the account no longer exists").WithCode("account_gone")
 }
 
 // credentials looks a handle up. One that nobody can have is not asked for: PostgreSQL refuses a NUL with an error.
@@ -114,15 +186,23 @@ func (s *Service) credentials(ctx context.Context, handle string) (db.UserCreden
 	return s.store.UserCredentials(ctx, handle)
 }
 
-// Authenticate returns the id of the account that a token was issued to.
-func (s *Service) Authenticate(token string) (int64, error) { return s.tokens.Verify(token) }
+// Authenticate returns who a token was issued to, unless its session has ended.
+func (s *Service) Authenticate(ctx context.Context, token string) (Identity, error) {
+	c, err := s.tokens.Verify(token)
+	if err != nil {
+		return Identity{}, err
+	}
+	return Identity{c.Account, c.Session}, s.sessions.Check(ctx, c.Account, c.Session, c.Issued)
+}
 
-func (s *Service) session(p Person) (Session, error) {
-	token, err := s.tokens.Issue(p.ID)
+// session signs the access token of a session. It counts from before the session was written, so no token outlives the
+// revocation that may follow, however long this process was paused in between.
+func (s *Service) session(p Person, o session.Opened, began time.Time) (Session, error) {
+	token, err := s.tokens.Issue(Claims{Account: p.ID, Session: o.ID, Issued: began})
 	if err != nil {
 		return Session{}, err
 	}
-	return Session{Person: p, Token: token, ExpiresIn: s.tokens.TTL()}, nil
+	return Session{Person: p, Token: token, Refresh: o.Refresh, ExpiresIn: s.tokens.TTL()}, nil
 }
 
 // normalise makes the same password typed on two keyboards the same bytes.

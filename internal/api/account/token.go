@@ -15,6 +15,7 @@ import (
 const (
 	issuer   = "platctl"
 	audience = "market-api"
+	leeway   = 5 * time.Second // between the clocks of two servers
 )
 
 // Tokens issues and checks access tokens: JWTs signed with Ed25519, nothing else accepted.
@@ -37,40 +38,57 @@ func NewTokens(seed []byte, ttl time.Duration, now func() time.Time) (*Tokens, e
 		key: key, kid: hex.EncodeToString(sum[:8]), ttl: ttl, now: now,
 		parser: jwt.NewParser(
 			jwt.WithValidMethods([]string{jwt.SigningMethodEdDSA.Alg()}), jwt.WithIssuer(issuer), jwt.WithAudience(audience),
-			jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithStrictDecoding(), jwt.WithLeeway(5*time.Second), jwt.WithTimeFunc(now)),
+			jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithStrictDecoding(), jwt.WithLeeway(leeway), jwt.WithTimeFunc(now)),
 	}, nil
 }
 
 // TTL is how long a token lives.
 func (t *Tokens) TTL() time.Duration { return t.ttl }
 
-// Issue returns a token for an account.
-func (t *Tokens) Issue(account int64) (string, error) {
-	now := t.now()
-	tok := jwt.NewWithClaims(jwt.SigningMethodEdDSA, jwt.RegisteredClaims{
-		Issuer: issuer, Audience: jwt.ClaimStrings{audience}, Subject: strconv.FormatInt(account, 10),
-		IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(t.ttl)),
+// Claims is what an access token says.
+type Claims struct {
+	Account int64
+	Session int64
+	Issued  time.Time
+}
+
+// wireClaims is Claims as a JWT.
+type wireClaims struct {
+	jwt.RegisteredClaims
+	Session string `json:"sid"`
+}
+
+// Issue returns a token for c; it lives for TTL from c.Issued.
+func (t *Tokens) Issue(c Claims) (string, error) {
+	tok := jwt.NewWithClaims(jwt.SigningMethodEdDSA, wireClaims{
+		RegisteredClaims: jwt.RegisteredClaims{
+			Issuer: issuer, Audience: jwt.ClaimStrings{audience}, Subject: strconv.FormatInt(c.Account, 10),
+			IssuedAt: jwt.NewNumericDate(c.Issued), ExpiresAt: jwt.NewNumericDate(c.Issued.Add(t.ttl)),
+		},
+		Session: strconv.FormatInt(c.Session, 10),
 	})
 	tok.Header["kid"] = t.kid
 	s, err := tok.SignedString(t.key)
 	return s, fault.Op("sign token", err)
 }
 
-// Verify returns the account a token was issued to. Every failure is the same error: which check failed is not the
-// bearer's business.
-func (t *Tokens) Verify(token string) (int64, error) {
-	var c jwt.RegisteredClaims
+// Verify returns what a token says. Every failure is the same error: which check failed is not the bearer's business. A
+// token of a server with a longer TTL dies at ours: revocations are not remembered for longer.
+func (t *Tokens) Verify(token string) (Claims, error) {
+	var c wireClaims
 	tok, err := t.parser.ParseWithClaims(token, &c, func(tok *jwt.Token) (any, error) {
 		if tok.Header["kid"] != t.kid {
 			return nil, jwt.ErrTokenUnverifiable
 		}
 		return t.key.Public(), nil
 	})
-	if err == nil && tok.Valid {
-		if id, perr := strconv.ParseInt(c.Subject, 10, 64); perr == nil && id > 0 {
-			return id, nil
+	if err == nil && tok.Valid && c.IssuedAt != nil && t.now().Sub(c.IssuedAt.Time) < t.ttl+leeway {
+		account, aerr := strconv.ParseInt(c.Subject, 10, 64)
+		session, serr := strconv.ParseInt(c.Session, 10, 64)
+		if aerr == nil && serr == nil && account > 0 && session > 0 {
+			return Claims{Account: account, Session: session, Issued: c.IssuedAt.Time}, nil
 		}
 	}
-	return 0, fault.New(fault.Unauthenticated, "the access token is not valid or has expired").
+	return Claims{}, fault.New(fault.Unauthenticated, "the access token is not valid or has expired").
 		WithCode("bad_token").WithHint("log in again")
 }

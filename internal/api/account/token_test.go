@@ -22,12 +22,14 @@ func tokens(t testing.TB, key byte, now func() time.Time) *Tokens {
 	return tk
 }
 
+func claims(account int64, issued time.Time) Claims { return Claims{Account: account, Session: 7, Issued: issued} }
+
 // A token works from its issue to its end, give or take the leeway of clocks, and only under its own key.
 func TestTokensExpire(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 	tk := tokens(t, 1, func() time.Time { return now })
-	token, err := tk.Issue(42)
+	token, err := tk.Issue(claims(42, tk.now()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,12 +39,12 @@ func TestTokensExpire(t *testing.T) {
 	} {
 		tk := tokens(t, 1, func() time.Time { return now.Add(after) })
 		id, err := tk.Verify(token)
-		if (err == nil) != want || want && id != 42 || !want && !errors.Is(err, fault.Unauthenticated) {
-			t.Errorf("after %s: %d, %v", after, id, err)
+		if (err == nil) != want || want && id.Account != 42 || !want && !errors.Is(err, fault.Unauthenticated) {
+			t.Errorf("after %s: %+v, %v", after, id, err)
 		}
 	}
 	if id, err := tokens(t, 2, tk.now).Verify(token); err == nil {
-		t.Errorf("another key accepted the token of %d", id)
+		t.Errorf("another key accepted the token of %d", id.Account)
 	}
 	if _, err := NewTokens(make([]byte, 31), time.Minute, time.Now); !errors.Is(err, fault.Config) {
 		t.Errorf("a short key: %v", err)
@@ -55,7 +57,7 @@ func TestTokensAreChecked(t *testing.T) {
 	tk := tokens(t, 1, time.Now)
 	good := func() jwt.MapClaims {
 		return jwt.MapClaims{
-			"iss": issuer, "aud": audience, "sub": "42", "iat": time.Now().Unix(), "exp": time.Now().Add(time.Minute).Unix(),
+			"iss": issuer, "aud": audience, "sub": "42", "sid": "7", "iat": time.Now().Unix(), "exp": time.Now().Add(time.Minute).Unix(),
 		}
 	}
 	sign := func(method jwt.SigningMethod, key any, kid any, c jwt.MapClaims) string {
@@ -69,8 +71,8 @@ func TestTokensAreChecked(t *testing.T) {
 		}
 		return s
 	}
-	if id, err := tk.Verify(sign(jwt.SigningMethodEdDSA, tk.key, tk.kid, good())); err != nil || id != 42 {
-		t.Fatalf("the pattern of the cases: %d, %v", id, err)
+	if id, err := tk.Verify(sign(jwt.SigningMethodEdDSA, tk.key, tk.kid, good())); err != nil || id.Account != 42 {
+		t.Fatalf("the pattern of the cases: %+v, %v", id, err)
 	}
 	with := func(claim string, value any) jwt.MapClaims {
 		c := good()
@@ -90,7 +92,7 @@ func TestTokensAreChecked(t *testing.T) {
 		"another key under our kid": sign(jwt.SigningMethodEdDSA, tokens(t, 2, time.Now).key, tk.kid, good()),
 	}
 	// The last character of a signature has spare bits; a token has one spelling, or it can't be recognised again.
-	token, err := tk.Issue(42)
+	token, err := tk.Issue(claims(42, tk.now()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,26 +101,27 @@ func TestTokensAreChecked(t *testing.T) {
 	bad["spare bits"] = token[:last] + string(alphabet[strings.IndexByte(alphabet, token[last])^1])
 	for claim, values := range map[string][]any{
 		"iss": {nil, "evil"}, "aud": {nil, "another-api"}, "exp": {nil, "never", time.Now().Add(-time.Minute).Unix()},
+		"sid": {nil, "", "0", "-1", "x"},
 		"sub": {nil, "", "0", "-1", "x", "99999999999999999999"}, "iat": {time.Now().Add(time.Hour).Unix()},
 		"nbf": {time.Now().Add(time.Hour).Unix()},
 	} {
 		for _, v := range values {
 			bad[claim] = sign(jwt.SigningMethodEdDSA, tk.key, tk.kid, with(claim, v))
 			if id, err := tk.Verify(bad[claim]); err == nil {
-				t.Errorf("claim %s = %v was accepted for %d", claim, v, id)
+				t.Errorf("claim %s = %v was accepted for %d", claim, v, id.Account)
 			}
 		}
 	}
 	for name, token := range bad {
 		if id, err := tk.Verify(token); err == nil || err.Error() != "the access token is not valid or has expired" {
-			t.Errorf("%s: %d, %v", name, id, err)
+			t.Errorf("%s: %+v, %v", name, id, err)
 		}
 	}
 }
 
 func FuzzVerifyToken(f *testing.F) {
 	tk := tokens(f, 1, time.Now)
-	token, err := tk.Issue(42)
+	token, err := tk.Issue(claims(42, tk.now()))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -127,7 +130,7 @@ func FuzzVerifyToken(f *testing.F) {
 	f.Add("..")
 	f.Fuzz(func(t *testing.T, s string) {
 		if id, err := tk.Verify(s); err == nil && s != token {
-			t.Fatalf("%q was accepted for %d", s, id)
+			t.Fatalf("%q was accepted for %d", s, id.Account)
 		}
 	})
 }

@@ -50,8 +50,13 @@ type Option func(*server.Options)
 // New starts the API on a clone of the migrated template database.
 func New(t testing.TB, opts ...Option) *Env {
 	t.Helper()
+	return On(t, pgtest.New(t, Template(t)), opts...)
+}
+
+// On starts the API on a migrated database: several on one are replicas of each other.
+func On(t testing.TB, url string, opts ...Option) *Env {
+	t.Helper()
 	e := &Env{t: t}
-	url := pgtest.New(t, Template(t))
 	pool, err := pg.Open(t.Context(), url, pg.Options{MaxConns: 6})
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +71,7 @@ func New(t testing.TB, opts ...Option) *Env {
 	t.Cleanup(hasher.Close)
 	o := server.Options{
 		Build: build.Info{Version: "test"}, Log: log, Pool: pool, Hasher: hasher,
-		SigningKey: bytes.Repeat([]byte{7}, 32), IDKey: IDKey(), AccessTTL: 10 * time.Minute,
+		SigningKey: bytes.Repeat([]byte{7}, 32), IDKey: IDKey(), AccessTTL: 10 * time.Minute, RefreshTTL: time.Hour,
 		DrainDelay: 300 * time.Millisecond, ShutdownGrace: 10 * time.Second, MinSchema: postgres.MinSchema, Role: active{},
 		SchemaVersion: func(ctx context.Context) (int64, error) { return migrate.Current(ctx, pool) },
 	}
@@ -76,6 +81,8 @@ func New(t testing.TB, opts ...Option) *Env {
 	if e.Server, err = server.New(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
+	e.Server.Start(t.Context())
+	t.Cleanup(e.Server.Stop)
 	ts := httptest.NewServer(e.Server.Handler())
 	t.Cleanup(ts.Close)
 	e.URL = ts.URL

@@ -16,7 +16,7 @@ type accountAPI struct {
 
 // Signup implements operation signup.
 func (a accountAPI) Signup(ctx context.Context, req *oas.SignupRequest) (*oas.SessionResponse, error) {
-	s, err := a.service.Signup(ctx, string(req.Handle), req.DisplayName, req.Password)
+	s, err := a.service.Signup(ctx, string(req.Handle), req.DisplayName, req.Password, userAgent(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -25,7 +25,7 @@ func (a accountAPI) Signup(ctx context.Context, req *oas.SignupRequest) (*oas.Se
 
 // Login implements operation login.
 func (a accountAPI) Login(ctx context.Context, req *oas.LoginRequest) (*oas.SessionResponse, error) {
-	s, err := a.service.Login(ctx, req.Handle, req.Password)
+	s, err := a.service.Login(ctx, req.Handle, req.Password, userAgent(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +34,7 @@ func (a accountAPI) Login(ctx context.Context, req *oas.LoginRequest) (*oas.Sess
 
 func (a accountAPI) session(s account.Session) *oas.SessionResponse {
 	return &oas.SessionResponse{Success: oas.SuccessTrue, Data: oas.Session{
-		User: person(a.ids, s.Person), AccessToken: s.Token,
+		User: person(a.ids, s.Person), AccessToken: s.Token, RefreshToken: s.Refresh,
 		TokenType: oas.SessionTokenTypeBearer, ExpiresIn: int64(s.ExpiresIn.Seconds()),
 	}}
 }

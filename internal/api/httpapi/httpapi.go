@@ -14,12 +14,14 @@ import (
 	"github.com/platctl/platctl/internal/api/market"
 	"github.com/platctl/platctl/internal/api/openapi/oas"
 	"github.com/platctl/platctl/internal/api/publicid"
+	"github.com/platctl/platctl/internal/api/session"
 	"github.com/platctl/platctl/internal/api/timeline"
 )
 
 // Services is what the handlers call.
 type Services struct {
 	Account  *account.Service
+	Sessions *session.Service
 	Timeline *timeline.Service
 	Market   *market.Service
 	System   System
@@ -30,6 +32,7 @@ type Services struct {
 // API is the composed handler.
 type API struct {
 	accountAPI
+	sessionAPI
 	timelineAPI
 	marketAPI
 	systemAPI
@@ -49,6 +52,7 @@ var (
 func New(s Services) (*oas.Server, error) {
 	a := &API{
 		accountAPI:       accountAPI{s.Account, s.IDs},
+		sessionAPI:       sessionAPI{s.Account, s.Sessions, s.IDs},
 		timelineAPI:      timelineAPI{s.Timeline, s.IDs},
 		marketAPI:        marketAPI{s.Market, s.IDs},
 		systemAPI:        systemAPI{s.System},
@@ -58,6 +62,7 @@ func New(s Services) (*oas.Server, error) {
 		problems:         problems{s.Log},
 	}
 	return oas.NewServer(a, a, a,
+		oas.WithMiddleware(keepAgent),
 		oas.WithErrorHandler(a.decodeFailed),
 		oas.WithNotFound(a.noSuchRoute),
 		oas.WithMethodNotAllowed(a.wrongMethod))
@@ -65,22 +70,25 @@ func New(s Services) (*oas.Server, error) {
 
 type viewerKey struct{}
 
-// HandleBearer checks the access token. It is called for every operation that takes one, also where the spec lets anonymous
+// HandleBearer checks the access token and that its session has not ended. It is called for every operation that takes one, also where the spec lets anonymous
 // requests pass: a token that is sent has to be good.
 func (a *API) HandleBearer(ctx context.Context, _ oas.OperationName, t oas.Bearer) (context.Context, error) {
-	id, err := a.accountAPI.service.Authenticate(t.Token)
+	who, err := a.accountAPI.service.Authenticate(ctx, t.Token)
 	if err != nil {
 		return nil, err
 	}
-	return context.WithValue(ctx, viewerKey{}, id), nil
+	return context.WithValue(ctx, viewerKey{}, who), nil
 }
 
-// viewer returns the account behind the request's token, 0 for an anonymous request. The generated code has checked that
+// identity returns who is behind the request's token. The generated code has checked that
 // there is one where the spec asks for it.
-func viewer(ctx context.Context) int64 {
-	id, _ := ctx.Value(viewerKey{}).(int64)
-	return id
+func identity(ctx context.Context) account.Identity {
+	who, _ := ctx.Value(viewerKey{}).(account.Identity)
+	return who
 }
+
+// viewer returns the account of identity, 0 for an anonymous request.
+func viewer(ctx context.Context) int64 { return identity(ctx).Account }
 
 // noSuchRoute answers a path that no operation has.
 func (p problems) noSuchRoute(w http.ResponseWriter, r *http.Request) {

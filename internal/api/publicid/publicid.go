@@ -27,6 +27,7 @@ const (
 	Note    Kind = "note"
 	Farm    Kind = "farm"
 	Product Kind = "prod"
+	Session Kind = "sess"
 	Cursor  Kind = "cur"
 )
 

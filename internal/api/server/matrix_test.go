@@ -69,6 +69,8 @@ func matrixExceptions() map[string]int {
 		"editPost other": 403, "deletePost other": 403, "deleteComment other": 403,
 		// nobody does these to themselves
 		"followUser owner": 409, "unfollowUser owner": 409, "blockUser owner": 409, "unblockUser owner": 409,
+		// a session is its owner's only
+		"revokeSession other": 404,
 		// a notification is its recipient's only
 		"markSeen other": 404, "markSeen blocked": 404,
 	}
@@ -114,6 +116,9 @@ func (m *matrix) try(op apitest.Operation, r role) (int, []byte) {
 	if slices.Contains(op.Query, "q") {
 		path += "?q=owner"
 	}
+	if endsSessions(op.ID) && r != anonymous {
+		defer m.login(string(r))
+	}
 	res, body := m.send(m.tokens[string(r)], op.Method, path, m.bodyOf(op))
 	return res.StatusCode, body
 }
@@ -131,6 +136,9 @@ func (m *matrix) make(op apitest.Operation) string {
 		return post()
 	case "comment":
 		return m.call(string(owner), http.MethodPost, "/api/v1/posts/"+post()+"/comments", `{"body":"Mine"}`)["id"].(string)
+	case "sess":
+		m.login(string(owner))
+		return m.ids["sess:owner"]
 	case "prod":
 		return apitest.Nobody(m.t, publicid.Product, 0)
 	}
@@ -146,8 +154,13 @@ func (m *matrix) bodyOf(op apitest.Operation) string {
 		"SignupRequest":     fmt.Sprintf(`{"handle":"new_%d","password":"correct horse","displayName":"New"}`, m.handles),
 		"LoginRequest":      `{"handle":"owner","password":"correct horse"}`,
 		"CreatePostRequest": text, "EditPostRequest": text, "CreateCommentRequest": text,
-		"UpdateMeRequest": `{"bio":"Text"}`,
-		"MarkSeenRequest": `{"notification":"` + m.ids["note:owner's"] + `"}`,
+		"UpdateMeRequest":       `{"bio":"Text"}`,
+		"ChangePasswordRequest": `{"currentPassword":"correct horse","newPassword":"correct horse"}`,
+		"MarkSeenRequest":       `{"notification":"` + m.ids["note:owner's"] + `"}`,
+	}
+	if op.Body == "RefreshRequest" {
+		m.login(string(owner))
+		bodies[op.Body] = `{"refreshToken":"` + m.ids["token:owner"] + `"}`
 	}
 	body, ok := bodies[op.Body]
 	if !ok {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"math"
 	"net/http"
 	"net/http/pprof"
 	"strconv"
@@ -18,6 +19,8 @@ import (
 type metrics struct {
 	registry *prometheus.Registry
 	duration *prometheus.HistogramVec
+
+	revocationLag prometheus.Histogram
 }
 
 func newMetrics(s *Server, pool *pgxpool.Pool) *metrics {
@@ -28,22 +31,40 @@ func newMetrics(s *Server, pool *pgxpool.Pool) *metrics {
 			Help:    "Time to answer a request, by operation of the spec, method and status.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
 		}, []string{"http_route", "http_request_method", "http_response_status_code"}),
+		revocationLag: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "auth_revocation_lag_seconds",
+			Help:    "Time from a revocation being written to its being applied here, by the database's clock.",
+			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2, 5, 10},
+		}),
 	}
 	gauge := func(name, help string, f func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
 	}
 	m.registry.MustRegister(
-		m.duration,
+		m.duration, m.revocationLag,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		gauge("http_server_active_requests", "Requests being answered.", func() float64 { return float64(s.inFlight.count()) }),
 		gauge("admission_slots_used", "Requests that hold a slot.", func() float64 { return float64(s.admission.Stats().Used) }),
 		gauge("admission_waiting", "Requests that wait for a slot.", func() float64 { return float64(s.admission.Stats().Waiting) }),
 		shed(s.admission, admission.Critical), shed(s.admission, admission.Normal), shed(s.admission, admission.Bulk),
+		gauge("auth_deny_set_size", "Sessions and users that are refused before their tokens expire.", func() float64 { return float64(s.deny.Len()) }),
+		gauge("auth_revocation_backlog", "Revocations not yet applied by the server furthest behind.", func() float64 { return float64(s.feed.Backlog()) }),
+		gauge("auth_revocation_feed_age_seconds", "Time since the revocations were read here; above 5 this server trusts no token.", s.feedAge),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "auth_refresh_reuse_total", Help: "Refresh tokens used again outside the window; each ended its session."},
+			func() float64 { return float64(s.sessions.Reused()) }),
 		gauge("db_client_connections_used", "Connections in use.", func() float64 { return float64(pool.Stat().AcquiredConns()) }),
 		gauge("db_client_connections_idle", "Connections at rest.", func() float64 { return float64(pool.Stat().IdleConns()) }),
 		gauge("db_client_connections_max", "Connections the pool may open.", func() float64 { return float64(pool.Stat().MaxConns()) }),
 	)
 	return m
+}
+
+func (s *Server) feedAge() float64 {
+	age, ok := s.feed.Age()
+	if !ok {
+		return math.Inf(1)
+	}
+	return age.Seconds()
 }
 
 // shed counts the requests of a class that were turned away.

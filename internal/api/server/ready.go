@@ -28,8 +28,9 @@ func (s *Server) Version() string { return s.opts.Build.Version }
 // Ready implements httpapi.System.
 func (s *Server) Ready(ctx context.Context) (ready, active bool, checks []httpapi.Check) {
 	db, ok := s.databaseCheck(ctx)
-	checks = append(checks, httpapi.Check{Name: "accepting", OK: !s.draining.Load()}, db)
-	return ok && !s.draining.Load(), s.opts.Role.Active(), checks
+	revocations := s.revocationCheck()
+	checks = append(checks, httpapi.Check{Name: "accepting", OK: !s.draining.Load()}, db, revocations)
+	return ok && revocations.OK && !s.draining.Load(), s.opts.Role.Active(), checks
 }
 
 func (s *Server) databaseCheck(ctx context.Context) (httpapi.Check, bool) {

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/platctl/platctl/internal/api/account"
@@ -22,6 +23,7 @@ import (
 	"github.com/platctl/platctl/internal/api/openapi/oas"
 	"github.com/platctl/platctl/internal/api/postgres/db"
 	"github.com/platctl/platctl/internal/api/publicid"
+	"github.com/platctl/platctl/internal/api/session"
 	"github.com/platctl/platctl/internal/api/timeline"
 	"github.com/platctl/platctl/internal/base/build"
 	"github.com/platctl/platctl/internal/base/config"
@@ -53,6 +55,7 @@ type Options struct {
 	SigningKey    []byte // 32 bytes
 	IDKey         []byte // 16 bytes or more
 	AccessTTL     time.Duration
+	RefreshTTL    time.Duration
 	DrainDelay    time.Duration
 	ShutdownGrace time.Duration
 	MinSchema     int64
@@ -61,6 +64,9 @@ type Options struct {
 	Debug         config.Debug
 	Tracer        telemetry.Tracer
 	Origins       []string // browsers' origins that may call the API
+	// FeedConnect opens the session that listens for revocations; nil: like the pool. It can't go through a pooler that shares
+	// sessions between transactions.
+	FeedConnect func(ctx context.Context) (*pgx.Conn, error)
 }
 
 // Server is the API of one release.
@@ -70,6 +76,10 @@ type Server struct {
 	operations *oas.Server
 	portal     *http.ServeMux
 	handler    http.Handler
+	sessions   *session.Service
+	deny       *session.DenyMap
+	feed       *session.Feed
+	feedRun    feedRun
 	metrics    *metrics
 	ready      readiness
 	draining   atomic.Bool
@@ -89,13 +99,16 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.deny = session.NewDenyMap()
+	s.feed = s.newFeed(s.deny)
+	s.sessions = session.New(o.Pool, s.deny, session.Options{AccessTTL: o.AccessTTL, RefreshTTL: o.RefreshTTL, Fenced: s.feed.Fenced})
 	queries := db.New(o.Pool)
-	accounts, err := account.New(ctx, queries, o.Hasher, tokens)
+	accounts, err := account.New(ctx, o.Pool, o.Hasher, tokens, s.sessions)
 	if err != nil {
 		return nil, err
 	}
 	s.operations, err = httpapi.New(httpapi.Services{
-		Account: accounts, Timeline: timeline.New(queries), Market: market.New(queries), System: s, IDs: ids, Log: o.Log,
+		Account: accounts, Sessions: s.sessions, Timeline: timeline.New(queries), Market: market.New(queries), System: s, IDs: ids, Log: o.Log,
 	})
 	if err != nil {
 		return nil, fault.Op("wire server", err)
@@ -128,12 +141,14 @@ func (s *Server) Handler() http.Handler { return s.handler }
 // Admin returns the handler of metrics and profiles.
 func (s *Server) Admin() http.Handler { return s.metrics.adminHandler() }
 
-// Run serves on l until ctx ends, then drains and closes l. It returns nil when every request was answered.
+// Run follows the revocations and serves on l until ctx ends, then drains and closes l. It returns nil when every request was answered.
 //
 // The drain has three steps. Not ready and Connection: close, with the listener open, for DrainDelay: whoever routes to us
 // looks away. Then the listener closes and connections with a request under way are waited for: http.Server.Shutdown
 // drops a request that was read from a fresh connection (golang/go#75591). Then Shutdown, within ShutdownGrace.
 func (s *Server) Run(ctx context.Context, l net.Listener) error {
+	s.Start(ctx)
+	defer s.Stop() // after the last request: each needs to know what is revoked
 	busy := newConnections()
 	srv := &http.Server{
 		Handler: s.handler, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout,

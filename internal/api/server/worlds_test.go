@@ -139,6 +139,7 @@ func targets() map[string][]string {
 		"post":    {"post:a1", "post:b1", "post:c1", "post:d1"},
 		"comment": {"comment:bea@a1", "comment:carl@a1", "comment:ana@b1", "comment:carl@b1", "comment:ana@c1", "comment:bea@c1"},
 		"prod":    {"prod:none"},
+		"sess":    {"sess:ana", "sess:bea", "sess:carl"},
 	}
 }
 
@@ -158,6 +159,11 @@ func bodies() map[string]map[string]string {
 		},
 		"CreatePostRequest": {"": text}, "EditPostRequest": {"": text}, "CreateCommentRequest": {"": text},
 		"UpdateMeRequest": {"": `{"bio":"Grows plums."}`},
+		"RefreshRequest":  {"": `{"refreshToken":"{token:ana}"}`, "with junk": `{"refreshToken":"junk"}`},
+		"ChangePasswordRequest": {
+			"":                       `{"currentPassword":"correct horse","newPassword":"correct horse"}`,
+			"with the wrong current": `{"currentPassword":"wrong horse","newPassword":"correct horse"}`,
+		},
 		"MarkSeenRequest": {
 			"bea's":  `{"notification":"{note:bea like}"}`,
 			"carl's": `{"notification":"{note:carl follow}"}`,
@@ -194,7 +200,7 @@ func worldCases(t *testing.T) []worldCase {
 
 // rank orders operations so that each finds something to work on.
 func rank(op apitest.Operation) int {
-	last := map[string]int{"blockUser": 10, "unblockUser": 11}
+	last := map[string]int{"blockUser": 10, "unblockUser": 11, "logout": 12, "logoutEverywhere": 13}
 	if n := last[op.ID]; n > 0 {
 		return n
 	}
@@ -308,7 +314,7 @@ func (w *world) play(step []string) {
 	case "signup":
 		s := w.call("", http.MethodPost, "/api/v1/auth/signup",
 			fmt.Sprintf(`{"handle":%q,"password":"correct horse","displayName":%q}`, who, who+" of the Market"))
-		w.tokens[who] = s["accessToken"].(string)
+		w.keep(who, s)
 		w.label("user:"+who, s["user"].(map[string]any)["id"].(string))
 	case "post":
 		w.label("post:"+step[2], w.call(who, http.MethodPost, "/api/v1/posts", `{"body":"Post `+step[2]+`"}`)["id"].(string))
@@ -322,6 +328,31 @@ func (w *world) play(step []string) {
 	default:
 		w.t.Fatalf("nobody knows how to %s", what)
 	}
+}
+
+// keep remembers the tokens of a session, and labels it.
+func (w *world) keep(who string, s map[string]any) {
+	w.t.Helper()
+	w.tokens[who] = s["accessToken"].(string)
+	w.label("token:"+who, s["refreshToken"].(string))
+	_, body := w.send(w.tokens[who], http.MethodGet, "/api/v1/me/sessions?limit=1", "")
+	var list struct{ Data []struct{ ID string } }
+	if err := json.Unmarshal(body, &list); err != nil || len(list.Data) != 1 {
+		w.t.Fatalf("sessions of %s: %s", who, body)
+	}
+	w.label("sess:"+who, list.Data[0].ID)
+}
+
+// login gives somebody a new session, after an operation that may have ended the one they had.
+func (w *world) login(who string) {
+	w.t.Helper()
+	w.keep(who, w.call("", http.MethodPost, "/api/v1/auth/login", fmt.Sprintf(`{"handle":%q,"password":"correct horse"}`, who)))
+}
+
+// endsSessions says whether an operation, or a case of it, may end the session it is done in.
+func endsSessions(name string) bool {
+	op, _, _ := strings.Cut(name, " ")
+	return slices.Contains([]string{"logout", "logoutEverywhere", "revokeSession"}, op)
 }
 
 func (w *world) block(d direction) {
@@ -421,6 +452,9 @@ func (w *world) fill(s string) string {
 // do sends Ana's request and returns the canonical text of everything that came back.
 func (w *world) do(c worldCase) string {
 	w.t.Helper()
+	if endsSessions(c.name) {
+		defer w.login("ana")
+	}
 	var out strings.Builder
 	path := w.fill(c.path)
 	if c.pages {
@@ -454,7 +488,7 @@ var (
 	publicID = regexp.MustCompile(`\b([a-z]+)_[1-9A-HJ-NP-Za-km-z]{11}\b`)
 	rfc3339  = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z`)
 	traceID  = regexp.MustCompile(`\b[0-9a-f]{32}\b`)
-	jwt      = regexp.MustCompile(`"accessToken":"[^"]+"`)
+	tokens   = regexp.MustCompile(`"(access|refresh)Token":"[^"]+"`)
 )
 
 // canonical writes an answer so that two worlds can be compared: ids by label, times, traces and tokens without value.
@@ -468,7 +502,7 @@ func (w *world) canonical(res *http.Response, body []byte) string {
 	}
 	fmt.Fprintf(&out, "\n%s\n", body)
 	s := rfc3339.ReplaceAllString(out.String(), "<time>")
-	s = jwt.ReplaceAllString(traceID.ReplaceAllString(s, "<trace>"), `"accessToken":"<token>"`)
+	s = tokens.ReplaceAllString(traceID.ReplaceAllString(s, "<trace>"), `"${1}Token":"<token>"`)
 	return publicID.ReplaceAllStringFunc(s, func(id string) string {
 		kind, _, _ := strings.Cut(id, "_")
 		if kind == string(publicid.Cursor) {

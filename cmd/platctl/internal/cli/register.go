@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/platctl/platctl/cmd/platctl/internal/command"
+	"github.com/platctl/platctl/cmd/platctl/internal/command/auth"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/config"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/db"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/deploy"
@@ -31,6 +32,7 @@ func register(root *cobra.Command, d *command.Deps) {
 		edge.New(d),
 		migrate.New(d),
 		db.New(d),
+		auth.New(d),
 		release.New(d),
 		sbom.New(d),
 		perf.New(d),

@@ -18,6 +18,7 @@ var regexMap = map[string]ogenregex.Regexp{
 	"^note_[1-9A-HJ-NP-Za-km-z]{11}$":    ogenregex.MustCompile("^note_[1-9A-HJ-NP-Za-km-z]{11}$"),
 	"^post_[1-9A-HJ-NP-Za-km-z]{11}$":    ogenregex.MustCompile("^post_[1-9A-HJ-NP-Za-km-z]{11}$"),
 	"^prod_[1-9A-HJ-NP-Za-km-z]{11}$":    ogenregex.MustCompile("^prod_[1-9A-HJ-NP-Za-km-z]{11}$"),
+	"^sess_[1-9A-HJ-NP-Za-km-z]{11}$":    ogenregex.MustCompile("^sess_[1-9A-HJ-NP-Za-km-z]{11}$"),
 	"^user_[1-9A-HJ-NP-Za-km-z]{11}$":    ogenregex.MustCompile("^user_[1-9A-HJ-NP-Za-km-z]{11}$"),
 }
 

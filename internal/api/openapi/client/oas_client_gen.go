@@ -29,6 +29,12 @@ type Invoker interface {
 	//
 	// PUT /api/v1/users/{id}/block
 	BlockUser(ctx context.Context, params BlockUserParams) (*BlockResponse, error)
+	// ChangePassword invokes changePassword operation.
+	//
+	// Ends all your other sessions. A wrong current password is 403 `wrong_password`.
+	//
+	// PUT /api/v1/me/password
+	ChangePassword(ctx context.Context, request *ChangePasswordRequest) (*EndedResponse, error)
 	// CreateComment invokes createComment operation.
 	//
 	// Comment on a post.
@@ -163,6 +169,12 @@ type Invoker interface {
 	//
 	// GET /api/v1/products
 	ListProducts(ctx context.Context, params ListProductsParams) (*ProductListResponse, error)
+	// ListSessions invokes listSessions operation.
+	//
+	// `meta.nextCursor` is null on the last page.
+	//
+	// GET /api/v1/me/sessions
+	ListSessions(ctx context.Context, params ListSessionsParams) (*SessionListResponse, error)
 	// ListUserPosts invokes listUserPosts operation.
 	//
 	// Somebody's posts, newest first.
@@ -171,16 +183,43 @@ type Invoker interface {
 	ListUserPosts(ctx context.Context, params ListUserPostsParams) (*PostListResponse, error)
 	// Login invokes login operation.
 	//
-	// An unknown handle and a wrong password are the same answer, 401 `bad_credentials`.
+	// An unknown handle and a wrong password are the same answer, 401 `bad_credentials`. A banned account
+	// is 403 `banned`, and only with the right password.
 	//
 	// POST /api/v1/auth/login
 	Login(ctx context.Context, request *LoginRequest) (*SessionResponse, error)
+	// Logout invokes logout operation.
+	//
+	// Its access and refresh tokens are refused by every server within a second.
+	//
+	// POST /api/v1/auth/logout
+	Logout(ctx context.Context) (*EndedResponse, error)
+	// LogoutEverywhere invokes logoutEverywhere operation.
+	//
+	// End all your sessions, this one too.
+	//
+	// POST /api/v1/auth/logout-everywhere
+	LogoutEverywhere(ctx context.Context) (*EndedResponse, error)
 	// MarkSeen invokes markSeen operation.
 	//
 	// The one named and all older ones. Naming an older one later changes nothing.
 	//
 	// PUT /api/v1/me/notifications/seen
 	MarkSeen(ctx context.Context, request *MarkSeenRequest) (*UnreadResponse, error)
+	// RefreshSession invokes refreshSession operation.
+	//
+	// The token given in is worth nothing afterwards, but for ten seconds, in which it is answered with
+	// the same new one: an answer may get lost. A token used again later ends the session, because one of
+	// its two users is a thief. Every refusal is 401 `bad_refresh_token`.
+	//
+	// POST /api/v1/auth/refresh
+	RefreshSession(ctx context.Context, request *RefreshRequest) (*SessionResponse, error)
+	// RevokeSession invokes revokeSession operation.
+	//
+	// One that has ended already, like one of somebody else, is 404.
+	//
+	// DELETE /api/v1/me/sessions/{id}
+	RevokeSession(ctx context.Context, params RevokeSessionParams) (*EndedResponse, error)
 	// SearchPeople invokes searchPeople operation.
 	//
 	// Handles that begin with `q`, and names with words that begin with the words of `q`. The one with
@@ -190,7 +229,7 @@ type Invoker interface {
 	SearchPeople(ctx context.Context, params SearchPeopleParams) (*PersonListResponse, error)
 	// Signup invokes signup operation.
 	//
-	// Answers with an access token. A taken handle is 409 `handle_taken`.
+	// Answers with an access and a refresh token. A taken handle is 409 `handle_taken`.
 	//
 	// POST /api/v1/auth/signup
 	Signup(ctx context.Context, request *SignupRequest) (*SessionResponse, error)
@@ -353,6 +392,94 @@ func (c *Client) sendBlockUser(ctx context.Context, params BlockUserParams) (res
 	}()
 
 	result, err := decodeBlockUserResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// ChangePassword invokes changePassword operation.
+//
+// Ends all your other sessions. A wrong current password is 403 `wrong_password`.
+//
+// PUT /api/v1/me/password
+func (c *Client) ChangePassword(ctx context.Context, request *ChangePasswordRequest) (*EndedResponse, error) {
+	res, err := c.sendChangePassword(ctx, request)
+	return res, err
+}
+
+func (c *Client) sendChangePassword(ctx context.Context, request *ChangePasswordRequest) (res *EndedResponse, err error) {
+	// Validate request before sending.
+	if err := func() error {
+		if err := request.Validate(); err != nil {
+			return err
+		}
+		return nil
+	}(); err != nil {
+		return res, errors.Wrap(err, "validate")
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [1]string
+	pathParts[0] = "/api/v1/me/password"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "PUT", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeChangePasswordRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, ChangePasswordOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeChangePasswordResponse(resp)
 	if err != nil {
 		return res, errors.Wrap(err, "decode response")
 	}
@@ -2520,6 +2647,119 @@ func (c *Client) sendListProducts(ctx context.Context, params ListProductsParams
 	return result, nil
 }
 
+// ListSessions invokes listSessions operation.
+//
+// `meta.nextCursor` is null on the last page.
+//
+// GET /api/v1/me/sessions
+func (c *Client) ListSessions(ctx context.Context, params ListSessionsParams) (*SessionListResponse, error) {
+	res, err := c.sendListSessions(ctx, params)
+	return res, err
+}
+
+func (c *Client) sendListSessions(ctx context.Context, params ListSessionsParams) (res *SessionListResponse, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [1]string
+	pathParts[0] = "/api/v1/me/sessions"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	q := uri.NewQueryEncoder()
+	{
+		// Encode "cursor" parameter.
+		cfg := uri.QueryParameterEncodingConfig{
+			Name:    "cursor",
+			Style:   uri.QueryStyleForm,
+			Explode: true,
+		}
+
+		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
+			if val, ok := params.Cursor.Get(); ok {
+				return e.EncodeValue(conv.StringToString(val))
+			}
+			return nil
+		}); err != nil {
+			return res, errors.Wrap(err, "encode query")
+		}
+	}
+	{
+		// Encode "limit" parameter.
+		cfg := uri.QueryParameterEncodingConfig{
+			Name:    "limit",
+			Style:   uri.QueryStyleForm,
+			Explode: true,
+		}
+
+		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
+			if val, ok := params.Limit.Get(); ok {
+				return e.EncodeValue(conv.Int32ToString(val))
+			}
+			return nil
+		}); err != nil {
+			return res, errors.Wrap(err, "encode query")
+		}
+	}
+	u.RawQuery = q.Values().Encode()
+
+	r, err := ht.NewRequest(ctx, "GET", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, ListSessionsOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeListSessionsResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
 // ListUserPosts invokes listUserPosts operation.
 //
 // Somebody's posts, newest first.
@@ -2658,7 +2898,8 @@ func (c *Client) sendListUserPosts(ctx context.Context, params ListUserPostsPara
 
 // Login invokes login operation.
 //
-// An unknown handle and a wrong password are the same answer, 401 `bad_credentials`.
+// An unknown handle and a wrong password are the same answer, 401 `bad_credentials`. A banned account
+// is 403 `banned`, and only with the right password.
 //
 // POST /api/v1/auth/login
 func (c *Client) Login(ctx context.Context, request *LoginRequest) (*SessionResponse, error) {
@@ -2704,6 +2945,158 @@ func (c *Client) sendLogin(ctx context.Context, request *LoginRequest) (res *Ses
 	}()
 
 	result, err := decodeLoginResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// Logout invokes logout operation.
+//
+// Its access and refresh tokens are refused by every server within a second.
+//
+// POST /api/v1/auth/logout
+func (c *Client) Logout(ctx context.Context) (*EndedResponse, error) {
+	res, err := c.sendLogout(ctx)
+	return res, err
+}
+
+func (c *Client) sendLogout(ctx context.Context) (res *EndedResponse, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [1]string
+	pathParts[0] = "/api/v1/auth/logout"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "POST", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, LogoutOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeLogoutResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// LogoutEverywhere invokes logoutEverywhere operation.
+//
+// End all your sessions, this one too.
+//
+// POST /api/v1/auth/logout-everywhere
+func (c *Client) LogoutEverywhere(ctx context.Context) (*EndedResponse, error) {
+	res, err := c.sendLogoutEverywhere(ctx)
+	return res, err
+}
+
+func (c *Client) sendLogoutEverywhere(ctx context.Context) (res *EndedResponse, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [1]string
+	pathParts[0] = "/api/v1/auth/logout-everywhere"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "POST", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, LogoutEverywhereOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeLogoutEverywhereResponse(resp)
 	if err != nil {
 		return res, errors.Wrap(err, "decode response")
 	}
@@ -2792,6 +3185,160 @@ func (c *Client) sendMarkSeen(ctx context.Context, request *MarkSeenRequest) (re
 	}()
 
 	result, err := decodeMarkSeenResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// RefreshSession invokes refreshSession operation.
+//
+// The token given in is worth nothing afterwards, but for ten seconds, in which it is answered with
+// the same new one: an answer may get lost. A token used again later ends the session, because one of
+// its two users is a thief. Every refusal is 401 `bad_refresh_token`.
+//
+// POST /api/v1/auth/refresh
+func (c *Client) RefreshSession(ctx context.Context, request *RefreshRequest) (*SessionResponse, error) {
+	res, err := c.sendRefreshSession(ctx, request)
+	return res, err
+}
+
+func (c *Client) sendRefreshSession(ctx context.Context, request *RefreshRequest) (res *SessionResponse, err error) {
+	// Validate request before sending.
+	if err := func() error {
+		if err := request.Validate(); err != nil {
+			return err
+		}
+		return nil
+	}(); err != nil {
+		return res, errors.Wrap(err, "validate")
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [1]string
+	pathParts[0] = "/api/v1/auth/refresh"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "POST", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeRefreshSessionRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeRefreshSessionResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// RevokeSession invokes revokeSession operation.
+//
+// One that has ended already, like one of somebody else, is 404.
+//
+// DELETE /api/v1/me/sessions/{id}
+func (c *Client) RevokeSession(ctx context.Context, params RevokeSessionParams) (*EndedResponse, error) {
+	res, err := c.sendRevokeSession(ctx, params)
+	return res, err
+}
+
+func (c *Client) sendRevokeSession(ctx context.Context, params RevokeSessionParams) (res *EndedResponse, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [2]string
+	pathParts[0] = "/api/v1/me/sessions/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "DELETE", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, RevokeSessionOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeRevokeSessionResponse(resp)
 	if err != nil {
 		return res, errors.Wrap(err, "decode response")
 	}
@@ -2930,7 +3477,7 @@ func (c *Client) sendSearchPeople(ctx context.Context, params SearchPeopleParams
 
 // Signup invokes signup operation.
 //
-// Answers with an access token. A taken handle is 409 `handle_taken`.
+// Answers with an access and a refresh token. A taken handle is 409 `handle_taken`.
 //
 // POST /api/v1/auth/signup
 func (c *Client) Signup(ctx context.Context, request *SignupRequest) (*SessionResponse, error) {

@@ -111,12 +111,24 @@ type ListProductsParams struct {
 	Limit OptInt32 `json:",omitempty,omitzero"`
 }
 
+// ListSessionsParams is parameters of listSessions operation.
+type ListSessionsParams struct {
+	// `meta.nextCursor` of the page before.
+	Cursor OptString `json:",omitempty,omitzero"`
+	Limit  OptInt32  `json:",omitempty,omitzero"`
+}
+
 // ListUserPostsParams is parameters of listUserPosts operation.
 type ListUserPostsParams struct {
 	ID UserId
 	// `meta.nextCursor` of the page before.
 	Cursor OptString `json:",omitempty,omitzero"`
 	Limit  OptInt32  `json:",omitempty,omitzero"`
+}
+
+// RevokeSessionParams is parameters of revokeSession operation.
+type RevokeSessionParams struct {
+	ID SessionId
 }
 
 // SearchPeopleParams is parameters of searchPeople operation.

@@ -90,6 +90,33 @@ func (s *BlockResponse) SetData(val Block) {
 	s.Data = val
 }
 
+// Ref: #/components/schemas/ChangePasswordRequest
+type ChangePasswordRequest struct {
+	CurrentPassword string `json:"currentPassword"`
+	// Between 8 and 256 characters.
+	NewPassword string `json:"newPassword"`
+}
+
+// GetCurrentPassword returns the value of CurrentPassword.
+func (s *ChangePasswordRequest) GetCurrentPassword() string {
+	return s.CurrentPassword
+}
+
+// GetNewPassword returns the value of NewPassword.
+func (s *ChangePasswordRequest) GetNewPassword() string {
+	return s.NewPassword
+}
+
+// SetCurrentPassword sets the value of CurrentPassword.
+func (s *ChangePasswordRequest) SetCurrentPassword(val string) {
+	s.CurrentPassword = val
+}
+
+// SetNewPassword sets the value of NewPassword.
+func (s *ChangePasswordRequest) SetNewPassword(val string) {
+	s.NewPassword = val
+}
+
 // Ref: #/components/schemas/Check
 type Check struct {
 	Name   string    `json:"name"`
@@ -303,6 +330,47 @@ func (s *EditPostRequest) GetBody() string {
 // SetBody sets the value of Body.
 func (s *EditPostRequest) SetBody(val string) {
 	s.Body = val
+}
+
+// Ref: #/components/schemas/Ended
+type Ended struct {
+	SessionsEnded int64 `json:"sessionsEnded"`
+}
+
+// GetSessionsEnded returns the value of SessionsEnded.
+func (s *Ended) GetSessionsEnded() int64 {
+	return s.SessionsEnded
+}
+
+// SetSessionsEnded sets the value of SessionsEnded.
+func (s *Ended) SetSessionsEnded(val int64) {
+	s.SessionsEnded = val
+}
+
+// Ref: #/components/schemas/EndedResponse
+type EndedResponse struct {
+	Success Success `json:"success"`
+	Data    Ended   `json:"data"`
+}
+
+// GetSuccess returns the value of Success.
+func (s *EndedResponse) GetSuccess() Success {
+	return s.Success
+}
+
+// GetData returns the value of Data.
+func (s *EndedResponse) GetData() Ended {
+	return s.Data
+}
+
+// SetSuccess sets the value of Success.
+func (s *EndedResponse) SetSuccess(val Success) {
+	s.Success = val
+}
+
+// SetData sets the value of Data.
+func (s *EndedResponse) SetData(val Ended) {
+	s.Data = val
 }
 
 // Ref: #/components/schemas/Farm
@@ -1934,11 +2002,28 @@ func (s *ReadyResponse) SetData(val Readiness) {
 
 func (*ReadyResponse) getReadyRes() {}
 
+// Ref: #/components/schemas/RefreshRequest
+type RefreshRequest struct {
+	RefreshToken string `json:"refreshToken"`
+}
+
+// GetRefreshToken returns the value of RefreshToken.
+func (s *RefreshRequest) GetRefreshToken() string {
+	return s.RefreshToken
+}
+
+// SetRefreshToken sets the value of RefreshToken.
+func (s *RefreshRequest) SetRefreshToken(val string) {
+	s.RefreshToken = val
+}
+
 // Ref: #/components/schemas/Session
 type Session struct {
-	User        Person           `json:"user"`
-	AccessToken string           `json:"accessToken"`
-	TokenType   SessionTokenType `json:"tokenType"`
+	User        Person `json:"user"`
+	AccessToken string `json:"accessToken"`
+	// Opaque; good for one refresh.
+	RefreshToken string           `json:"refreshToken"`
+	TokenType    SessionTokenType `json:"tokenType"`
 	// Seconds until the access token expires.
 	ExpiresIn int64 `json:"expiresIn"`
 }
@@ -1951,6 +2036,11 @@ func (s *Session) GetUser() Person {
 // GetAccessToken returns the value of AccessToken.
 func (s *Session) GetAccessToken() string {
 	return s.AccessToken
+}
+
+// GetRefreshToken returns the value of RefreshToken.
+func (s *Session) GetRefreshToken() string {
+	return s.RefreshToken
 }
 
 // GetTokenType returns the value of TokenType.
@@ -1973,6 +2063,11 @@ func (s *Session) SetAccessToken(val string) {
 	s.AccessToken = val
 }
 
+// SetRefreshToken sets the value of RefreshToken.
+func (s *Session) SetRefreshToken(val string) {
+	s.RefreshToken = val
+}
+
 // SetTokenType sets the value of TokenType.
 func (s *Session) SetTokenType(val SessionTokenType) {
 	s.TokenType = val
@@ -1981,6 +2076,117 @@ func (s *Session) SetTokenType(val SessionTokenType) {
 // SetExpiresIn sets the value of ExpiresIn.
 func (s *Session) SetExpiresIn(val int64) {
 	s.ExpiresIn = val
+}
+
+type SessionId string
+
+// Ref: #/components/schemas/SessionInfo
+type SessionInfo struct {
+	ID SessionId `json:"id"`
+	// The session that asks.
+	Current bool `json:"current"`
+	// What the client called itself when it logged in; may be empty.
+	UserAgent  string    `json:"userAgent"`
+	CreatedAt  time.Time `json:"createdAt"`
+	LastUsedAt time.Time `json:"lastUsedAt"`
+	ExpiresAt  time.Time `json:"expiresAt"`
+}
+
+// GetID returns the value of ID.
+func (s *SessionInfo) GetID() SessionId {
+	return s.ID
+}
+
+// GetCurrent returns the value of Current.
+func (s *SessionInfo) GetCurrent() bool {
+	return s.Current
+}
+
+// GetUserAgent returns the value of UserAgent.
+func (s *SessionInfo) GetUserAgent() string {
+	return s.UserAgent
+}
+
+// GetCreatedAt returns the value of CreatedAt.
+func (s *SessionInfo) GetCreatedAt() time.Time {
+	return s.CreatedAt
+}
+
+// GetLastUsedAt returns the value of LastUsedAt.
+func (s *SessionInfo) GetLastUsedAt() time.Time {
+	return s.LastUsedAt
+}
+
+// GetExpiresAt returns the value of ExpiresAt.
+func (s *SessionInfo) GetExpiresAt() time.Time {
+	return s.ExpiresAt
+}
+
+// SetID sets the value of ID.
+func (s *SessionInfo) SetID(val SessionId) {
+	s.ID = val
+}
+
+// SetCurrent sets the value of Current.
+func (s *SessionInfo) SetCurrent(val bool) {
+	s.Current = val
+}
+
+// SetUserAgent sets the value of UserAgent.
+func (s *SessionInfo) SetUserAgent(val string) {
+	s.UserAgent = val
+}
+
+// SetCreatedAt sets the value of CreatedAt.
+func (s *SessionInfo) SetCreatedAt(val time.Time) {
+	s.CreatedAt = val
+}
+
+// SetLastUsedAt sets the value of LastUsedAt.
+func (s *SessionInfo) SetLastUsedAt(val time.Time) {
+	s.LastUsedAt = val
+}
+
+// SetExpiresAt sets the value of ExpiresAt.
+func (s *SessionInfo) SetExpiresAt(val time.Time) {
+	s.ExpiresAt = val
+}
+
+// Ref: #/components/schemas/SessionListResponse
+type SessionListResponse struct {
+	Success Success       `json:"success"`
+	Data    []SessionInfo `json:"data"`
+	Meta    StreamMeta    `json:"meta"`
+}
+
+// GetSuccess returns the value of Success.
+func (s *SessionListResponse) GetSuccess() Success {
+	return s.Success
+}
+
+// GetData returns the value of Data.
+func (s *SessionListResponse) GetData() []SessionInfo {
+	return s.Data
+}
+
+// GetMeta returns the value of Meta.
+func (s *SessionListResponse) GetMeta() StreamMeta {
+	return s.Meta
+}
+
+// SetSuccess sets the value of Success.
+func (s *SessionListResponse) SetSuccess(val Success) {
+	s.Success = val
+}
+
+// SetData sets the value of Data.
+func (s *SessionListResponse) SetData(val []SessionInfo) {
+	s.Data = val
+}
+
+// SetMeta sets the value of Meta.
+func (s *SessionListResponse) SetMeta(val StreamMeta) {
+	s.Meta = val
 }
 
 // Ref: #/components/schemas/SessionResponse

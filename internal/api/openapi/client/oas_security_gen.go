@@ -12,13 +12,14 @@ import (
 // SecuritySource is provider of security values (tokens, passwords, etc.).
 type SecuritySource interface {
 	// Bearer provides bearer security value.
-	// The access token that signup and login answer with.
+	// The access token that signup, login and refresh answer with.
 	Bearer(ctx context.Context, operationName OperationName) (Bearer, error)
 }
 
 // operationRolesBearer is a private map storing roles per operation.
 var operationRolesBearer = map[string][]string{
 	BlockUserOperation:         []string{},
+	ChangePasswordOperation:    []string{},
 	CreateCommentOperation:     []string{},
 	CreatePostOperation:        []string{},
 	DeleteCommentOperation:     []string{},
@@ -37,8 +38,12 @@ var operationRolesBearer = map[string][]string{
 	ListFollowingOperation:     []string{},
 	ListLikersOperation:        []string{},
 	ListNotificationsOperation: []string{},
+	ListSessionsOperation:      []string{},
 	ListUserPostsOperation:     []string{},
+	LogoutOperation:            []string{},
+	LogoutEverywhereOperation:  []string{},
 	MarkSeenOperation:          []string{},
+	RevokeSessionOperation:     []string{},
 	SearchPeopleOperation:      []string{},
 	UnblockUserOperation:       []string{},
 	UnfollowUserOperation:      []string{},

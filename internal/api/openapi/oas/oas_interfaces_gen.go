@@ -37,6 +37,10 @@ type ListProductsRes interface {
 	listProductsRes()
 }
 
+type ListSessionsRes interface {
+	listSessionsRes()
+}
+
 type ListUserPostsRes interface {
 	listUserPostsRes()
 }

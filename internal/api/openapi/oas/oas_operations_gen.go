@@ -7,6 +7,7 @@ type OperationName = string
 
 const (
 	BlockUserOperation         OperationName = "BlockUser"
+	ChangePasswordOperation    OperationName = "ChangePassword"
 	CreateCommentOperation     OperationName = "CreateComment"
 	CreatePostOperation        OperationName = "CreatePost"
 	DeleteCommentOperation     OperationName = "DeleteComment"
@@ -29,9 +30,14 @@ const (
 	ListLikersOperation        OperationName = "ListLikers"
 	ListNotificationsOperation OperationName = "ListNotifications"
 	ListProductsOperation      OperationName = "ListProducts"
+	ListSessionsOperation      OperationName = "ListSessions"
 	ListUserPostsOperation     OperationName = "ListUserPosts"
 	LoginOperation             OperationName = "Login"
+	LogoutOperation            OperationName = "Logout"
+	LogoutEverywhereOperation  OperationName = "LogoutEverywhere"
 	MarkSeenOperation          OperationName = "MarkSeen"
+	RefreshSessionOperation    OperationName = "RefreshSession"
+	RevokeSessionOperation     OperationName = "RevokeSession"
 	SearchPeopleOperation      OperationName = "SearchPeople"
 	SignupOperation            OperationName = "Signup"
 	UnblockUserOperation       OperationName = "UnblockUser"

@@ -14,7 +14,7 @@ import (
 // SecurityHandler is handler for security parameters.
 type SecurityHandler interface {
 	// HandleBearer handles bearer security.
-	// The access token that signup and login answer with.
+	// The access token that signup, login and refresh answer with.
 	HandleBearer(ctx context.Context, operationName OperationName, t Bearer) (context.Context, error)
 }
 
@@ -36,6 +36,7 @@ func findAuthorization(h http.Header, prefix string) (string, bool) {
 // operationRolesBearer is a private map storing roles per operation.
 var operationRolesBearer = map[string][]string{
 	BlockUserOperation:         []string{},
+	ChangePasswordOperation:    []string{},
 	CreateCommentOperation:     []string{},
 	CreatePostOperation:        []string{},
 	DeleteCommentOperation:     []string{},
@@ -54,8 +55,12 @@ var operationRolesBearer = map[string][]string{
 	ListFollowingOperation:     []string{},
 	ListLikersOperation:        []string{},
 	ListNotificationsOperation: []string{},
+	ListSessionsOperation:      []string{},
 	ListUserPostsOperation:     []string{},
+	LogoutOperation:            []string{},
+	LogoutEverywhereOperation:  []string{},
 	MarkSeenOperation:          []string{},
+	RevokeSessionOperation:     []string{},
 	SearchPeopleOperation:      []string{},
 	UnblockUserOperation:       []string{},
 	UnfollowUserOperation:      []string{},

@@ -16,6 +16,12 @@ type Handler interface {
 	//
 	// PUT /api/v1/users/{id}/block
 	BlockUser(ctx context.Context, params BlockUserParams) (*BlockResponse, error)
+	// ChangePassword implements changePassword operation.
+	//
+	// Ends all your other sessions. A wrong current password is 403 `wrong_password`.
+	//
+	// PUT /api/v1/me/password
+	ChangePassword(ctx context.Context, req *ChangePasswordRequest) (*EndedResponse, error)
 	// CreateComment implements createComment operation.
 	//
 	// Comment on a post.
@@ -102,19 +108,46 @@ type Handler interface {
 	LikePost(ctx context.Context, params LikePostParams) (*LikeResponse, error)
 	// Login implements login operation.
 	//
-	// An unknown handle and a wrong password are the same answer, 401 `bad_credentials`.
+	// An unknown handle and a wrong password are the same answer, 401 `bad_credentials`. A banned account
+	// is 403 `banned`, and only with the right password.
 	//
 	// POST /api/v1/auth/login
 	Login(ctx context.Context, req *LoginRequest) (*SessionResponse, error)
+	// Logout implements logout operation.
+	//
+	// Its access and refresh tokens are refused by every server within a second.
+	//
+	// POST /api/v1/auth/logout
+	Logout(ctx context.Context) (*EndedResponse, error)
+	// LogoutEverywhere implements logoutEverywhere operation.
+	//
+	// End all your sessions, this one too.
+	//
+	// POST /api/v1/auth/logout-everywhere
+	LogoutEverywhere(ctx context.Context) (*EndedResponse, error)
 	// MarkSeen implements markSeen operation.
 	//
 	// The one named and all older ones. Naming an older one later changes nothing.
 	//
 	// PUT /api/v1/me/notifications/seen
 	MarkSeen(ctx context.Context, req *MarkSeenRequest) (*UnreadResponse, error)
+	// RefreshSession implements refreshSession operation.
+	//
+	// The token given in is worth nothing afterwards, but for ten seconds, in which it is answered with
+	// the same new one: an answer may get lost. A token used again later ends the session, because one of
+	// its two users is a thief. Every refusal is 401 `bad_refresh_token`.
+	//
+	// POST /api/v1/auth/refresh
+	RefreshSession(ctx context.Context, req *RefreshRequest) (*SessionResponse, error)
+	// RevokeSession implements revokeSession operation.
+	//
+	// One that has ended already, like one of somebody else, is 404.
+	//
+	// DELETE /api/v1/me/sessions/{id}
+	RevokeSession(ctx context.Context, params RevokeSessionParams) (*EndedResponse, error)
 	// Signup implements signup operation.
 	//
-	// Answers with an access token. A taken handle is 409 `handle_taken`.
+	// Answers with an access and a refresh token. A taken handle is 409 `handle_taken`.
 	//
 	// POST /api/v1/auth/signup
 	Signup(ctx context.Context, req *SignupRequest) (*SessionResponse, error)
@@ -200,6 +233,12 @@ type RawHandler interface {
 	//
 	// GET /api/v1/products
 	ListProducts(ctx context.Context, params ListProductsParams, w http.ResponseWriter) error
+	// ListSessions implements listSessions operation.
+	//
+	// `meta.nextCursor` is null on the last page.
+	//
+	// GET /api/v1/me/sessions
+	ListSessions(ctx context.Context, params ListSessionsParams, w http.ResponseWriter) error
 	// ListUserPosts implements listUserPosts operation.
 	//
 	// Somebody's posts, newest first.

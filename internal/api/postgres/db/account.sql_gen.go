@@ -54,7 +54,7 @@ func (q *Queries) CreateUser(ctx context.Context, arg CreateUserParams) (CreateU
 }
 
 const userCredentials = `-- name: UserCredentials :one
-select id, handle, display_name, password_hash
+select id, handle, display_name, password_hash, banned_at
 from users
 where lower(handle) = lower($1::text) and deleted_at is null
 `
@@ -64,6 +64,7 @@ type UserCredentialsRow struct {
 	Handle       string
 	DisplayName  string
 	PasswordHash string
+	BannedAt     *time.Time
 }
 
 // concealment: exempt logging in has no viewer yet
@@ -75,6 +76,7 @@ func (q *Queries) UserCredentials(ctx context.Context, handle string) (UserCrede
 		&i.Handle,
 		&i.DisplayName,
 		&i.PasswordHash,
+		&i.BannedAt,
 	)
 	return i, err
 }

@@ -6,6 +6,8 @@ package db
 
 import (
 	"time"
+
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 type AppEvent struct {
@@ -97,6 +99,37 @@ type Product struct {
 	Available   int64
 	CreatedAt   time.Time
 	ArchivedAt  *time.Time
+}
+
+type Replica struct {
+	ID         string
+	AppliedSeq int64
+	Applied    interface{}
+	AppliedAt  time.Time
+	StartedAt  time.Time
+}
+
+type Revocation struct {
+	Seq       int64
+	Xid       pgtype.Uint64
+	Kind      string
+	Subject   int64
+	NotBefore time.Time
+	CreatedAt time.Time
+	ExpiresAt time.Time
+}
+
+type Session struct {
+	ID            int64
+	UserID        int64
+	HmacKey       []byte
+	Counter       int64
+	UserAgent     string
+	CreatedAt     time.Time
+	LastUsedAt    time.Time
+	ExpiresAt     time.Time
+	RevokedAt     *time.Time
+	RevokedReason *string
 }
 
 type User struct {

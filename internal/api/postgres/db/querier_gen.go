@@ -9,6 +9,9 @@ import (
 )
 
 type Querier interface {
+	// Only one of several refreshes at once counts up; none does after a revocation.
+	AdvanceSession(ctx context.Context, arg AdvanceSessionParams) (int64, error)
+	BeatReplica(ctx context.Context, arg BeatReplicaParams) error
 	// Idempotent. No row: the viewer sees nobody with that id and has not blocked them.
 	// concealment: exempt somebody whom the viewer has blocked stays known to the viewer
 	BlockUser(ctx context.Context, arg BlockUserParams) (BlockUserRow, error)
@@ -20,6 +23,10 @@ type Querier interface {
 	CreateComment(ctx context.Context, arg CreateCommentParams) (CreateCommentRow, error)
 	// No row: the account is gone.
 	CreatePost(ctx context.Context, arg CreatePostParams) (CreatePostRow, error)
+	// No row: the account is gone, banned, or has another password by now. The lock makes a change of the password wait for a
+	// login that has begun with the old one, so that the change sees its session and revokes it.
+	// concealment: exempt the account itself logs in
+	CreateSession(ctx context.Context, arg CreateSessionParams) (int64, error)
 	CreateUser(ctx context.Context, arg CreateUserParams) (CreateUserRow, error)
 	// Whether it was the viewer's to delete: their comment, or a comment on their post. No row: there is no such comment.
 	DeleteComment(ctx context.Context, arg DeleteCommentParams) (bool, error)
@@ -30,6 +37,7 @@ type Querier interface {
 	// Idempotent. No row: nobody visible to the viewer has that id.
 	FollowUser(ctx context.Context, arg FollowUserParams) (FollowUserRow, error)
 	ForgetEvents(ctx context.Context, arg ForgetEventsParams) (int64, error)
+	ForgetReplica(ctx context.Context, id string) error
 	GetPost(ctx context.Context, arg GetPostParams) (GetPostRow, error)
 	// The frontier query: the newest k posts come from at most k authors, and those are among the k followees with the newest
 	// latest post before the cursor. If k such followees exist, k posts exist at or above the oldest of those posts, so
@@ -48,17 +56,40 @@ type Querier interface {
 	// One row an event, newest first; the caller groups them.
 	ListNotifications(ctx context.Context, arg ListNotificationsParams) ([]ListNotificationsRow, error)
 	ListProducts(ctx context.Context, arg ListProductsParams) ([]ListProductsRow, error)
+	ListSessions(ctx context.Context, arg ListSessionsParams) ([]ListSessionsRow, error)
 	// The page is cut before anything is counted: counting first read 95,000 pages for an author of 500 posts, this 11,000 (the
 	// generic plan, for a viewer with 41 people hidden).
 	ListUserPosts(ctx context.Context, arg ListUserPostsParams) ([]ListUserPostsRow, error)
+	// The trigger on revocations notifies; a poll covers a notification that got lost.
+	ListenRevocations(ctx context.Context) error
 	// No row: the viewer has no such notification.
 	MarkSeen(ctx context.Context, arg MarkSeenParams) (int64, error)
+	// concealment: exempt the account changes its own password
+	PasswordOf(ctx context.Context, id int64) (string, error)
 	PendingEvents(ctx context.Context) (PendingEventsRow, error)
 	PostExists(ctx context.Context, arg PostExistsParams) (bool, error)
 	ProductByID(ctx context.Context, id int64) (ProductByIDRow, error)
+	// Every replica with the live revocations that it has not applied.
+	ReplicaStatus(ctx context.Context) ([]ReplicaStatusRow, error)
+	RevocationTotals(ctx context.Context) (RevocationTotalsRow, error)
+	// The number of sessions revoked: 0 when it is not the user's, or no longer alive. Every replica learns it by the row in
+	// revocations, which commits with it.
+	RevokeSession(ctx context.Context, arg RevokeSessionParams) (int64, error)
+	// All sessions of a user but one; keep_id 0 keeps none. One whose last token has expired needs no row in revocations.
+	RevokeSessions(ctx context.Context, arg RevokeSessionsParams) ([]int64, error)
+	// Every token that the user has, whatever its session.
+	RevokeUser(ctx context.Context, arg RevokeUserParams) error
 	// The one whose handle is exactly that stands first on the first page; the others follow, newest first. lo and hi bound the
 	// handles with a prefix in byte order, which the index has whatever the collation.
 	SearchPeople(ctx context.Context, arg SearchPeopleParams) ([]SearchPeopleRow, error)
+	// concealment: exempt the account behind the token asks
+	SessionAlive(ctx context.Context, arg SessionAliveParams) (bool, error)
+	// concealment: exempt the account itself refreshes
+	SessionForRefresh(ctx context.Context, arg SessionForRefreshParams) (SessionForRefreshRow, error)
+	SetBanned(ctx context.Context, arg SetBannedParams) (int64, error)
+	SetPassword(ctx context.Context, arg SetPasswordParams) (int64, error)
+	// What nobody needs: revocations whose tokens have expired, replicas silent for an hour, sessions that ran out.
+	TidyRevocations(ctx context.Context) error
 	// Idempotent. No row: the viewer sees nobody with that id and has not blocked them.
 	// concealment: exempt somebody whom the viewer has blocked stays known to the viewer
 	UnblockUser(ctx context.Context, arg UnblockUserParams) (UnblockUserRow, error)
@@ -66,7 +97,13 @@ type Querier interface {
 	UnfollowUser(ctx context.Context, arg UnfollowUserParams) (UnfollowUserRow, error)
 	// Idempotent. No row: there is no such post. The counter moves only with a like that was really there, and last.
 	UnlikePost(ctx context.Context, arg UnlikePostParams) (UnlikePostRow, error)
+	// What a snapshot had not seen, with the snapshot of this read. A row without seq says that there is nothing. Unlike a
+	// position in seq this misses no transaction that was slow to commit, and unlike a wait for the oldest one (xid below
+	// pg_snapshot_xmin) it isn't held up by a long transaction of somebody else.
+	UnseenRevocations(ctx context.Context, seen string) ([]UnseenRevocationsRow, error)
 	UpdateProfile(ctx context.Context, arg UpdateProfileParams) (int64, error)
+	// concealment: exempt an operator looks an account up
+	UserByHandle(ctx context.Context, handle string) (UserByHandleRow, error)
 	// concealment: exempt logging in has no viewer yet
 	UserCredentials(ctx context.Context, handle string) (UserCredentialsRow, error)
 	UserExists(ctx context.Context, arg UserExistsParams) (bool, error)

@@ -11,6 +11,6 @@ select id, handle, display_name, created_at from u;
 
 -- name: UserCredentials :one
 -- concealment: exempt logging in has no viewer yet
-select id, handle, display_name, password_hash
+select id, handle, display_name, password_hash, banned_at
 from users
 where lower(handle) = lower(@handle::text) and deleted_at is null;

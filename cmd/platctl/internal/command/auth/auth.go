@@ -1,0 +1,44 @@
+// Package auth is `platctl auth`: who is logged in, and how fast a server learns that somebody no longer is.
+package auth
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/spf13/cobra"
+
+	"github.com/platctl/platctl/cmd/platctl/internal/command"
+	"github.com/platctl/platctl/internal/api/session"
+	"github.com/platctl/platctl/internal/base/pg"
+)
+
+// New returns `platctl auth`.
+func New(d *command.Deps) *cobra.Command {
+	return command.Group("auth", "Look at sessions and end them",
+		newStatus(d), newSessions(d), newRevoke(d), newBan(d), newUnban(d))
+}
+
+// desk is what an operator's command works with.
+type desk struct {
+	conn     *pgx.Conn
+	sessions *session.Service
+}
+
+// with opens the database for run.
+func with(ctx context.Context, d *command.Deps, run func(desk) error) error {
+	s, err := d.Settings()
+	if err != nil {
+		return err
+	}
+	database, err := d.Database(ctx)
+	if err != nil {
+		return err
+	}
+	conn, err := pg.Connect(ctx, database.URL, "platctl auth")
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	a := s.Config.Auth
+	return explain(run(desk{conn, session.New(conn, session.NewDenyMap(), session.Options{AccessTTL: a.AccessTTL, RefreshTTL: a.RefreshTTL})}))
+}

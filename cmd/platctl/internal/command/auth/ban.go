@@ -1,0 +1,102 @@
+package auth
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/platctl/platctl/cmd/platctl/internal/command"
+	"github.com/platctl/platctl/cmd/platctl/internal/output"
+	"github.com/platctl/platctl/cmd/platctl/internal/term"
+	"github.com/platctl/platctl/internal/api/session"
+)
+
+// BanResult is the data of `platctl auth ban --json` and `platctl auth unban --json`.
+type BanResult struct {
+	Account session.Account `json:"account"` // as it was before
+	DryRun  bool            `json:"dry_run"`
+	Changed bool            `json:"changed"` // with --dry-run: would change
+	Ended   int             `json:"ended"`   // sessions
+}
+
+type banOptions struct {
+	Printer *output.Printer
+	Streams *term.Streams
+
+	Handle string
+	Banned bool
+	Yes    bool
+	DryRun bool
+}
+
+func newBan(d *command.Deps) *cobra.Command {
+	o := banOptions{Banned: true}
+	cmd := command.New(command.Spec{
+		Use:   "ban <handle> [--yes] [--dry-run]",
+		Short: "Keep an account out",
+		Long: "Ends every session of an account and refuses its logins with 403 banned. What it wrote stays; others no longer see the\n" +
+			"person. Banning twice is banning once. `platctl auth unban` takes it back.",
+		Example: `
+			platctl auth ban spam_bot_7
+			platctl auth ban spam_bot_7 --dry-run
+			platctl auth ban spam_bot_7 --yes --json | jq .data.ended`,
+		Exits:  []int{4, 6},
+		Result: BanResult{},
+		Args:   cobra.ExactArgs(1),
+		Run: func(ctx context.Context, cmd *cobra.Command, args []string) error {
+			return runBan(ctx, d, cmd, args[0], o)
+		},
+	})
+	banFlags(cmd, &o)
+	return cmd
+}
+
+func banFlags(cmd *cobra.Command, o *banOptions) {
+	cmd.Flags().BoolVar(&o.Yes, "yes", false, "don't ask")
+	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "show what would change; change nothing")
+}
+
+func runBan(ctx context.Context, d *command.Deps, cmd *cobra.Command, handle string, o banOptions) error {
+	o.Printer, o.Streams, o.Handle = d.Printer(cmd), d.Streams, handle
+	return with(ctx, d, func(k desk) error { return setBanned(ctx, k, o) })
+}
+
+func setBanned(ctx context.Context, k desk, o banOptions) error {
+	plan, err := k.look(ctx, o.Handle)
+	if err != nil {
+		return err
+	}
+	res := BanResult{Account: plan.Account, DryRun: o.DryRun, Changed: (plan.Account.BannedAt != nil) != o.Banned}
+	if o.Banned {
+		res.Ended = len(plan.Sessions)
+	}
+	verb := map[bool]string{true: "ban", false: "unban"}[o.Banned]
+	describe := func(w io.Writer) error {
+		_, err := fmt.Fprintln(w, tell(verb, res))
+		return err
+	}
+	if o.DryRun {
+		return o.Printer.Result(res, describe)
+	}
+	if !o.Yes {
+		if err := describe(o.Streams.Err); err != nil {
+			return err
+		}
+		if err := o.Streams.Confirm(ctx, verb+"?"); err != nil {
+			return err
+		}
+	}
+	if res.Changed, res.Ended, err = k.sessions.SetBanned(ctx, plan.Account.ID, o.Banned); err != nil {
+		return err
+	}
+	return o.Printer.Result(res, describe)
+}
+
+func tell(verb string, res BanResult) string {
+	if !res.Changed {
+		return fmt.Sprintf("%s %s: nothing to change", verb, res.Account.Handle)
+	}
+	return fmt.Sprintf("%s %s: %d sessions end", verb, res.Account.Handle, res.Ended)
+}

@@ -1,0 +1,134 @@
+-- name: CreateSession :one
+-- No row: the account is gone, banned, or has another password by now. The lock makes a change of the password wait for a
+-- login that has begun with the old one, so that the change sees its session and revokes it.
+-- concealment: exempt the account itself logs in
+with u as (
+    select x.id from users x
+    where x.id = @user_id and x.password_hash = @password_hash and x.deleted_at is null and x.banned_at is null
+    for share
+)
+insert into sessions (user_id, hmac_key, user_agent, expires_at)
+select u.id, @hmac_key::bytea, @user_agent::text, now() + make_interval(secs => @ttl_seconds::float8) from u
+returning sessions.id;
+
+-- name: SessionForRefresh :one
+-- concealment: exempt the account itself refreshes
+select s.id, s.user_id, s.hmac_key, s.counter, u.handle, u.display_name,
+       (s.last_used_at > now() - make_interval(secs => @window_seconds::float8))::boolean as recent
+from sessions s join users u on u.id = s.user_id
+where s.id = @id and s.revoked_at is null and s.expires_at > now() and u.deleted_at is null and u.banned_at is null;
+
+-- name: AdvanceSession :execrows
+-- Only one of several refreshes at once counts up; none does after a revocation.
+update sessions
+set counter = counter + 1, last_used_at = now(), expires_at = now() + make_interval(secs => @ttl_seconds::float8)
+where id = @id and counter = @counter and revoked_at is null and expires_at > now();
+
+-- name: SessionAlive :one
+-- concealment: exempt the account behind the token asks
+select exists (
+    select 1 from sessions s join users u on u.id = s.user_id
+    where s.id = @id and s.user_id = @user_id and s.revoked_at is null
+      and u.deleted_at is null and u.banned_at is null);
+
+-- name: ListSessions :many
+select id, user_agent, created_at, last_used_at, expires_at
+from sessions
+where user_id = @user_id and revoked_at is null and expires_at > now() and id < @before_id::bigint
+order by id desc
+limit @page_size::int;
+
+-- name: RevokeSession :one
+-- The number of sessions revoked: 0 when it is not the user's, or no longer alive. Every replica learns it by the row in
+-- revocations, which commits with it.
+with s as (
+    update sessions set revoked_at = now(), revoked_reason = @reason::text
+    where id = @id and user_id = @user_id and revoked_at is null and expires_at > now()
+    returning id
+), r as (
+    insert into revocations (kind, subject, expires_at)
+    select 'session', s.id, now() + make_interval(secs => @token_seconds::float8) from s
+)
+select count(*) from s;
+
+-- name: RevokeSessions :many
+-- All sessions of a user but one; keep_id 0 keeps none. One whose last token has expired needs no row in revocations.
+with s as (
+    update sessions set revoked_at = now(), revoked_reason = @reason::text
+    where user_id = @user_id and id <> @keep_id and revoked_at is null and expires_at > now()
+    returning id, last_used_at
+), r as (
+    insert into revocations (kind, subject, expires_at)
+    select 'session', s.id, now() + make_interval(secs => @token_seconds::float8) from s
+    where s.last_used_at > now() - make_interval(secs => @token_seconds::float8)
+)
+select id from s;
+
+-- name: RevokeUser :exec
+-- Every token that the user has, whatever its session.
+insert into revocations (kind, subject, not_before, expires_at)
+values ('user', @user_id, now(), now() + make_interval(secs => @token_seconds::float8));
+
+-- name: UnseenRevocations :many
+-- What a snapshot had not seen, with the snapshot of this read. A row without seq says that there is nothing. Unlike a
+-- position in seq this misses no transaction that was slow to commit, and unlike a wait for the oldest one (xid below
+-- pg_snapshot_xmin) it isn't held up by a long transaction of somebody else.
+select now_seen.snapshot::text as snapshot, r.seq, r.kind, r.subject, r.not_before,
+       coalesce(extract(epoch from r.expires_at - now()), 0)::float8 as remaining_seconds,
+       coalesce(extract(epoch from clock_timestamp() - r.created_at), 0)::float8 as lag_seconds
+from (select pg_current_snapshot() as snapshot) now_seen
+left join revocations r
+    on r.xid >= pg_snapshot_xmin((@seen::text)::pg_snapshot)
+   and not pg_visible_in_snapshot(r.xid, (@seen::text)::pg_snapshot)
+   and r.expires_at > now();
+
+-- name: BeatReplica :exec
+insert into replicas (id, applied_seq, applied, applied_at)
+values (@id, @applied_seq, (@applied::text)::pg_snapshot, now())
+on conflict (id) do update
+set applied_seq = excluded.applied_seq, applied = excluded.applied, applied_at = excluded.applied_at;
+
+-- name: ForgetReplica :exec
+delete from replicas where id = @id;
+
+-- name: ReplicaStatus :many
+-- Every replica with the live revocations that it has not applied.
+select p.id, p.applied_seq, p.started_at, p.applied_at,
+       extract(epoch from now() - p.applied_at)::float8 as silent_seconds,
+       count(r.seq) as backlog,
+       coalesce(extract(epoch from now() - min(r.created_at)), 0)::float8 as behind_seconds
+from replicas p
+left join revocations r on r.expires_at > now() and not pg_visible_in_snapshot(r.xid, p.applied)
+group by p.id
+order by p.started_at, p.id;
+
+-- name: RevocationTotals :one
+select count(*) as live, coalesce(max(seq), 0)::bigint as newest_seq from revocations where expires_at > now();
+
+-- name: TidyRevocations :exec
+-- What nobody needs: revocations whose tokens have expired, replicas silent for an hour, sessions that ran out.
+with r as (
+    delete from revocations where seq in (select seq from revocations where expires_at < now() limit 1000)
+), p as (
+    delete from replicas where applied_at < now() - interval '1 hour'
+)
+delete from sessions where id in (select id from sessions where expires_at < now() limit 1000);
+
+-- name: PasswordOf :one
+-- concealment: exempt the account changes its own password
+select password_hash from users where id = @id and deleted_at is null;
+
+-- name: SetPassword :execrows
+update users set password_hash = @new_hash where id = @id and password_hash = @old_hash and deleted_at is null;
+
+-- name: UserByHandle :one
+-- concealment: exempt an operator looks an account up
+select id, handle, banned_at from users where lower(handle) = lower(@handle::text) and deleted_at is null;
+
+-- name: SetBanned :execrows
+update users set banned_at = case when @banned::boolean then now() end
+where id = @id and deleted_at is null and (banned_at is null) = @banned::boolean;
+
+-- name: ListenRevocations :exec
+-- The trigger on revocations notifies; a poll covers a notification that got lost.
+listen revocations;

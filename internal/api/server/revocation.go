@@ -1,0 +1,109 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/platctl/platctl/internal/api/httpapi"
+	"github.com/platctl/platctl/internal/api/session"
+)
+
+// feedStart is how long a start waits for the first read of the revocations. Without it the server serves all the same,
+// asks the database at each request and is not ready.
+const feedStart = 3 * time.Second
+
+// feedRun is one run of the revocation feed.
+type feedRun struct {
+	mu   sync.Mutex
+	stop func()
+}
+
+// newFeed makes the feed of this server, with a session of its own beside the pool.
+func (s *Server) newFeed(deny *session.DenyMap) *session.Feed {
+	connect := s.opts.FeedConnect
+	if connect == nil {
+		connect = besidePool(s.opts.Pool)
+	}
+	return session.NewFeed(deny, session.FeedOptions{
+		Replica: replicaName(), Connect: connect, Log: s.log,
+		Observe: func(lag time.Duration) { s.metrics.revocationLag.Observe(lag.Seconds()) },
+	})
+}
+
+// besidePool connects like the pool does, outside of it.
+func besidePool(pool *pgxpool.Pool) func(ctx context.Context) (*pgx.Conn, error) {
+	return func(ctx context.Context) (*pgx.Conn, error) {
+		cfg := pool.Config().ConnConfig
+		cfg.Tracer = nil
+		cfg.RuntimeParams["application_name"] = "platctl revocations"
+		return pgx.ConnectConfig(ctx, cfg)
+	}
+}
+
+// replicaName is unique and tells a person where to look.
+func replicaName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	var b [4]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand aborts the process instead
+	return fmt.Sprintf("%s/%d/%s", host, os.Getpid(), hex.EncodeToString(b[:]))
+}
+
+// Start follows the revocations until Stop. Run does both; whoever serves Handler by other means calls them. Starting twice
+// is starting once.
+func (s *Server) Start(ctx context.Context) {
+	s.feedRun.mu.Lock()
+	defer s.feedRun.mu.Unlock()
+	if s.feedRun.stop != nil {
+		return
+	}
+	follow, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.feed.Run(follow)
+	}()
+	s.feedRun.stop = func() {
+		cancel()
+		<-ended
+	}
+	wait := time.NewTimer(feedStart)
+	defer wait.Stop()
+	select {
+	case <-s.feed.Loaded():
+	case <-wait.C:
+	case <-ctx.Done():
+	}
+}
+
+// Stop ends what Start began, and waits for it.
+func (s *Server) Stop() {
+	s.feedRun.mu.Lock()
+	defer s.feedRun.mu.Unlock()
+	if s.feedRun.stop != nil {
+		s.feedRun.stop()
+		s.feedRun.stop = nil
+	}
+}
+
+// revocationCheck is not OK while this server may have missed a revocation: it still answers correctly, and slower.
+func (s *Server) revocationCheck() httpapi.Check {
+	c := httpapi.Check{Name: "revocations", OK: !s.feed.Fenced()}
+	switch age, ok := s.feed.Age(); {
+	case !ok:
+		c.Detail = "not read yet; sessions are checked in the database"
+	case !c.OK:
+		c.Detail = fmt.Sprintf("last read %.0f s ago; sessions are checked in the database", age.Seconds())
+	}
+	return c
+}

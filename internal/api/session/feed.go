@@ -1,0 +1,261 @@
+package session
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/platctl/platctl/internal/api/postgres/db"
+	"github.com/platctl/platctl/internal/base/fault"
+)
+
+const (
+	// FenceAfter is the age of the last successful read at which a server stops trusting its DenyMap.
+	FenceAfter = 5 * time.Second
+	// PollEvery is how long a lost notification delays a revocation: half of the second that is promised.
+	PollEvery = 500 * time.Millisecond
+
+	pollPatience = 2 * time.Second        // for a connection or an answer; two of them still fit below FenceAfter
+	retryEvery   = 250 * time.Millisecond // after a connection was lost
+	gather       = 20 * time.Millisecond  // notifications that come together are one read
+	beatEvery    = time.Second
+	beatGap      = 100 * time.Millisecond // between two heart-beats while revocations come in
+	tidyEvery    = time.Minute
+
+	// nothingSeen is the snapshot before the first transaction: everything is news to it.
+	nothingSeen = "1:1:"
+)
+
+// FeedOptions shapes a Feed.
+type FeedOptions struct {
+	Replica string // unique; names this server in `platctl auth status`
+	// Connect opens the feed's own session: it listens, and a busy pool must not delay it.
+	Connect func(ctx context.Context) (*pgx.Conn, error)
+	Log     *slog.Logger
+	Observe func(lag time.Duration) // from the revocation's row being written to its being read here; may be nil
+}
+
+// Feed brings revocations into a DenyMap: woken by a notification, by a poll in any case, and by reading
+// everything again after each new connection.
+type Feed struct {
+	opts    FeedOptions
+	deny    *DenyMap
+	born    time.Time
+	polled  atomic.Int64 // when the last successful read began, in nanoseconds since born; 0: never
+	backlog atomic.Int64
+	first   chan struct{} // closed after the first successful read
+	once    sync.Once
+
+	// Only Run's goroutine uses these.
+	seen       string
+	newest     int64
+	beaten     time.Time
+	beatFailed bool
+	tidied     time.Time
+}
+
+// NewFeed returns a Feed that Run starts.
+func NewFeed(deny *DenyMap, o FeedOptions) *Feed {
+	if o.Observe == nil {
+		o.Observe = func(time.Duration) {}
+	}
+	return &Feed{opts: o, deny: deny, born: time.Now().Add(-time.Nanosecond), first: make(chan struct{}), tidied: time.Now()}
+}
+
+// Loaded is closed once everything that was there has been read.
+func (f *Feed) Loaded() <-chan struct{} { return f.first }
+
+// Age is the time since the last successful read began; false before the first.
+func (f *Feed) Age() (time.Duration, bool) {
+	at := f.polled.Load()
+	return time.Since(f.born) - time.Duration(at), at > 0
+}
+
+// Fenced says that this server may have missed a revocation.
+func (f *Feed) Fenced() bool {
+	age, ok := f.Age()
+	return !ok || age > FenceAfter
+}
+
+// Backlog is the number of revocations that some live server had not applied at our last heart-beat.
+func (f *Feed) Backlog() int64 { return f.backlog.Load() }
+
+// Run follows the revocations until ctx ends.
+func (f *Feed) Run(ctx context.Context) {
+	warned := false
+	for {
+		began := time.Now()
+		err := f.follow(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if warned = warned && time.Since(began) < time.Minute; !warned {
+			f.opts.Log.WarnContext(ctx, "revocations can't be read; trying again", "error", err)
+			warned = true
+		}
+		if !pause(ctx, retryEvery) {
+			return
+		}
+	}
+}
+
+// follow reads over one connection until that fails or ctx ends.
+func (f *Feed) follow(ctx context.Context) error {
+	dial, cancel := context.WithTimeout(ctx, pollPatience)
+	defer cancel()
+	conn, err := f.opts.Connect(dial)
+	if err != nil {
+		return err
+	}
+	q := db.New(conn)
+	defer f.leave(ctx, conn, q)
+	if err := q.ListenRevocations(dial); err != nil {
+		return err
+	}
+	f.seen = nothingSeen
+	for {
+		drain(conn)
+		n, err := f.poll(ctx, q)
+		if err != nil {
+			return err
+		}
+		f.upkeep(ctx, q, n)
+		woken, err := f.wait(ctx, conn)
+		if err != nil {
+			return err
+		}
+		if woken && !pause(ctx, gather) {
+			return ctx.Err()
+		}
+	}
+}
+
+// leave closes the connection. A server that ends takes its row with it, so that nobody waits for it.
+func (f *Feed) leave(ctx context.Context, conn *pgx.Conn, q *db.Queries) {
+	ended := ctx.Err() != nil
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if ended && !conn.IsClosed() {
+		if err := q.ForgetReplica(ctx, f.opts.Replica); err != nil {
+			f.opts.Log.WarnContext(ctx, "the heart-beat of this server stays behind", "replica", f.opts.Replica, "error", err)
+		}
+	}
+	_ = conn.Close(ctx)
+}
+
+// poll applies what has become visible since the last read and returns how much that was.
+func (f *Feed) poll(ctx context.Context, q *db.Queries) (int, error) {
+	began := time.Since(f.born)
+	ctx, cancel := context.WithTimeout(ctx, pollPatience)
+	defer cancel()
+	rows, err := q.UnseenRevocations(ctx, f.seen)
+	if err != nil {
+		return 0, fault.Op("read revocations", err)
+	}
+	n := 0
+	for _, r := range rows {
+		if r.Seq == nil {
+			continue
+		}
+		n++
+		f.newest = max(f.newest, *r.Seq)
+		f.apply(r)
+		if f.seen != nothingSeen { // what was there before us says nothing about our lag
+			f.opts.Observe(seconds(r.LagSeconds))
+		}
+	}
+	f.seen = rows[0].Snapshot
+	f.polled.Store(int64(began))
+	f.once.Do(func() { close(f.first) })
+	return n, nil
+}
+
+func (f *Feed) apply(r db.UnseenRevocationsRow) {
+	remaining := seconds(r.RemainingSeconds)
+	switch *r.Kind {
+	case "session":
+		f.deny.DenySession(*r.Subject, remaining)
+	case "user":
+		f.deny.DenyUser(*r.Subject, *r.NotBefore, remaining)
+	default: // of a newer release: we can't do what it asks, and must not pretend
+		f.opts.Log.Error("revocation of an unknown kind", "kind", *r.Kind, "seq", *r.Seq)
+	}
+}
+
+// upkeep tells the others how far we are and drops what nobody needs. Its failures delay nobody's revocation.
+func (f *Feed) upkeep(ctx context.Context, q *db.Queries, applied int) {
+	since := time.Since(f.beaten)
+	if since < beatGap || applied == 0 && since < beatEvery {
+		return
+	}
+	f.beaten = time.Now()
+	ctx, cancel := context.WithTimeout(ctx, pollPatience)
+	defer cancel()
+	err := f.beat(ctx, q)
+	if err == nil && time.Since(f.tidied) > tidyEvery {
+		f.tidied = time.Now()
+		f.deny.Prune()
+		err = q.TidyRevocations(ctx)
+	}
+	if err != nil && !f.beatFailed && ctx.Err() == nil {
+		f.opts.Log.WarnContext(ctx, "no heart-beat of this server", "replica", f.opts.Replica, "error", err)
+	}
+	f.beatFailed = err != nil
+}
+
+func (f *Feed) beat(ctx context.Context, q *db.Queries) error {
+	err := q.BeatReplica(ctx, db.BeatReplicaParams{ID: f.opts.Replica, AppliedSeq: f.newest, Applied: f.seen})
+	if err != nil {
+		return err
+	}
+	st, err := readReplicas(ctx, q)
+	if err != nil {
+		return err
+	}
+	var backlog int64
+	for _, r := range st {
+		backlog = max(backlog, r.Backlog)
+	}
+	f.backlog.Store(backlog)
+	return nil
+}
+
+// wait returns at the next notification, or after PollEvery.
+func (f *Feed) wait(ctx context.Context, conn *pgx.Conn) (woken bool, err error) {
+	tick, cancel := context.WithTimeout(ctx, PollEvery)
+	defer cancel()
+	_, err = conn.WaitForNotification(tick)
+	if err != nil && tick.Err() != nil && !conn.IsClosed() {
+		return false, ctx.Err()
+	}
+	return err == nil, err
+}
+
+// drain drops notifications that came before the read that is about to begin: it sees what they are about.
+func drain(conn *pgx.Conn) {
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	for {
+		if _, err := conn.WaitForNotification(ended); err != nil {
+			return
+		}
+	}
+}
+
+// pause waits for d; false when ctx ended first.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
