@@ -122,3 +122,20 @@ func TestGraceEnds(t *testing.T) {
 	}
 	close(release)
 }
+
+// Somebody's lock is waited for as long as the pool's lock_timeout says, and then it is a timeout, not a bug of ours.
+func TestLockedTable(t *testing.T) {
+	t.Parallel()
+	env := apitest.New(t)
+	tx, err := env.Pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(context.WithoutCancel(t.Context()))
+	if _, err := tx.Exec(t.Context(), "lock table products in access exclusive mode"); err != nil {
+		t.Fatal(err)
+	}
+	if code, body := get(t, env, "/api/v1/products"); code != http.StatusGatewayTimeout || !strings.Contains(body, `"code":"timeout"`) {
+		t.Errorf("%d %s", code, body)
+	}
+}

@@ -90,8 +90,11 @@ func TestNoErrorIsSentAs200(t *testing.T) {
 	for _, k := range kinds {
 		rec := httptest.NewRecorder()
 		ctx := telemetry.WithTrace(t.Context(), http.Header{})
-		httpapi.WriteProblem(ctx, rec, discardLog(), fault.New(k, "x"))
+		httpapi.WriteProblem(ctx, rec, discardLog(), fault.New(k, "inside"))
 		checkProblem(t, rec)
+		if rec.Code >= 500 && k != fault.Unavailable && strings.Contains(rec.Body.String(), "inside") {
+			t.Errorf("kind %q tells the client what happened inside: %s", k, rec.Body)
+		}
 	}
 	for _, err := range []error{errors.New("plain"), context.DeadlineExceeded, io.ErrUnexpectedEOF} {
 		rec := httptest.NewRecorder()
