@@ -22,7 +22,9 @@ func tokens(t testing.TB, key byte, now func() time.Time) *Tokens {
 	return tk
 }
 
-func claims(account int64, issued time.Time) Claims { return Claims{Account: account, Session: 7, Issued: issued} }
+func claims(account int64, issued time.Time) Claims {
+	return Claims{Account: account, Session: 7, Issued: issued}
+}
 
 // A token works from its issue to its end, give or take the leeway of clocks, and only under its own key.
 func TestTokensExpire(t *testing.T) {

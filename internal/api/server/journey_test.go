@@ -229,3 +229,19 @@ func TestRules(t *testing.T) {
 	_, err = c.CreatePost(ctx, &client.CreatePostRequest{Body: "from beyond"})
 	wantProblem(t, err, 401, "account_gone")
 }
+
+// The same password typed on two keyboards arrives as different bytes (a ligature, a decomposed letter) and still opens.
+func TestPasswordsAreNormalised(t *testing.T) {
+	t.Parallel()
+	env := apitest.New(t)
+	c := env.Client("")
+	_, err := c.Signup(t.Context(), &client.SignupRequest{Handle: "ana", DisplayName: "Ana", Password: "\ufb01sch caf\u00e9"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Login(t.Context(), &client.LoginRequest{Handle: "ana", Password: "fisch cafe\u0301"}); err != nil {
+		t.Errorf("typed on another keyboard: %v", err)
+	}
+	_, err = c.Login(t.Context(), &client.LoginRequest{Handle: "ana", Password: "fisch cafe"})
+	wantProblem(t, err, 401, "bad_credentials")
+}
