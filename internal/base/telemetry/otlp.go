@@ -56,7 +56,7 @@ func (t Traces) Queries() pgx.QueryTracer {
 	if t.provider == nil {
 		return nil
 	}
-	return otelpgx.NewTracer(otelpgx.WithTracerProvider(t.provider), otelpgx.WithTrimSQLInSpanName(), otelpgx.WithDisableQuerySpanNamePrefix())
+	return otelpgx.NewTracer(otelpgx.WithTracerProvider(t.provider))
 }
 
 // Shutdown sends what is still waiting, as long as ctx allows.

@@ -140,12 +140,17 @@ func logTail(path string) string {
 func (h *Host) migrate(ctx context.Context, rel *Release, m *manifest.Manifest) error {
 	dir := h.releaseDir(rel.ID)
 	var out, conversation bytes.Buffer
-	cmd := exec.CommandContext(ctx, filepath.Join(dir, m.Start.Command[0]), "migrate", "up", "--json")
-	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, h.opts.Env, &out, &conversation
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is ours to pass on, once
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = 30 * time.Second
-	err := cmd.Run()
+	cmd, err := process.StartFresh(func() *exec.Cmd {
+		cmd := exec.CommandContext(ctx, filepath.Join(dir, m.Start.Command[0]), "migrate", "up", "--json")
+		cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, h.opts.Env, &out, &conversation
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is ours to pass on, once
+		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+		cmd.WaitDelay = 30 * time.Second
+		return cmd
+	})
+	if err == nil {
+		err = cmd.Wait()
+	}
 	_ = os.WriteFile(filepath.Join(dir, "migrate.log"), append(out.Bytes(), conversation.Bytes()...), 0o640)
 	if err == nil {
 		return nil

@@ -35,19 +35,12 @@ func Start(c Command) (*Child, error) {
 		return nil, fault.Wrap(err, fault.Failed, "the log %s can't be opened", c.Log)
 	}
 	defer log.Close()
-	var cmd *exec.Cmd
-	for try := 0; ; try++ {
-		cmd = exec.Command(c.Path, c.Args...)
+	cmd, err := StartFresh(func() *exec.Cmd {
+		cmd := exec.Command(c.Path, c.Args...)
 		cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = c.Dir, c.Env, log, log
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-		err = cmd.Start()
-		// A program that was just written may still be open in a child that another thread is about to turn into
-		// something else (golang/go#22315).
-		if !errors.Is(err, syscall.ETXTBSY) || try == 50 {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+		return cmd
+	})
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Failed, "%s can't be started", c.Path)
 	}
@@ -59,6 +52,20 @@ func Start(c Command) (*Child, error) {
 		close(child.exited)
 	}()
 	return child, err
+}
+
+// StartFresh starts the command that prepare makes, also when its program was written a moment ago: it may still be open
+// in a child that another thread is about to turn into something else (golang/go#22315), so a busy text is tried again.
+// A command that failed to start can't be started again, which is why prepare makes a new one.
+func StartFresh(prepare func() *exec.Cmd) (*exec.Cmd, error) {
+	for try := 0; ; try++ {
+		cmd := prepare()
+		err := cmd.Start()
+		if !errors.Is(err, syscall.ETXTBSY) || try == 50 {
+			return cmd, err
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 // Exited is closed when the process has ended.
