@@ -97,6 +97,8 @@ type active struct{}
 
 func (active) Active() bool { return true }
 
+func (active) Watch() (bool, <-chan struct{}) { return true, nil }
+
 // Client returns a generated client that sends token, none when it is empty.
 func (e *Env) Client(token string) *client.Client {
 	e.t.Helper()

@@ -41,7 +41,7 @@ func newMetrics(s *Server, pool *pgxpool.Pool) *metrics {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
 	}
 	m.registry.MustRegister(
-		m.duration, m.revocationLag,
+		m.duration, m.revocationLag, s.jobs.Metrics,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		gauge("http_server_active_requests", "Requests being answered.", func() float64 { return float64(s.inFlight.count()) }),
 		gauge("admission_slots_used", "Requests that hold a slot.", func() float64 { return float64(s.admission.Stats().Used) }),

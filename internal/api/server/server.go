@@ -18,6 +18,7 @@ import (
 	"github.com/platctl/platctl/internal/api/account"
 	"github.com/platctl/platctl/internal/api/admission"
 	"github.com/platctl/platctl/internal/api/httpapi"
+	"github.com/platctl/platctl/internal/api/jobs"
 	"github.com/platctl/platctl/internal/api/market"
 	"github.com/platctl/platctl/internal/api/openapi"
 	"github.com/platctl/platctl/internal/api/openapi/oas"
@@ -41,10 +42,15 @@ const (
 	readBudget        = 3 * time.Second
 	writeBudget       = 5 * time.Second
 	retryAfter        = 1 // seconds
+	jobWorkers        = 2
 )
 
 // Role tells whether this release takes traffic or waits in standby.
-type Role interface{ Active() bool }
+type Role interface {
+	Active() bool
+	// Watch returns Active and a channel that is closed when it may have changed.
+	Watch() (active bool, changed <-chan struct{})
+}
 
 // Options is what a Server is made of.
 type Options struct {
@@ -63,7 +69,8 @@ type Options struct {
 	Role          Role
 	Debug         config.Debug
 	Tracer        telemetry.Tracer
-	Origins       []string // browsers' origins that may call the API
+	Origins       []string      // browsers' origins that may call the API
+	JobsPool      *pgxpool.Pool // for the job workers; nil: this server makes jobs and works none
 	// FeedConnect opens the session that listens for revocations; nil: like the pool. It can't go through a pooler that shares
 	// sessions between transactions.
 	FeedConnect func(ctx context.Context) (*pgx.Conn, error)
@@ -80,6 +87,7 @@ type Server struct {
 	deny       *session.DenyMap
 	feed       *session.Feed
 	feedRun    feedRun
+	jobs       *jobs.Queue
 	metrics    *metrics
 	ready      readiness
 	draining   atomic.Bool
@@ -113,6 +121,10 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fault.Op("wire server", err)
 	}
+	s.jobs, err = jobs.New(jobs.Options{Pool: o.JobsPool, Log: o.Log, Role: o.Role, Workers: jobWorkers})
+	if err != nil {
+		return nil, err
+	}
 	s.admission = admission.New(slotsPerConn*int(o.Pool.Config().MaxConns), queuePerSlot*slotsPerConn*int(o.Pool.Config().MaxConns), maxQueueWait)
 	s.origins = make(map[string]bool, len(o.Origins))
 	for _, origin := range o.Origins {
@@ -135,6 +147,20 @@ func (s *Server) mux() http.Handler {
 	})
 }
 
+// work runs jobs until ctx ends or the returned function is called, which waits for the running ones.
+func (s *Server) work(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.jobs.Run(ctx)
+	}()
+	return func() {
+		cancel()
+		<-ended
+	}
+}
+
 // Handler returns the whole API with its middleware.
 func (s *Server) Handler() http.Handler { return s.handler }
 
@@ -155,6 +181,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn), ConnState: busy.observe,
 	}
+	defer s.work(ctx)() // jobs stop fetching when ctx ends, beside the drain, and end after the last request
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(l) }()
 	select {

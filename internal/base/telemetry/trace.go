@@ -55,5 +55,14 @@ func withTraceID(ctx context.Context) context.Context {
 	return trace.ContextWithSpanContext(ctx, trace.NewSpanContext(cfg))
 }
 
+// Resume returns ctx with the trace whose id was kept as TraceID gave it, or with a new one when it is none.
+func Resume(ctx context.Context, traceID string) context.Context {
+	id, err := trace.TraceIDFromHex(traceID)
+	if err == nil {
+		ctx = trace.ContextWithSpanContext(ctx, trace.NewSpanContext(trace.SpanContextConfig{TraceID: id}))
+	}
+	return withTraceID(ctx)
+}
+
 // TraceID returns the trace id of ctx as 32 hex digits; zeros outside a request.
 func TraceID(ctx context.Context) string { return trace.SpanContextFromContext(ctx).TraceID().String() }

@@ -44,6 +44,10 @@ type Querier interface {
 	// nothing below it can be on the page. Exact for every cursor, no fan-out on write.
 	// concealment: exempt the frontier holds visible followees only, and reads nothing but their posts
 	HomeFeed(ctx context.Context, arg HomeFeedParams) ([]HomeFeedRow, error)
+	// How many jobs are due and how long the oldest has waited, for the metrics.
+	JobBacklog(ctx context.Context) (JobBacklogRow, error)
+	// Jobs that failed at every attempt; they stay seven days.
+	JobsGivenUp(ctx context.Context) (int64, error)
 	// Idempotent. No row: there is no such post. The counter moves only with a like that was really new, and last.
 	LikePost(ctx context.Context, arg LikePostParams) (LikePostRow, error)
 	// concealment: exempt the list of whom the viewer has blocked names them

@@ -17,10 +17,7 @@ import (
 	"github.com/platctl/platctl/internal/api/seed"
 	"github.com/platctl/platctl/internal/base/config"
 	"github.com/platctl/platctl/internal/base/fault"
-	"github.com/platctl/platctl/internal/base/localpg"
-	"github.com/platctl/platctl/internal/base/pg"
 	"github.com/platctl/platctl/internal/base/telemetry"
-	"github.com/platctl/platctl/internal/ops/migrate"
 )
 
 // Result is what serve prints once it takes traffic: where everything is.
@@ -40,8 +37,7 @@ type Login struct {
 }
 
 const (
-	stopTimeout  = 30 * time.Second // of the private PostgreSQL
-	flushTimeout = 3 * time.Second  // of the last traces
+	flushTimeout = 3 * time.Second // of the last traces
 	relayEvery   = 500 * time.Millisecond
 )
 
@@ -100,13 +96,13 @@ func (o *options) run(ctx context.Context, cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	pool, release, err := o.database(ctx)
+	pools, release, err := o.database(ctx)
 	if err != nil {
 		return err
 	}
 	defer release()
-	defer o.flushTraces(ctx) // before the pool closes, after the last request
-	srv, holder, err := o.server(ctx, pool, secrets)
+	defer o.flushTraces(ctx) // before the pools close, after the last request
+	srv, holder, err := o.server(ctx, pools, secrets)
 	if err != nil {
 		return err
 	}
@@ -115,7 +111,7 @@ func (o *options) run(ctx context.Context, cmd *cobra.Command) error {
 	if err := o.print(cmd, res); err != nil {
 		return err
 	}
-	stopRelay := o.relay(ctx, pool)
+	stopRelay := o.relay(ctx, pools.requests)
 	defer stopRelay() // after the last request, before the pool closes: what it wrote is told
 	return serveAll(ctx, srv, holder, ls, o.log)
 }
@@ -155,60 +151,12 @@ func (o *options) load() error {
 	return err
 }
 
-// database opens the pool. With --dev it first migrates the private PostgreSQL, and release stops that again if it was
-// started here.
-func (o *options) database(ctx context.Context) (*pgxpool.Pool, func(), error) {
-	db, err := o.deps.Database(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	stop := func() {}
-	if o.dev && db.Private != nil && !db.Private.Attached {
-		stop = func() { o.stopPrivate(ctx, db.Private) }
-	}
-	if o.dev {
-		err = o.migrate(ctx, db.URL)
-	}
-	var pool *pgxpool.Pool
-	if err == nil {
-		pool, err = pg.Open(ctx, db.URL, pg.Options{AppName: "platctl serve", MaxConns: o.set.Config.Database.MaxConns,
-			Tracer: o.traces.Queries()})
-	}
-	if err != nil {
-		stop()
-		return nil, nil, err
-	}
-	return pool, func() { pool.Close(); stop() }, nil
-}
-
 func (o *options) flushTraces(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
 	defer cancel()
 	if err := o.traces.Shutdown(ctx); err != nil {
 		o.log.Warn("the last traces are lost", "error", err)
 	}
-}
-
-func (o *options) stopPrivate(ctx context.Context, s *localpg.Server) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
-	defer cancel()
-	if err := s.Stop(ctx); err != nil {
-		o.log.Warn("the private PostgreSQL still runs", "error", err)
-	}
-}
-
-// migrate is for --dev only: in production a deploy migrates, never a server.
-func (o *options) migrate(ctx context.Context, url string) error {
-	files, err := o.deps.MigrationFiles()
-	if err != nil {
-		return err
-	}
-	m, err := migrate.New(files, migrate.Options{ToolVersion: o.deps.Build.Version})
-	if err != nil {
-		return err
-	}
-	_, err = m.Up(ctx, url, 0)
-	return err
 }
 
 func (o *options) result(ls *listeners) Result {

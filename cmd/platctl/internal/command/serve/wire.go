@@ -24,7 +24,7 @@ const (
 )
 
 // server wires the API. With --dev it also fills an empty database.
-func (o *options) server(ctx context.Context, pool *pgxpool.Pool, secrets settings.ServerSecrets) (*server.Server, *role.Holder, error) {
+func (o *options) server(ctx context.Context, p pools, secrets settings.ServerSecrets) (*server.Server, *role.Holder, error) {
 	c := o.set.Config
 	var err error
 	if secrets.SigningKey == nil {
@@ -39,16 +39,16 @@ func (o *options) server(ctx context.Context, pool *pgxpool.Pool, secrets settin
 	}
 	hasher := account.NewHasher(runtime.GOMAXPROCS(0)/2, hashQueue, hashWait)
 	if o.dev {
-		if err := seedDemo(ctx, pool, hasher); err != nil {
+		if err := seedDemo(ctx, p.requests, hasher); err != nil {
 			return nil, nil, err
 		}
 	}
 	holder := role.NewHolder(startRole(c.Server.ControlSocket))
 	srv, err := server.New(ctx, server.Options{
-		Build: o.deps.Build, Log: o.log, Pool: pool, Hasher: hasher, SigningKey: secrets.SigningKey, IDKey: secrets.IDKey,
+		Build: o.deps.Build, Log: o.log, Pool: p.requests, JobsPool: p.jobs, Hasher: hasher, SigningKey: secrets.SigningKey, IDKey: secrets.IDKey,
 		AccessTTL: c.Auth.AccessTTL, RefreshTTL: c.Auth.RefreshTTL, DrainDelay: c.Server.DrainDelay, ShutdownGrace: c.Server.ShutdownGrace,
 		MinSchema: postgres.MinSchema, Role: active{holder}, Debug: c.Debug, Origins: c.Server.Origins(), Tracer: o.traces.Tracer,
-		SchemaVersion: func(ctx context.Context) (int64, error) { return migrate.Current(ctx, pool) },
+		SchemaVersion: func(ctx context.Context) (int64, error) { return migrate.Current(ctx, p.requests) },
 	})
 	return srv, holder, err
 }
@@ -77,3 +77,9 @@ type active struct{ holder *role.Holder }
 
 // Active implements server.Role.
 func (a active) Active() bool { return a.holder.Get().Role == role.Active }
+
+// Watch implements server.Role.
+func (a active) Watch() (bool, <-chan struct{}) {
+	doc, changed := a.holder.Watch()
+	return doc.Role == role.Active, changed
+}
