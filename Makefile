@@ -115,6 +115,10 @@ bench: postgres ## Print the figures that the documentation claims
 	go test ./internal/base/pg/pgtest -run '^$$' -bench 'Clone' -benchtime 20x
 	go test ./internal/api/server -run '^$$' -bench 'BareHandler' -benchtime 20x
 
+.PHONY: coverage
+coverage: postgres ## How much of internal/api the journeys run; fails below 80 %
+	@tools/coverage.sh
+
 FUZZTIME ?= 5s
 
 # The dataset stays in BENCH for the next time; `PLATCTL_STATE_DIR=... bin/platctl db stop` stops its server.
