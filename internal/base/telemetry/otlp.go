@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/exaring/otelpgx"
 	"github.com/jackc/pgx/v5"
@@ -12,19 +13,22 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
+	"github.com/platctl/platctl/internal/base/breaker"
 	"github.com/platctl/platctl/internal/base/build"
 	"github.com/platctl/platctl/internal/base/fault"
 )
 
 // Traces is the recording of spans. Its zero value is recording turned off.
 type Traces struct {
-	Tracer   Tracer
-	provider *sdktrace.TracerProvider
+	Tracer    Tracer
+	Collector *breaker.Breaker // around the service that takes the spans; nil when recording is off
+	provider  *sdktrace.TracerProvider
 }
 
 // Tracing turns recording on where the standard OTEL_* environment asks for it: an OTLP endpoint, unless OTEL_SDK_DISABLED
 // is true or OTEL_TRACES_EXPORTER is none. Sampler, headers, timeouts and resource are read by the SDK under their
-// standard names. Spans are exported in the background; a collector that is away costs nothing but the spans.
+// standard names. Spans are exported in the background; a collector that is away costs nothing but the spans: after three
+// batches in a row it is left alone but for one try every half minute.
 func Tracing(ctx context.Context, lookup func(string) (string, bool), b build.Info, log *slog.Logger) (Traces, error) {
 	if !wanted(lookup) {
 		return Traces{}, nil
@@ -38,9 +42,26 @@ func Tracing(ctx context.Context, lookup func(string) (string, bool), b build.In
 	if err != nil && !errors.Is(err, resource.ErrPartialResource) {
 		return Traces{}, fault.Op("describe this process to OpenTelemetry", err)
 	}
-	p := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(res))
+	collector := breaker.New("traces", breaker.After(3), breaker.Pause(30*time.Second), breaker.Log(log))
+	p := sdktrace.NewTracerProvider(sdktrace.WithBatcher(guarded{exporter, collector, log}), sdktrace.WithResource(res))
 	log.Info("tracing", "exporter", "otlp")
-	return Traces{Tracer: Tracer{p.Tracer("platctl")}, provider: p}, nil
+	return Traces{Tracer: Tracer{p.Tracer("platctl")}, Collector: collector, provider: p}, nil
+}
+
+// guarded exports through a breaker. It returns no error: the SDK would print it, unstructured, through a global handler.
+type guarded struct {
+	sdktrace.SpanExporter
+	breaker *breaker.Breaker
+	log     *slog.Logger
+}
+
+// ExportSpans implements sdktrace.SpanExporter.
+func (g guarded) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+	err := g.breaker.Do(ctx, func(ctx context.Context) error { return g.SpanExporter.ExportSpans(ctx, spans) })
+	if err != nil && g.breaker.State() == breaker.Closed { // else the breaker has told it
+		g.log.Warn("spans are lost", "spans", len(spans), "error", err)
+	}
+	return nil
 }
 
 func wanted(lookup func(string) (string, bool)) bool {

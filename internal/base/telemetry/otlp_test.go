@@ -1,6 +1,7 @@
 package telemetry_test
 
 import (
+	"bytes"
 	"io"
 	"log/slog"
 	"net/http"
@@ -8,12 +9,15 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/platctl/platctl/internal/base/breaker"
 	"github.com/platctl/platctl/internal/base/build"
 	"github.com/platctl/platctl/internal/base/pg"
 	"github.com/platctl/platctl/internal/base/pg/pgtest"
@@ -97,6 +101,59 @@ func TestSpansReachACollector(t *testing.T) {
 	if request.Status.Code != otlp.Status_STATUS_CODE_ERROR {
 		t.Errorf("a 500 has status %v", request.Status)
 	}
+}
+
+// A collector that refuses is left alone after three batches, which the log says in one structured line; a shutdown then waits for nobody.
+func TestCollectorAway(t *testing.T) {
+	var asked atomic.Int64
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		http.Error(w, "no", http.StatusBadRequest) // the one class of answers that the exporter doesn't try again itself
+	}))
+	defer srv.Close()
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", srv.URL)
+	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "1")
+	var buf lockedBuffer
+	traces, err := telemetry.Tracing(t.Context(), os.LookupEnv, build.Info{}, slog.New(slog.NewJSONHandler(&buf, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(30 * time.Second); traces.Collector.State() != breaker.Open; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("state %v after %d batches", traces.Collector.State(), asked.Load())
+		}
+		_, end := traces.Tracer.Request(httptest.NewRequest(http.MethodGet, "/", nil), "x")
+		end(200)
+	}
+	_, end := traces.Tracer.Request(httptest.NewRequest(http.MethodGet, "/", nil), "x")
+	end(200)
+	if err := traces.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if asked.Load() != 3 {
+		t.Errorf("the collector was asked %d times, want 3", asked.Load())
+	}
+	if n := strings.Count(buf.String(), "outside service is failing"); n != 1 {
+		t.Errorf("%d lines tell that it fails: %s", n, buf.String())
+	}
+}
+
+// lockedBuffer is a log that is read while it is written.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 // Off is off: nothing is made, and every request still has a trace id of its own.
