@@ -40,7 +40,7 @@ func TestInTx(t *testing.T) {
 		var once sync.Once
 		wg.Go(func() {
 			err := pg.InTx(t.Context(), pool, func(tx pgx.Tx) error {
-				if _, err := tx.Exec(t.Context(), "set local lock_timeout = '30s'"); err != nil {
+				if _, err := tx.Exec(t.Context(), "set local lock_timeout = '30s'; set local statement_timeout = '30s'"); err != nil {
 					return err
 				}
 				for i, id := range order {
