@@ -3,8 +3,10 @@ package server_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -19,14 +21,12 @@ func TestSecurityHeaders(t *testing.T) {
 	t.Parallel()
 	env := apitest.New(t)
 	for _, path := range []string{"/api/v1/products", "/api/v1/me", "/api/none", "/api/docs/", "/api/v1/products?x=%zz", "/api/health"} {
-		res, err := env.HTTP.Get(env.URL + path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = res.Body.Close()
+		res := through(t, env, http.MethodGet, path, "https")
 		for name, want := range map[string]string{
 			"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer",
-			"Cross-Origin-Opener-Policy": "same-origin",
+			"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-site",
+			"Permissions-Policy": "camera=(), microphone=(), geolocation=()", "Vary": "Authorization", "Server": "",
+			"Strict-Transport-Security": "max-age=63072000; includeSubDomains",
 		} {
 			if got := res.Header.Get(name); got != want {
 				t.Errorf("%s: %s is %q, want %q", path, name, got, want)
@@ -37,6 +37,48 @@ func TestSecurityHeaders(t *testing.T) {
 		}
 		if got := res.Header.Get("Cache-Control"); got != "no-store" && path != "/api/docs/" {
 			t.Errorf("%s: Cache-Control %q", path, got)
+		}
+	}
+	if got := through(t, env, http.MethodGet, "/api/health", "http").Header.Get("Strict-Transport-Security"); got != "" {
+		t.Errorf("over plain HTTP: Strict-Transport-Security %q", got)
+	}
+}
+
+// through asks as a proxy that was asked over proto would, and returns the answer without its body.
+func through(t *testing.T, env *apitest.Env, method, path, proto string) *http.Response {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, env.URL+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("X-Forwarded-Proto", proto)
+	res, err := env.HTTP.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	return res
+}
+
+// HEAD is GET without the body: the same status and headers, and no 405.
+func TestHead(t *testing.T) {
+	t.Parallel()
+	env := apitest.New(t)
+	for _, path := range []string{"/api/health", "/api/v1/products", "/api/v1/me", "/api/none", "/api/docs/"} {
+		want := through(t, env, http.MethodGet, path, "http")
+		res, err := http.Head(env.URL + path) // the spec knows no HEAD, so the validating client does not either
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		for _, h := range []http.Header{want.Header, res.Header} {
+			h.Del("X-Trace-Id")
+			h.Del("Date")
+			h.Del("Content-Length") // net/http counts short bodies for GET only
+		}
+		if err != nil || len(body) != 0 || res.StatusCode != want.StatusCode || !reflect.DeepEqual(res.Header, want.Header) {
+			t.Errorf("%s: HEAD %d %v with %d bytes, %v; GET %d %v", path, res.StatusCode, res.Header, len(body), err, want.StatusCode, want.Header)
 		}
 	}
 }

@@ -44,6 +44,8 @@ func newMetrics(s *Server, pool *pgxpool.Pool) *metrics {
 		m.duration, m.revocationLag, s.jobs.Metrics,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		gauge("http_server_active_requests", "Requests being answered.", func() float64 { return float64(s.inFlight.count()) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "http_server_connections_refused_total", Help: "Connections above server.max_conns_per_ip, closed unread."},
+			func() float64 { return float64(s.limit.Refused()) }),
 		gauge("admission_slots_used", "Requests that hold a slot.", func() float64 { return float64(s.admission.Stats().Used) }),
 		gauge("admission_waiting", "Requests that wait for a slot.", func() float64 { return float64(s.admission.Stats().Waiting) }),
 		shed(s.admission, admission.Critical), shed(s.admission, admission.Normal), shed(s.admission, admission.Bulk),

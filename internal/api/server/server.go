@@ -28,6 +28,7 @@ import (
 	"github.com/platctl/platctl/internal/api/timeline"
 	"github.com/platctl/platctl/internal/base/build"
 	"github.com/platctl/platctl/internal/base/config"
+	"github.com/platctl/platctl/internal/base/connlimit"
 	"github.com/platctl/platctl/internal/base/fault"
 	"github.com/platctl/platctl/internal/base/telemetry"
 )
@@ -70,6 +71,7 @@ type Options struct {
 	Debug         config.Debug
 	Tracer        telemetry.Tracer
 	Origins       []string      // browsers' origins that may call the API
+	MaxConnsPerIP int           // on a TCP listener; 0: no limit
 	JobsPool      *pgxpool.Pool // for the job workers; nil: this server makes jobs and works none
 	// FeedConnect opens the session that listens for revocations; nil: like the pool. It can't go through a pooler that shares
 	// sessions between transactions.
@@ -92,13 +94,14 @@ type Server struct {
 	ready      readiness
 	draining   atomic.Bool
 	inFlight   inFlight
+	limit      *connlimit.Limit
 	admission  *admission.Limiter
 	origins    map[string]bool
 }
 
 // New wires a Server. It hashes one password, so it takes about 30 ms.
 func New(ctx context.Context, o Options) (*Server, error) {
-	s := &Server{opts: o, log: o.Log}
+	s := &Server{opts: o, log: o.Log, limit: connlimit.New(o.MaxConnsPerIP)}
 	ids, err := publicid.New(o.IDKey)
 	if err != nil {
 		return nil, err
@@ -183,7 +186,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	}
 	defer s.work(ctx)() // jobs stop fetching when ctx ends, beside the drain, and end after the last request
 	failed := make(chan error, 1)
-	go func() { failed <- srv.Serve(l) }()
+	go func() { failed <- srv.Serve(s.limit.Listen(l)) }()
 	select {
 	case err := <-failed:
 		return fault.Op("serve", err)

@@ -48,6 +48,7 @@ type Server struct {
 	DrainDelay    time.Duration `mapstructure:"drain_delay"`
 	ShutdownGrace time.Duration `mapstructure:"shutdown_grace"`
 	CORSOrigins   string        `mapstructure:"cors_origins"`
+	MaxConnsPerIP int           `mapstructure:"max_conns_per_ip"`
 }
 
 // Origins returns the origins of CORSOrigins.
@@ -86,6 +87,7 @@ type Edge struct {
 	AdminListen   string        `mapstructure:"admin_listen"`
 	DrainDelay    time.Duration `mapstructure:"drain_delay"`
 	ShutdownGrace time.Duration `mapstructure:"shutdown_grace"`
+	MaxConnsPerIP int           `mapstructure:"max_conns_per_ip"`
 }
 
 // Deploy is how a release is brought to a host.
@@ -171,6 +173,11 @@ func (c *Config) validateAddresses(add func(key, code, format string, args ...an
 func (c *Config) validateNumbers(add func(key, code, format string, args ...any)) {
 	if c.Database.MaxConns < 1 || c.Database.MaxConns > 1000 {
 		add("database.max_conns", "range", "%d is not between 1 and 1000", c.Database.MaxConns)
+	}
+	for key, n := range map[string]int{"server.max_conns_per_ip": c.Server.MaxConnsPerIP, "edge.max_conns_per_ip": c.Edge.MaxConnsPerIP} {
+		if n < 0 {
+			add(key, "range", "%d is negative; 0 is no limit", n)
+		}
 	}
 	for key, d := range map[string]time.Duration{
 		"auth.access_ttl": c.Auth.AccessTTL, "auth.refresh_ttl": c.Auth.RefreshTTL, "deploy.lock_ttl": c.Deploy.LockTTL,

@@ -131,6 +131,7 @@ type Options struct {
 	LockFile      string        // held while the edge runs, so that there is one per app
 	DrainDelay    time.Duration // how long to answer with Connection: close before closing the listener
 	Grace         time.Duration // how long requests in flight may take after that
+	MaxConnsPerIP int           // 0: no limit
 	Version       string
 	Log           *slog.Logger
 	Now           func() time.Time

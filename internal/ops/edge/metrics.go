@@ -20,8 +20,8 @@ func (e *Edge) adminHandler() http.Handler {
 }
 
 type collector struct {
-	edge                                                         *Edge
-	requests, failed, retried, inFlight, active, unrouted, swaps *prometheus.Desc
+	edge                                                                  *Edge
+	requests, failed, retried, inFlight, active, unrouted, swaps, refused *prometheus.Desc
 }
 
 func newCollector(e *Edge) *collector {
@@ -38,12 +38,13 @@ func newCollector(e *Edge) *collector {
 		active:   desc("active", "1 for the release in charge, 0 for the others.", per),
 		unrouted: desc("unrouted_total", "Requests for which there was no release.", nil),
 		swaps:    desc("swaps_total", "Changes of the release in charge since the edge started.", nil),
+		refused:  desc("connections_refused_total", "Connections above edge.max_conns_per_ip, closed unread.", nil),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.requests, c.failed, c.retried, c.inFlight, c.active, c.unrouted, c.swaps} {
+	for _, d := range []*prometheus.Desc{c.requests, c.failed, c.retried, c.inFlight, c.active, c.unrouted, c.swaps, c.refused} {
 		ch <- d
 	}
 }
@@ -68,4 +69,5 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	counter(c.unrouted, c.edge.unrouted.Load())
 	counter(c.swaps, c.edge.swaps.Load())
+	counter(c.refused, c.edge.limit.Refused())
 }

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/platctl/platctl/internal/base/connlimit"
 	"github.com/platctl/platctl/internal/base/fault"
 	"github.com/platctl/platctl/internal/base/unixsock"
 	"github.com/platctl/platctl/internal/ops/process"
@@ -26,6 +27,7 @@ type Edge struct {
 	table    *table
 	buffers  *buffers
 	conns    *conns
+	limit    *connlimit.Limit
 	since    time.Time
 	self     process.ID
 
@@ -53,7 +55,7 @@ func New(opts Options) (*Edge, error) {
 	}
 	e := &Edge{
 		opts: opts, log: opts.Log, errorLog: slog.NewLogLogger(opts.Log.Handler(), slog.LevelWarn), table: newTable(),
-		buffers: newBuffers(), conns: newConns(), since: opts.Now().UTC(), self: self, store: store{path: opts.RoutesFile},
+		buffers: newBuffers(), conns: newConns(), limit: connlimit.New(opts.MaxConnsPerIP), since: opts.Now().UTC(), self: self, store: store{path: opts.RoutesFile},
 		stopping: make(chan struct{}),
 	}
 	if err := e.open(); err != nil {
@@ -114,7 +116,7 @@ func (e *Edge) Run(ctx context.Context) error {
 			failed <- err
 		}
 	}
-	go serve(public, e.client)
+	go serve(public, e.limit.Listen(e.client))
 	go serve(control, e.control)
 	defer control.Close()
 	if e.admin != nil {

@@ -63,7 +63,7 @@ func foreground(ctx context.Context, d *command.Deps, cmd *cobra.Command) error 
 	}
 	c := s.Config.Edge
 	o, err := h.EdgeOptions(edge.Options{
-		Listen: c.Listen, AdminListen: c.AdminListen, DrainDelay: c.DrainDelay, Grace: c.ShutdownGrace,
+		Listen: c.Listen, AdminListen: c.AdminListen, DrainDelay: c.DrainDelay, Grace: c.ShutdownGrace, MaxConnsPerIP: c.MaxConnsPerIP,
 		Version: d.Build.Version, Log: host.Logger(d, s.Config.Log), Now: d.Now,
 	})
 	if err != nil {
