@@ -15,7 +15,7 @@ type class struct {
 // always are the parameters that every class shares: the first page.
 func always() map[string]string {
 	return map[string]string{
-		"before_id": "9223372036854775807", "after_id": "0", "page_size": "20", "skip": "0", "at_most": "100", "first_page": "true",
+		"before_id": "9223372036854775807", "after_id": "0", "page_size": "21", "skip": "0", "at_most": "100", "first_page": "true",
 		"viewer_id": user(seed.Viewer300),
 	}
 }
@@ -40,13 +40,17 @@ func classes() map[string][]class {
 	search := func(name, prefix string) class {
 		return class{name, map[string]string{"lo": "'" + prefix + "'", "hi": "'" + prefix + "~'", "words": "'" + prefix + ":*'", "exact": "'" + prefix + "'"}}
 	}
+	events := by("viewer_id", "notifications", "recipient_id")
+	for _, c := range events {
+		c.values["page_size"] = "201"
+	}
 	return map[string][]class{
 		"HomeFeed":          viewers,
 		"ListUserPosts":     by("author_id", "posts", "author_id"),
 		"ListFollowers":     by("id", "follows", "followee_id"),
 		"ListFollowing":     by("id", "follows", "follower_id"),
 		"ListBlocks":        by("viewer_id", "blocks", "blocker_id"),
-		"ListNotifications": by("viewer_id", "notifications", "recipient_id"),
+		"ListNotifications": events,
 		"CountUnread":       by("viewer_id", "notifications", "recipient_id"),
 		"ListComments":      by("post_id", "comments", "post_id"),
 		"ListLikers":        by("post_id", "likes", "post_id"),

@@ -78,7 +78,7 @@ func TestMeasure(t *testing.T) {
 	if err := rep.Markdown(&page); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"## HomeFeed", "| viewer_silent | 0 |", "| viewer_300 | 20 |", "posts_author_idx", "Index Scan", "## ListProducts"} {
+	for _, want := range []string{"## HomeFeed", "| viewer_silent | 0 |", "| viewer_300 | 21 |", "posts_author_idx", "Index Scan", "## ListProducts"} {
 		if !strings.Contains(page.String(), want) {
 			t.Errorf("the page lacks %q:\n%s", want, &page)
 		}

@@ -120,12 +120,15 @@ func (q *Queries) ListBlocks(ctx context.Context, arg ListBlocksParams) ([]ListB
 }
 
 const listFollowers = `-- name: ListFollowers :many
-with page as materialized (
+with person as materialized (
+    select u.id from visible_users($1::bigint) u where u.id = $2::bigint
+), page as materialized (
     select f.follower_id as id
-    from visible_follows($1::bigint) f
-    where f.followee_id = $2::bigint and f.follower_id < $3::bigint
-    order by f.follower_id desc
-    limit $4::int
+    from person p cross join lateral (
+        select x.follower_id from visible_follows($1) x
+        where x.followee_id = p.id and x.follower_id < $3::bigint
+        order by x.follower_id desc limit $4::int
+    ) f
 )
 select u.id, u.handle, u.display_name
 from page join visible_users($1) u on u.id = page.id
@@ -145,7 +148,7 @@ type ListFollowersRow struct {
 	DisplayName string
 }
 
-// The page is cut before the names are joined: it reads the index in order, as far as the page goes.
+// Whose followers they are is looked up once; then the page is cut in the order of the index, before names are joined.
 func (q *Queries) ListFollowers(ctx context.Context, arg ListFollowersParams) ([]ListFollowersRow, error) {
 	rows, err := q.db.Query(ctx, listFollowers,
 		arg.ViewerID,
@@ -172,12 +175,15 @@ func (q *Queries) ListFollowers(ctx context.Context, arg ListFollowersParams) ([
 }
 
 const listFollowing = `-- name: ListFollowing :many
-with page as materialized (
+with person as materialized (
+    select u.id from visible_users($1::bigint) u where u.id = $2::bigint
+), page as materialized (
     select f.followee_id as id
-    from visible_follows($1::bigint) f
-    where f.follower_id = $2::bigint and f.followee_id < $3::bigint
-    order by f.followee_id desc
-    limit $4::int
+    from person p cross join lateral (
+        select x.followee_id from visible_follows($1) x
+        where x.follower_id = p.id and x.followee_id < $3::bigint
+        order by x.followee_id desc limit $4::int
+    ) f
 )
 select u.id, u.handle, u.display_name
 from page join visible_users($1) u on u.id = page.id

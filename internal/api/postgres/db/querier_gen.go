@@ -38,6 +38,7 @@ type Querier interface {
 	FollowUser(ctx context.Context, arg FollowUserParams) (FollowUserRow, error)
 	ForgetEvents(ctx context.Context, arg ForgetEventsParams) (int64, error)
 	ForgetReplica(ctx context.Context, id string) error
+	// liked counts to one: exists() may be planned as reading everything that the viewer has ever liked.
 	GetPost(ctx context.Context, arg GetPostParams) (GetPostRow, error)
 	// The frontier query: the newest k posts come from at most k authors, and those are among the k followees with the newest
 	// latest post before the cursor. If k such followees exist, k posts exist at or above the oldest of those posts, so
@@ -53,7 +54,7 @@ type Querier interface {
 	// concealment: exempt the list of whom the viewer has blocked names them
 	ListBlocks(ctx context.Context, arg ListBlocksParams) ([]ListBlocksRow, error)
 	ListComments(ctx context.Context, arg ListCommentsParams) ([]ListCommentsRow, error)
-	// The page is cut before the names are joined: it reads the index in order, as far as the page goes.
+	// Whose followers they are is looked up once; then the page is cut in the order of the index, before names are joined.
 	ListFollowers(ctx context.Context, arg ListFollowersParams) ([]ListFollowersRow, error)
 	ListFollowing(ctx context.Context, arg ListFollowingParams) ([]ListFollowingRow, error)
 	ListLikers(ctx context.Context, arg ListLikersParams) ([]ListLikersRow, error)
@@ -61,8 +62,8 @@ type Querier interface {
 	ListNotifications(ctx context.Context, arg ListNotificationsParams) ([]ListNotificationsRow, error)
 	ListProducts(ctx context.Context, arg ListProductsParams) ([]ListProductsRow, error)
 	ListSessions(ctx context.Context, arg ListSessionsParams) ([]ListSessionsRow, error)
-	// The page is cut before anything is counted: counting first read 95,000 pages for an author of 500 posts, this 11,000 (the
-	// generic plan, for a viewer with 41 people hidden).
+	// The author is looked up first; then the page is cut from the index alone, in its order, and only what is on the page is
+	// read and counted.
 	ListUserPosts(ctx context.Context, arg ListUserPostsParams) ([]ListUserPostsRow, error)
 	// The trigger on revocations notifies; a poll covers a notification that got lost.
 	ListenRevocations(ctx context.Context) error

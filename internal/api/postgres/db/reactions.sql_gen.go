@@ -136,13 +136,20 @@ func (q *Queries) LikePost(ctx context.Context, arg LikePostParams) (LikePostRow
 }
 
 const listComments = `-- name: ListComments :many
+with post as materialized (
+    select p.id from visible_posts($1::bigint) p where p.id = $2::bigint
+), page as materialized (
+    select x.id
+    from post p cross join lateral (
+        select c.id from visible_comments($1) c
+        where c.post_id = p.id and c.id > $3::bigint
+        order by c.id limit $4::int
+    ) x
+)
 select c.id, c.post_id, c.body, c.created_at, u.id as author_id, u.handle, u.display_name
-from visible_posts($1::bigint) p
-join visible_comments($1) c on c.post_id = p.id
+from page join visible_comments($1) c on c.id = page.id
 join visible_users($1) u on u.id = c.author_id
-where p.id = $2::bigint and c.post_id = $2::bigint and c.id > $3::bigint
 order by c.id
-limit $4::int
 `
 
 type ListCommentsParams struct {
@@ -196,12 +203,15 @@ func (q *Queries) ListComments(ctx context.Context, arg ListCommentsParams) ([]L
 }
 
 const listLikers = `-- name: ListLikers :many
-with page as materialized (
+with post as materialized (
+    select p.id from visible_posts($1::bigint) p where p.id = $2::bigint
+), page as materialized (
     select l.user_id as id
-    from visible_posts($1::bigint) p join visible_likes($1) l on l.post_id = p.id
-    where p.id = $2::bigint and l.post_id = $2::bigint and l.user_id < $3::bigint
-    order by l.user_id desc
-    limit $4::int
+    from post p cross join lateral (
+        select x.user_id from visible_likes($1) x
+        where x.post_id = p.id and x.user_id < $3::bigint
+        order by x.user_id desc limit $4::int
+    ) l
 )
 select u.id, u.handle, u.display_name
 from page join visible_users($1) u on u.id = page.id

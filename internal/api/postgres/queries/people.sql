@@ -55,25 +55,31 @@ with target as (
 select id, handle, display_name from target;
 
 -- name: ListFollowers :many
--- The page is cut before the names are joined: it reads the index in order, as far as the page goes.
-with page as materialized (
+-- Whose followers they are is looked up once; then the page is cut in the order of the index, before names are joined.
+with person as materialized (
+    select u.id from visible_users(@viewer_id::bigint) u where u.id = @id::bigint
+), page as materialized (
     select f.follower_id as id
-    from visible_follows(@viewer_id::bigint) f
-    where f.followee_id = @id::bigint and f.follower_id < @before_id::bigint
-    order by f.follower_id desc
-    limit @page_size::int
+    from person p cross join lateral (
+        select x.follower_id from visible_follows(@viewer_id) x
+        where x.followee_id = p.id and x.follower_id < @before_id::bigint
+        order by x.follower_id desc limit @page_size::int
+    ) f
 )
 select u.id, u.handle, u.display_name
 from page join visible_users(@viewer_id) u on u.id = page.id
 order by u.id desc;
 
 -- name: ListFollowing :many
-with page as materialized (
+with person as materialized (
+    select u.id from visible_users(@viewer_id::bigint) u where u.id = @id::bigint
+), page as materialized (
     select f.followee_id as id
-    from visible_follows(@viewer_id::bigint) f
-    where f.follower_id = @id::bigint and f.followee_id < @before_id::bigint
-    order by f.followee_id desc
-    limit @page_size::int
+    from person p cross join lateral (
+        select x.followee_id from visible_follows(@viewer_id) x
+        where x.follower_id = p.id and x.followee_id < @before_id::bigint
+        order by x.followee_id desc limit @page_size::int
+    ) f
 )
 select u.id, u.handle, u.display_name
 from page join visible_users(@viewer_id) u on u.id = page.id

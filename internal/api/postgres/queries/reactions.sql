@@ -23,13 +23,20 @@ select i.id, i.post_id, i.body, i.created_at, me.id as author_id, me.handle, me.
 from ins i cross join me;
 
 -- name: ListComments :many
+with post as materialized (
+    select p.id from visible_posts(@viewer_id::bigint) p where p.id = @post_id::bigint
+), page as materialized (
+    select x.id
+    from post p cross join lateral (
+        select c.id from visible_comments(@viewer_id) c
+        where c.post_id = p.id and c.id > @after_id::bigint
+        order by c.id limit @page_size::int
+    ) x
+)
 select c.id, c.post_id, c.body, c.created_at, u.id as author_id, u.handle, u.display_name
-from visible_posts(@viewer_id::bigint) p
-join visible_comments(@viewer_id) c on c.post_id = p.id
+from page join visible_comments(@viewer_id) c on c.id = page.id
 join visible_users(@viewer_id) u on u.id = c.author_id
-where p.id = @post_id::bigint and c.post_id = @post_id::bigint and c.id > @after_id::bigint
-order by c.id
-limit @page_size::int;
+order by c.id;
 
 -- name: DeleteComment :one
 -- Whether it was the viewer's to delete: their comment, or a comment on their post. No row: there is no such comment.
@@ -88,12 +95,15 @@ select t.id, greatest(0, n.like_count - (select count(*) from del))::bigint as l
 from target t cross join lateral post_counts(@viewer_id, t.id) n;
 
 -- name: ListLikers :many
-with page as materialized (
+with post as materialized (
+    select p.id from visible_posts(@viewer_id::bigint) p where p.id = @post_id::bigint
+), page as materialized (
     select l.user_id as id
-    from visible_posts(@viewer_id::bigint) p join visible_likes(@viewer_id) l on l.post_id = p.id
-    where p.id = @post_id::bigint and l.post_id = @post_id::bigint and l.user_id < @before_id::bigint
-    order by l.user_id desc
-    limit @page_size::int
+    from post p cross join lateral (
+        select x.user_id from visible_likes(@viewer_id) x
+        where x.post_id = p.id and x.user_id < @before_id::bigint
+        order by x.user_id desc limit @page_size::int
+    ) l
 )
 select u.id, u.handle, u.display_name
 from page join visible_users(@viewer_id) u on u.id = page.id
