@@ -6,9 +6,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/platctl/platctl/internal/api/apitest"
 	"github.com/platctl/platctl/internal/api/publicid"
+	"github.com/platctl/platctl/internal/api/session"
 )
 
 // role is a column of the authorisation matrix: who asks for something that the owner made.
@@ -19,9 +21,14 @@ const (
 	other     role = "other"
 	anonymous role = "anonymous"
 	blocked   role = "blocked" // by the owner
+	revoked   role = "revoked" // whose session has ended
+	banned    role = "banned"  // who was banned by somebody else's server
 )
 
-func roles() []role { return []role{owner, other, anonymous, blocked} }
+func roles() []role { return []role{owner, other, anonymous, blocked, revoked, banned} }
+
+// ended says that nothing of the role's session is good any more.
+func (r role) ended() bool { return r == revoked || r == banned }
 
 // TestAuthorisation tries every operation of the spec as everybody. The expected status follows from the spec by a rule
 // (permitted); where the rule does not hold, the exception stands in one table.
@@ -38,8 +45,12 @@ func TestAuthorisation(t *testing.T) {
 			if x, ok := matrixExceptions()[cell]; ok {
 				want, used[cell] = x, true
 			}
-			if got, body := m.try(op, r); got != want {
+			got, body := m.try(op, r)
+			if got != want {
 				t.Errorf("%s as %s: %d, want %d: %s", op, r, got, want, body)
+			}
+			if code := `"code":"session_revoked"`; r.ended() && want == http.StatusUnauthorized && !strings.Contains(string(body), code) {
+				t.Errorf("%s as %s: want %s: %s", op, r, code, body)
 			}
 		}
 	}
@@ -50,10 +61,12 @@ func TestAuthorisation(t *testing.T) {
 	}
 }
 
-// permitted is the rule: a token where the spec asks for one; nothing of the owner's for somebody they block; all else
-// succeeds.
+// permitted is the rule: a token where the spec asks for one; one that is sent has to be good wherever the spec takes one;
+// nothing of the owner's for somebody they block; all else succeeds.
 func permitted(op apitest.Operation, r role) int {
 	switch {
+	case r.ended() && op.Auth != apitest.Public:
+		return http.StatusUnauthorized
 	case r == anonymous && op.Auth == apitest.Required:
 		return http.StatusUnauthorized
 	case r == blocked && op.Target != "" && op.Auth != apitest.Public:
@@ -89,7 +102,7 @@ type matrix struct {
 func newMatrix(t *testing.T) *matrix {
 	t.Helper()
 	w := &world{t: t, env: apitest.New(t), tokens: map[string]string{}, ids: map[string]string{}, labels: map[string]string{}}
-	for _, who := range []role{owner, other, blocked} {
+	for _, who := range []role{owner, other, blocked, revoked, banned} {
 		w.play([]string{string(who), "signup"})
 	}
 	w.play([]string{string(owner), "block", string(blocked)})
@@ -103,7 +116,24 @@ func newMatrix(t *testing.T) *matrix {
 		t.Fatal(err)
 	}
 	w.label("note:owner's", codec.Encode(publicid.Note, id))
-	return &matrix{world: w}
+	m := &matrix{world: w}
+	m.end()
+	return m
+}
+
+// end ends the sessions of those who have none in the matrix. The ban comes from another process, as an operator's does.
+func (m *matrix) end() {
+	m.t.Helper()
+	m.call(string(revoked), http.MethodPost, "/api/v1/auth/logout", "")
+	desk := session.New(m.env.Pool, session.NewDenyMap(), session.Options{AccessTTL: time.Minute})
+	a, err := desk.Find(m.t.Context(), string(banned))
+	if err == nil {
+		_, _, err = desk.SetBanned(m.t.Context(), a.ID, true)
+	}
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	eventuallyRefused(m.t, m.env, m.tokens[string(banned)])
 }
 
 // try makes what the operation needs, as the owner, and then does it in a role.
@@ -116,7 +146,7 @@ func (m *matrix) try(op apitest.Operation, r role) (int, []byte) {
 	if slices.Contains(op.Query, "q") {
 		path += "?q=owner"
 	}
-	if endsSessions(op.ID) && r != anonymous {
+	if endsSessions(op.ID) && r != anonymous && !r.ended() {
 		defer m.login(string(r))
 	}
 	res, body := m.send(m.tokens[string(r)], op.Method, path, m.bodyOf(op))

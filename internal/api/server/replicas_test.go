@@ -22,10 +22,11 @@ import (
 
 const patience = time.Minute // for what takes a second on a quiet machine
 
-// me returns the status of a request with an access token; 0 when it was lost.
+// me returns the status of a request with an access token; 0 when it was lost. It asks for the sessions: the profile of
+// somebody banned answers 401 before the token is refused.
 func me(t *testing.T, env *apitest.Env, token string) int {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, env.URL+"/api/v1/me", nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, env.URL+"/api/v1/me/sessions", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
