@@ -140,6 +140,34 @@ func TestLikes(t *testing.T) {
 	}
 }
 
+// Between a ban and its arrival at this server the token is still good. What its owner does then moves no counter: they have
+// left the counts with the ban, and enter them again with what they had.
+func TestJustBannedMovesNoCounter(t *testing.T) {
+	t.Parallel()
+	env := apitest.New(t)
+	ctx := t.Context()
+	_, a := env.Signup("ana")
+	_, b := env.Signup("ben")
+	_, c := env.Signup("cleo")
+	id := newPost(t, a, "plums")
+	if _, err := b.LikePost(ctx, client.LikePostParams{ID: id}); err != nil {
+		t.Fatal(err)
+	}
+	setBanned := func(at string) {
+		if _, err := env.Pool.Exec(ctx, "update users set banned_at = "+at+" where handle in ('ben', 'cleo')"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	setBanned("now()")
+	_, err := c.LikePost(ctx, client.LikePostParams{ID: id})
+	wantProblem(t, err, 404, "not_found")
+	wantCounts(t, a, id, 0, 0)
+	_, err = b.UnlikePost(ctx, client.UnlikePostParams{ID: id})
+	wantProblem(t, err, 404, "not_found")
+	setBanned("null")
+	wantCounts(t, a, id, 1, 0)
+}
+
 // Counts agree with the lists behind them for every viewer: without hidden, banned and deleted people, nobody subtracted
 // twice, and back when they come back.
 func TestCountsAreExact(t *testing.T) {

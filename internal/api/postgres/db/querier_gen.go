@@ -49,7 +49,8 @@ type Querier interface {
 	JobBacklog(ctx context.Context) (JobBacklogRow, error)
 	// Jobs that failed at every attempt; they stay seven days.
 	JobsGivenUp(ctx context.Context) (int64, error)
-	// Idempotent. No row: there is no such post. The counter moves only with a like that was really new, and last.
+	// Idempotent. No row: there is no such post, or the viewer is gone: counters count living people, and who was just banned has
+	// left them already. The counter moves only with a like that was really new, and last.
 	LikePost(ctx context.Context, arg LikePostParams) (LikePostRow, error)
 	// concealment: exempt the list of whom the viewer has blocked names them
 	ListBlocks(ctx context.Context, arg ListBlocksParams) ([]ListBlocksRow, error)
@@ -100,7 +101,8 @@ type Querier interface {
 	UnblockUser(ctx context.Context, arg UnblockUserParams) (UnblockUserRow, error)
 	// Idempotent. No row: nobody visible to the viewer has that id.
 	UnfollowUser(ctx context.Context, arg UnfollowUserParams) (UnfollowUserRow, error)
-	// Idempotent. No row: there is no such post. The counter moves only with a like that was really there, and last.
+	// Idempotent. No row: there is no such post, or the viewer is gone. The counter moves only with a like that was really there,
+	// and last.
 	UnlikePost(ctx context.Context, arg UnlikePostParams) (UnlikePostRow, error)
 	// What a snapshot had not seen, with the snapshot of this read. A row without seq says that there is nothing. Unlike a
 	// position in seq this misses no transaction that was slow to commit, and unlike a wait for the oldest one (xid below

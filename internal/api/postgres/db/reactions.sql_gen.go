@@ -97,7 +97,8 @@ func (q *Queries) DeleteComment(ctx context.Context, arg DeleteCommentParams) (b
 
 const likePost = `-- name: LikePost :one
 with target as (
-    select p.id, p.author_id from visible_posts($1::bigint) p where p.id = $2::bigint
+    select p.id, p.author_id from visible_posts($1::bigint) p
+    where p.id = $2::bigint and exists (select 1 from visible_users($1) u where u.id = $1)
 ), ins as (
     insert into likes (post_id, user_id)
     select t.id, $1 from target t
@@ -127,7 +128,8 @@ type LikePostRow struct {
 	LikeCount int64
 }
 
-// Idempotent. No row: there is no such post. The counter moves only with a like that was really new, and last.
+// Idempotent. No row: there is no such post, or the viewer is gone: counters count living people, and who was just banned has
+// left them already. The counter moves only with a like that was really new, and last.
 func (q *Queries) LikePost(ctx context.Context, arg LikePostParams) (LikePostRow, error) {
 	row := q.db.QueryRow(ctx, likePost, arg.ViewerID, arg.PostID)
 	var i LikePostRow
@@ -258,7 +260,8 @@ func (q *Queries) ListLikers(ctx context.Context, arg ListLikersParams) ([]ListL
 
 const unlikePost = `-- name: UnlikePost :one
 with target as (
-    select p.id, p.author_id from visible_posts($1::bigint) p where p.id = $2::bigint
+    select p.id, p.author_id from visible_posts($1::bigint) p
+    where p.id = $2::bigint and exists (select 1 from visible_users($1) u where u.id = $1)
 ), del as (
     delete from likes d using target t where d.post_id = t.id and d.user_id = $1::bigint
     returning d.post_id
@@ -284,7 +287,8 @@ type UnlikePostRow struct {
 	LikeCount int64
 }
 
-// Idempotent. No row: there is no such post. The counter moves only with a like that was really there, and last.
+// Idempotent. No row: there is no such post, or the viewer is gone. The counter moves only with a like that was really there,
+// and last.
 func (q *Queries) UnlikePost(ctx context.Context, arg UnlikePostParams) (UnlikePostRow, error) {
 	row := q.db.QueryRow(ctx, unlikePost, arg.ViewerID, arg.PostID)
 	var i UnlikePostRow

@@ -55,9 +55,11 @@ with target as (
 select mine::bool as mine from target;
 
 -- name: LikePost :one
--- Idempotent. No row: there is no such post. The counter moves only with a like that was really new, and last.
+-- Idempotent. No row: there is no such post, or the viewer is gone: counters count living people, and who was just banned has
+-- left them already. The counter moves only with a like that was really new, and last.
 with target as (
-    select p.id, p.author_id from visible_posts(@viewer_id::bigint) p where p.id = @post_id::bigint
+    select p.id, p.author_id from visible_posts(@viewer_id::bigint) p
+    where p.id = @post_id::bigint and exists (select 1 from visible_users(@viewer_id) u where u.id = @viewer_id)
 ), ins as (
     insert into likes (post_id, user_id)
     select t.id, @viewer_id from target t
@@ -77,9 +79,11 @@ select t.id, (n.like_count + (select count(*) from ins))::bigint as like_count
 from target t cross join lateral post_counts(@viewer_id, t.id) n;
 
 -- name: UnlikePost :one
--- Idempotent. No row: there is no such post. The counter moves only with a like that was really there, and last.
+-- Idempotent. No row: there is no such post, or the viewer is gone. The counter moves only with a like that was really there,
+-- and last.
 with target as (
-    select p.id, p.author_id from visible_posts(@viewer_id::bigint) p where p.id = @post_id::bigint
+    select p.id, p.author_id from visible_posts(@viewer_id::bigint) p
+    where p.id = @post_id::bigint and exists (select 1 from visible_users(@viewer_id) u where u.id = @viewer_id)
 ), del as (
     delete from likes d using target t where d.post_id = t.id and d.user_id = @viewer_id::bigint
     returning d.post_id
