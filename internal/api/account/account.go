@@ -192,7 +192,7 @@ func (s *Service) Authenticate(ctx context.Context, token string) (Identity, err
 	if err != nil {
 		return Identity{}, err
 	}
-	return Identity{c.Account, c.Session}, s.sessions.Check(ctx, c.Account, c.Session, c.Issued)
+	return Identity{c.Account, c.Session}, s.sessions.Check(ctx, c.Account, c.Session)
 }
 
 // session signs the access token of a session. It counts from before the session was written, so no token outlives the

@@ -21,8 +21,9 @@ import (
 
 // The kinds of events.
 const (
-	UserSignup  = "user_signup"
-	PostCreated = "post_created"
+	UserSignup       = "user_signup"
+	PostCreated      = "post_created"
+	ModerationAction = "moderation_action"
 )
 
 const (

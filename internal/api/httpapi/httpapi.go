@@ -12,6 +12,7 @@ import (
 
 	"github.com/platctl/platctl/internal/api/account"
 	"github.com/platctl/platctl/internal/api/market"
+	"github.com/platctl/platctl/internal/api/moderation"
 	"github.com/platctl/platctl/internal/api/openapi/oas"
 	"github.com/platctl/platctl/internal/api/publicid"
 	"github.com/platctl/platctl/internal/api/session"
@@ -20,13 +21,14 @@ import (
 
 // Services is what the handlers call.
 type Services struct {
-	Account  *account.Service
-	Sessions *session.Service
-	Timeline *timeline.Service
-	Market   *market.Service
-	System   System
-	IDs      *publicid.Codec
-	Log      *slog.Logger
+	Account    *account.Service
+	Sessions   *session.Service
+	Timeline   *timeline.Service
+	Market     *market.Service
+	Moderation *moderation.Service
+	System     System
+	IDs        *publicid.Codec
+	Log        *slog.Logger
 }
 
 // API is the composed handler.
@@ -39,6 +41,7 @@ type API struct {
 	peopleAPI
 	reactionsAPI
 	notificationsAPI
+	moderationAPI
 	problems
 }
 
@@ -59,6 +62,7 @@ func New(s Services) (*oas.Server, error) {
 		peopleAPI:        peopleAPI{s.Timeline, s.IDs},
 		reactionsAPI:     reactionsAPI{s.Timeline, s.IDs},
 		notificationsAPI: notificationsAPI{s.Timeline, s.IDs},
+		moderationAPI:    moderationAPI{s.Moderation, s.IDs},
 		problems:         problems{s.Log},
 	}
 	return oas.NewServer(a, a, a,

@@ -45,17 +45,20 @@ func classes() map[string][]class {
 		c.values["page_size"] = "201"
 	}
 	return map[string][]class{
-		"HomeFeed":          viewers,
-		"ListUserPosts":     by("author_id", "posts", "author_id"),
-		"ListFollowers":     by("id", "follows", "followee_id"),
-		"ListFollowing":     by("id", "follows", "follower_id"),
-		"ListBlocks":        by("viewer_id", "blocks", "blocker_id"),
-		"ListNotifications": events,
-		"CountUnread":       by("viewer_id", "notifications", "recipient_id"),
-		"ListComments":      by("post_id", "comments", "post_id"),
-		"ListLikers":        by("post_id", "likes", "post_id"),
-		"SearchPeople":      {search("common", "a"), search("rare", "zora_market")},
-		"ListSessions":      {one("nobody logged in", "user_id", user(seed.Handle))},
-		"ListProducts":      {{name: "first page"}, one("page 50", "skip", "1000")},
+		"HomeFeed":            viewers,
+		"ListUserPosts":       by("author_id", "posts", "author_id"),
+		"ListFollowers":       by("id", "follows", "followee_id"),
+		"ListFollowing":       by("id", "follows", "follower_id"),
+		"ListBlocks":          by("viewer_id", "blocks", "blocker_id"),
+		"ListNotifications":   events,
+		"CountUnread":         by("viewer_id", "notifications", "recipient_id"),
+		"ListComments":        by("post_id", "comments", "post_id"),
+		"ListLikers":          by("post_id", "likes", "post_id"),
+		"SearchPeople":        {search("common", "a"), search("rare", "zora_market")},
+		"ListSessions":        {one("nobody logged in", "user_id", user(seed.Handle))},
+		"ListOpenReports":     {{name: "nothing reported"}},
+		"ListResolvedReports": {{name: "nothing reported"}},
+		"ListModerationLog":   {{name: "nothing done"}},
+		"ListProducts":        {{name: "first page"}, one("page 50", "skip", "1000")},
 	}
 }

@@ -28,6 +28,8 @@ const (
 	Farm    Kind = "farm"
 	Product Kind = "prod"
 	Session Kind = "sess"
+	Report  Kind = "report"
+	Action  Kind = "action" // a row of the moderation log
 	Cursor  Kind = "cur"
 )
 

@@ -25,7 +25,9 @@ func class(route string) (c admission.Class, needsSlot bool) {
 		return admission.Critical, false
 	case "refreshSession", "logout", "placeOrder":
 		return admission.Critical, true
-	case "portal", "none", "searchPeople":
+	case "banUser", "removePost", "removeComment", "resolveReport": // a flood of spam must not shut out who ends it
+		return admission.Critical, true
+	case "portal", "none", "searchPeople", "listModerationLog":
 		return admission.Bulk, true
 	}
 	return admission.Normal, true

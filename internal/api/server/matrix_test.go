@@ -6,11 +6,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/platctl/platctl/internal/api/apitest"
 	"github.com/platctl/platctl/internal/api/publicid"
-	"github.com/platctl/platctl/internal/api/session"
 )
 
 // role is a column of the authorisation matrix: who asks for something that the owner made.
@@ -23,9 +21,13 @@ const (
 	blocked   role = "blocked" // by the owner
 	revoked   role = "revoked" // whose session has ended
 	banned    role = "banned"  // who was banned by somebody else's server
+	moderator role = "moderator"
+	admin     role = "admin"
 )
 
-func roles() []role { return []role{owner, other, anonymous, blocked, revoked, banned} }
+func roles() []role {
+	return []role{owner, other, anonymous, blocked, revoked, banned, moderator, admin}
+}
 
 // ended says that nothing of the role's session is good any more.
 func (r role) ended() bool { return r == revoked || r == banned }
@@ -62,30 +64,41 @@ func TestAuthorisation(t *testing.T) {
 }
 
 // permitted is the rule: a token where the spec asks for one; one that is sent has to be good wherever the spec takes one;
-// nothing of the owner's for somebody they block; all else succeeds.
+// moderation is for moderators and admins; nothing of the owner's for somebody they block; all else succeeds.
 func permitted(op apitest.Operation, r role) int {
 	switch {
 	case r.ended() && op.Auth != apitest.Public:
 		return http.StatusUnauthorized
 	case r == anonymous && op.Auth == apitest.Required:
 		return http.StatusUnauthorized
+	case moderates(op) && r != moderator && r != admin:
+		return http.StatusForbidden
 	case r == blocked && op.Target != "" && op.Auth != apitest.Public:
 		return http.StatusNotFound
 	}
 	return op.Success
 }
 
+// moderates says whether an operation is for moderators.
+func moderates(op apitest.Operation) bool { return strings.HasPrefix(op.Path, "/api/v1/moderation/") }
+
 // matrixExceptions are the cells where the rule does not hold.
 func matrixExceptions() map[string]int {
 	out := map[string]int{
-		// what is somebody else's can be read and not changed
-		"editPost other": 403, "deletePost other": 403, "deleteComment other": 403,
+		// roles are given by admins only
+		"setRole moderator": 403,
+		// nobody reports themselves, or what they don't see
+		"createReport owner": 409, "createReport blocked": 404,
 		// nobody does these to themselves
 		"followUser owner": 409, "unfollowUser owner": 409, "blockUser owner": 409, "unblockUser owner": 409,
-		// a session is its owner's only
-		"revokeSession other": 404,
 		// a notification is its recipient's only
-		"markSeen other": 404, "markSeen blocked": 404,
+		"markSeen blocked": 404,
+	}
+	for _, r := range []role{other, moderator, admin} { // moderators have their own operations, and no others
+		// what is somebody else's can be read and not changed
+		out["editPost "+string(r)], out["deletePost "+string(r)], out["deleteComment "+string(r)] = 403, 403, 403
+		// a session is its owner's only, and a notification its recipient's
+		out["revokeSession "+string(r)], out["markSeen "+string(r)] = 404, 404
 	}
 	for _, r := range roles() {
 		out["getProduct "+string(r)] = 404 // there are no products
@@ -102,20 +115,14 @@ type matrix struct {
 func newMatrix(t *testing.T) *matrix {
 	t.Helper()
 	w := &world{t: t, env: apitest.New(t), tokens: map[string]string{}, ids: map[string]string{}, labels: map[string]string{}}
-	for _, who := range []role{owner, other, blocked, revoked, banned} {
+	for _, who := range []role{owner, other, blocked, revoked, banned, moderator, admin} {
 		w.play([]string{string(who), "signup"})
 	}
+	w.promote(string(moderator), "moderator")
+	w.promote(string(admin), "admin")
 	w.play([]string{string(owner), "block", string(blocked)})
 	w.play([]string{string(other), "follow", string(owner)})
-	var id int64
-	if err := w.env.Pool.QueryRow(t.Context(), "select id from notifications").Scan(&id); err != nil {
-		t.Fatal(err)
-	}
-	codec, err := publicid.New(apitest.IDKey())
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.label("note:owner's", codec.Encode(publicid.Note, id))
+	w.label("note:owner's", w.newest(publicid.Note, "notifications"))
 	m := &matrix{world: w}
 	m.end()
 	return m
@@ -125,13 +132,8 @@ func newMatrix(t *testing.T) *matrix {
 func (m *matrix) end() {
 	m.t.Helper()
 	m.call(string(revoked), http.MethodPost, "/api/v1/auth/logout", "")
-	desk := session.New(m.env.Pool, session.NewDenyMap(), session.Options{AccessTTL: time.Minute})
-	a, err := desk.Find(m.t.Context(), string(banned))
-	if err == nil {
-		_, _, err = desk.SetBanned(m.t.Context(), a.ID, true)
-	}
-	if err != nil {
-		m.t.Fatal(err)
+	if b := setBanned(m.t, m.env, string(banned), true); !b.Changed {
+		m.t.Fatal("not banned")
 	}
 	eventuallyRefused(m.t, m.env, m.tokens[string(banned)])
 }
@@ -161,7 +163,13 @@ func (m *matrix) make(op apitest.Operation) string {
 	}
 	switch op.Target {
 	case "user":
+		if moderates(op) { // the owner is needed for the next operation
+			return m.victim()
+		}
 		return m.ids["user:owner"]
+	case "report":
+		m.call(string(other), http.MethodPost, "/api/v1/reports", `{"target":"`+post()+`","reason":"spam"}`)
+		return m.newest(publicid.Report, "reports")
 	case "post":
 		return post()
 	case "comment":
@@ -176,9 +184,17 @@ func (m *matrix) make(op apitest.Operation) string {
 	return ""
 }
 
+// victim signs somebody up and returns their id.
+func (m *matrix) victim() string {
+	m.handles++
+	s := m.call("", http.MethodPost, "/api/v1/auth/signup",
+		fmt.Sprintf(`{"handle":"victim_%d","password":"correct horse","displayName":"Victim"}`, m.handles))
+	return s["user"].(map[string]any)["id"].(string)
+}
+
 func (m *matrix) bodyOf(op apitest.Operation) string {
 	m.handles++
-	text := `{"body":"Text"}`
+	text, reason := `{"body":"Text"}`, `{"reason":"Text"}`
 	bodies := map[string]string{
 		"":                  "",
 		"SignupRequest":     fmt.Sprintf(`{"handle":"new_%d","password":"correct horse","displayName":"New"}`, m.handles),
@@ -187,6 +203,10 @@ func (m *matrix) bodyOf(op apitest.Operation) string {
 		"UpdateMeRequest":       `{"bio":"Text"}`,
 		"ChangePasswordRequest": `{"currentPassword":"correct horse","newPassword":"correct horse"}`,
 		"MarkSeenRequest":       `{"notification":"` + m.ids["note:owner's"] + `"}`,
+		"CreateReportRequest":   `{"target":"` + m.ids["user:owner"] + `","reason":"spam","text":"Text"}`,
+		"ResolveReportRequest":  `{"decision":"dismiss","reason":"Text"}`,
+		"SetRoleRequest":        `{"role":"moderator","reason":"Text"}`,
+		"RemovePostRequest":     reason, "RemoveCommentRequest": reason, "BanUserRequest": reason, "UnbanUserRequest": reason,
 	}
 	if op.Body == "RefreshRequest" {
 		m.login(string(owner))

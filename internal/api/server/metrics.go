@@ -21,6 +21,9 @@ type metrics struct {
 	duration *prometheus.HistogramVec
 
 	revocationLag prometheus.Histogram
+
+	reports *prometheus.CounterVec
+	acts    *prometheus.CounterVec
 }
 
 func newMetrics(s *Server, pool *pgxpool.Pool) *metrics {
@@ -36,12 +39,18 @@ func newMetrics(s *Server, pool *pgxpool.Pool) *metrics {
 			Help:    "Time from a revocation being written to its being applied here, by the database's clock.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2, 5, 10},
 		}),
+		reports: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "moderation_reports_total", Help: "Reports accepted here, repetitions too, by reason.",
+		}, []string{"reason"}),
+		acts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "moderation_actions_total", Help: "Acts of moderation done here, by what was done.",
+		}, []string{"action"}),
 	}
 	gauge := func(name, help string, f func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
 	}
 	m.registry.MustRegister(
-		m.duration, m.revocationLag, s.jobs.Metrics,
+		m.duration, m.revocationLag, m.reports, m.acts, s.jobs.Metrics,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		gauge("http_server_active_requests", "Requests being answered.", func() float64 { return float64(s.inFlight.count()) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "http_server_connections_refused_total", Help: "Connections above server.max_conns_per_ip, closed unread."},

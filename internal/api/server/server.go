@@ -20,6 +20,7 @@ import (
 	"github.com/platctl/platctl/internal/api/httpapi"
 	"github.com/platctl/platctl/internal/api/jobs"
 	"github.com/platctl/platctl/internal/api/market"
+	"github.com/platctl/platctl/internal/api/moderation"
 	"github.com/platctl/platctl/internal/api/openapi"
 	"github.com/platctl/platctl/internal/api/openapi/oas"
 	"github.com/platctl/platctl/internal/api/postgres/db"
@@ -120,6 +121,10 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	}
 	s.operations, err = httpapi.New(httpapi.Services{
 		Account: accounts, Sessions: s.sessions, Timeline: timeline.New(queries), Market: market.New(queries), System: s, IDs: ids, Log: o.Log,
+		Moderation: moderation.New(o.Pool, s.sessions, moderation.Options{
+			OnReport: func(reason string) { s.metrics.reports.WithLabelValues(reason).Inc() },
+			OnAct:    func(a moderation.Action) { s.metrics.acts.WithLabelValues(string(a)).Inc() },
+		}),
 	})
 	if err != nil {
 		return nil, fault.Op("wire server", err)

@@ -4,8 +4,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/platctl/platctl/internal/api/apitest"
+	"github.com/platctl/platctl/internal/api/moderation"
 	"github.com/platctl/platctl/internal/api/openapi/client"
 	"github.com/platctl/platctl/internal/api/session"
 )
@@ -267,22 +269,36 @@ func TestLogoutDuringRefresh(t *testing.T) {
 	t.Logf("the refresh came first %d times of 12", won)
 }
 
+// setBanned bans somebody, or lifts the ban, as an operator does: from another process.
+func setBanned(t *testing.T, env *apitest.Env, handle string, banned bool) moderation.Ban {
+	t.Helper()
+	sessions := session.New(env.Pool, session.NewDenyMap(), session.Options{AccessTTL: time.Minute})
+	a, err := sessions.Find(t.Context(), handle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	desk := moderation.New(env.Pool, sessions, moderation.Options{})
+	act := desk.Unban
+	if banned {
+		act = desk.Ban
+	}
+	b, err := act(t.Context(), moderation.Actor{Operator: "the test"}, a.ID, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 // That an account is banned is said to who knows the password, and to nobody else.
 func TestBanned(t *testing.T) {
 	t.Parallel()
 	env := apitest.New(t)
 	ana, _ := env.Signup("ana")
-	svc := session.New(env.Pool, session.NewDenyMap(), session.Options{})
-	var id int64
-	if err := env.Pool.QueryRow(t.Context(), "select id from users where handle = 'ana'").Scan(&id); err != nil {
-		t.Fatal(err)
+	if b := setBanned(t, env, "ana", true); !b.Changed || b.Sessions != 1 {
+		t.Fatalf("ban = %+v", b)
 	}
-	changed, n, err := svc.SetBanned(t.Context(), id, true)
-	if err != nil || !changed || n != 1 {
-		t.Fatalf("SetBanned = %v, %d, %v", changed, n, err)
-	}
-	if changed, _, err := svc.SetBanned(t.Context(), id, true); err != nil || changed {
-		t.Errorf("banning twice = %v, %v", changed, err)
+	if b := setBanned(t, env, "ana", true); b.Changed {
+		t.Errorf("banning twice = %+v", b)
 	}
 	try := func(password string) error {
 		_, err := env.Client("").Login(t.Context(), &client.LoginRequest{Handle: "ana", Password: password})
@@ -292,10 +308,10 @@ func TestBanned(t *testing.T) {
 	wantProblem(t, try(password), 403, "banned")
 	eventuallyRefused(t, env, ana.AccessToken)
 	dead(t, env, "a session of a banned account", ana)
-	if changed, _, err := svc.SetBanned(t.Context(), id, false); err != nil || !changed {
-		t.Errorf("unban = %v, %v", changed, err)
+	if b := setBanned(t, env, "ana", false); !b.Changed {
+		t.Errorf("unban = %+v", b)
 	}
-	if err := try(password); err != nil {
-		t.Errorf("login after the ban was lifted: %v", err)
-	}
+	fresh, _ := login(t, env, "ana", password)
+	alive(t, env, "logged in after the ban was lifted, within the same second", fresh)
+	dead(t, env, "a session that the ban ended", ana)
 }

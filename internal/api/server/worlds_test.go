@@ -139,13 +139,14 @@ func targets() map[string][]string {
 		"post":    {"post:a1", "post:b1", "post:c1", "post:d1"},
 		"comment": {"comment:bea@a1", "comment:carl@a1", "comment:ana@b1", "comment:carl@b1", "comment:ana@c1", "comment:bea@c1"},
 		"prod":    {"prod:none"},
+		"report":  {"report:carl", "report:bea"},
 		"sess":    {"sess:ana", "sess:bea", "sess:carl"},
 	}
 }
 
 // bodies are what operations with a body are sent, by schema: what differs is in the case's name.
 func bodies() map[string]map[string]string {
-	const text = `{"body":"Plums again."}`
+	const text, no = `{"body":"Plums again."}`, `{"reason":"No."}`
 	return map[string]map[string]string{
 		"SignupRequest": {
 			"":                   `{"handle":"eve","password":"correct horse","displayName":"Eve"}`,
@@ -168,7 +169,24 @@ func bodies() map[string]map[string]string {
 			"bea's":  `{"notification":"{note:bea like}"}`,
 			"carl's": `{"notification":"{note:carl follow}"}`,
 		},
+		"CreateReportRequest":  reports(),
+		"ResolveReportRequest": {"": `{"decision":"ban","reason":"No."}`},
+		"SetRoleRequest":       {"": `{"role":"admin","reason":"No."}`},
+		"RemovePostRequest":    {"": no}, "RemoveCommentRequest": {"": no}, "BanUserRequest": {"": no}, "UnbanUserRequest": {"": no},
 	}
+}
+
+// reports are of everything, twice: the second one finds the first open.
+func reports() map[string]string {
+	out := map[string]string{}
+	for _, kind := range []string{"user", "post", "comment"} {
+		for _, label := range targets()[kind] {
+			for _, again := range []string{"", " again"} {
+				out["of "+label+again] = `{"target":"{` + label + `}","reason":"spam","text":"Look` + again + `."}`
+			}
+		}
+	}
+	return out
 }
 
 // queries are what searches look for.
@@ -306,6 +324,8 @@ ana like c1
 ana like b1
 bea like d1
 dora like c1
+carl report d1
+bea report d1
 `
 
 func (w *world) play(step []string) {
@@ -323,11 +343,36 @@ func (w *world) play(step []string) {
 		w.label("comment:"+who+"@"+step[2], c["id"].(string))
 	case "like":
 		w.call(who, http.MethodPut, "/api/v1/posts/"+w.ids["post:"+step[2]]+"/like", "")
+	case "report":
+		w.call(who, http.MethodPost, "/api/v1/reports", `{"target":"`+w.ids["post:"+step[2]]+`","reason":"spam"}`)
+		w.label("report:"+who, w.newest(publicid.Report, "reports"))
 	case "follow", "block":
 		w.call(who, http.MethodPut, "/api/v1/users/"+w.ids["user:"+step[2]]+"/"+what, "")
 	default:
 		w.t.Fatalf("nobody knows how to %s", what)
 	}
+}
+
+// promote gives somebody a role, as an operator does.
+func (w *world) promote(who, to string) {
+	w.t.Helper()
+	if _, err := w.env.Pool.Exec(w.t.Context(), "update users set role = $2 where handle = $1", who, to); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// newest returns the public id of the row of a table that came last.
+func (w *world) newest(k publicid.Kind, table string) string {
+	w.t.Helper()
+	codec, err := publicid.New(apitest.IDKey())
+	var id int64
+	if err == nil {
+		err = w.env.Pool.QueryRow(w.t.Context(), "select max(id) from "+table).Scan(&id)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return codec.Encode(k, id)
 }
 
 // keep remembers the tokens of a session, and labels it.

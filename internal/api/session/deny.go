@@ -15,8 +15,8 @@ type DenyMap struct {
 }
 
 type userDenial struct {
-	notBefore time.Time
-	until     time.Duration
+	upto  int64 // session
+	until time.Duration
 }
 
 // NewDenyMap returns an empty map.
@@ -32,27 +32,25 @@ func (d *DenyMap) DenySession(id int64, remaining time.Duration) {
 	d.sessions[id] = max(until, d.sessions[id])
 }
 
-// DenyUser refuses tokens of a user that were issued at notBefore or earlier, for the given time.
-func (d *DenyMap) DenyUser(id int64, notBefore time.Time, remaining time.Duration) {
+// DenyUser refuses the sessions of a user up to a number, for the given time. Numbers only grow, and unlike times they don't
+// depend on whose clock it is.
+func (d *DenyMap) DenyUser(id, upto int64, remaining time.Duration) {
 	until := time.Since(d.born) + remaining
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	old := d.users[id]
-	if notBefore.Before(old.notBefore) {
-		notBefore = old.notBefore
-	}
-	d.users[id] = userDenial{notBefore, max(until, old.until)}
+	d.users[id] = userDenial{max(upto, old.upto), max(until, old.until)}
 }
 
-// Denies says whether a token must be refused.
-func (d *DenyMap) Denies(user, session int64, issued time.Time) bool {
+// Denies says whether a token of this user's session must be refused.
+func (d *DenyMap) Denies(user, session int64) bool {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	if _, ok := d.sessions[session]; ok {
 		return true
 	}
 	u, ok := d.users[user]
-	return ok && !issued.After(u.notBefore)
+	return ok && session <= u.upto
 }
 
 // Len is the number of entries.

@@ -37,38 +37,62 @@ func (s *Service) revokeAll(ctx context.Context, q *db.Queries, account, keep in
 
 // RevokeAllWith runs change in a transaction and ends every other session of account in the same one. change comes first and
 // locks the account's row, so a login that has begun before is seen and ended, and one that begins later sees the change.
-func (s *Service) RevokeAllWith(ctx context.Context, account, keep int64, why Reason, change func(q *db.Queries) error) (int, error) {
-	var ids []int64
-	err := pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
-		q := db.New(tx)
-		err := change(q)
+func (s *Service) RevokeAllWith(ctx context.Context, account, keep int64, why Reason, change func(q *db.Queries) error) (ended int, err error) {
+	err = s.Change(ctx, func(c *Change) error {
+		err := change(c.Queries)
 		if err == nil {
-			ids, err = s.revokeAll(ctx, q, account, keep, why)
+			ended, err = c.revokeAll(ctx, account, keep, why)
 		}
 		return err
 	})
-	if err != nil {
-		return 0, err
-	}
-	s.denyHere(ids...)
-	return len(ids), nil
+	return ended, err
 }
 
-// SetBanned bans an account and ends all it has, or lifts the ban. It says whether anything changed.
-func (s *Service) SetBanned(ctx context.Context, account int64, banned bool) (changed bool, sessions int, err error) {
-	set := func(q *db.Queries) error {
-		n, err := q.SetBanned(ctx, db.SetBannedParams{ID: account, Banned: banned})
-		changed = n == 1
-		if err == nil && banned && changed {
-			err = q.RevokeUser(ctx, db.RevokeUserParams{UserID: account, TokenSeconds: s.tokenLife()})
-		}
-		return fault.Op("ban", err)
+// Change is a transaction in which sessions end together with their cause. It is good until the function that got it returns.
+type Change struct {
+	*db.Queries // in the transaction
+
+	service *Service
+	ended   []int64
+}
+
+// Change runs run in a transaction. What it ended is refused here once that has committed.
+func (s *Service) Change(ctx context.Context, run func(c *Change) error) error {
+	c := &Change{service: s}
+	err := pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
+		c.Queries = db.New(tx)
+		return run(c)
+	})
+	if err == nil {
+		s.denyHere(c.ended...)
 	}
-	if !banned {
-		return changed, 0, set(db.New(s.db))
+	return err
+}
+
+func (c *Change) revokeAll(ctx context.Context, account, keep int64, why Reason) (int, error) {
+	ids, err := c.service.revokeAll(ctx, c.Queries, account, keep, why)
+	c.ended = append(c.ended, ids...)
+	return len(ids), err
+}
+
+// Ban bans an account and ends all it has, and returns how many sessions that were; false when it is banned already. Who may
+// ban whom is the business of package moderation.
+func (c *Change) Ban(ctx context.Context, account int64) (changed bool, sessions int, err error) {
+	n, err := c.SetBanned(ctx, db.SetBannedParams{ID: account, Banned: true})
+	if err != nil || n == 0 {
+		return false, 0, fault.Op("ban", err)
 	}
-	sessions, err = s.RevokeAllWith(ctx, account, 0, Ban, set)
-	return changed, sessions, err
+	if err := c.RevokeUser(ctx, db.RevokeUserParams{UserID: account, TokenSeconds: c.service.tokenLife()}); err != nil {
+		return false, 0, fault.Op("ban", err)
+	}
+	sessions, err = c.revokeAll(ctx, account, 0, Ban)
+	return true, sessions, err
+}
+
+// Unban lifts a ban; false when there is none. The sessions that it ended stay ended.
+func (c *Change) Unban(ctx context.Context, account int64) (changed bool, err error) {
+	n, err := c.SetBanned(ctx, db.SetBannedParams{ID: account})
+	return n == 1, fault.Op("unban", err)
 }
 
 // denyHere spares this server the way through the feed.

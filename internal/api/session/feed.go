@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"log/slog"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -180,7 +181,11 @@ func (f *Feed) apply(r db.UnseenRevocationsRow) {
 	case "session":
 		f.deny.DenySession(*r.Subject, remaining)
 	case "user":
-		f.deny.DenyUser(*r.Subject, *r.NotBefore, remaining)
+		upto := int64(math.MaxInt64) // of an older release, which knows times only
+		if r.UptoSession != nil {
+			upto = *r.UptoSession
+		}
+		f.deny.DenyUser(*r.Subject, upto, remaining)
 	default: // of a newer release: we can't do what it asks, and must not pretend
 		f.opts.Log.Error("revocation of an unknown kind", "kind", *r.Kind, "seq", *r.Seq)
 	}

@@ -50,6 +50,7 @@ func (s *Service) List(ctx context.Context, account, before int64, limit int32) 
 type Account struct {
 	ID       int64      `json:"id"`
 	Handle   string     `json:"handle"`
+	Role     string     `json:"role"` // member, moderator or admin
 	BannedAt *time.Time `json:"banned_at,omitempty"`
 }
 
@@ -63,7 +64,7 @@ func (s *Service) Find(ctx context.Context, handle string) (Account, error) {
 	if err != nil {
 		return Account{}, fault.Op("look up account", err)
 	}
-	return Account{ID: u.ID, Handle: u.Handle, BannedAt: u.BannedAt}, nil
+	return Account{ID: u.ID, Handle: u.Handle, Role: u.Role, BannedAt: u.BannedAt}, nil
 }
 
 // cleanAgent makes a header that a client chose fit to be stored and shown.

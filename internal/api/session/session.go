@@ -166,8 +166,8 @@ func badToken() error {
 }
 
 // Check refuses an access token of a session that has ended. It costs no I/O while the feed is fresh.
-func (s *Service) Check(ctx context.Context, account, session int64, issued time.Time) error {
-	if s.deny.Denies(account, session, issued) {
+func (s *Service) Check(ctx context.Context, account, session int64) error {
+	if s.deny.Denies(account, session) {
 		return errRevoked()
 	}
 	if !s.opts.Fenced() {

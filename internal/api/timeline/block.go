@@ -39,6 +39,6 @@ func selfBlock() error {
 
 // Blocks returns whom viewer blocks, newest account first.
 func (s *Service) Blocks(ctx context.Context, viewer int64, at Slice) (Page[account.Person], error) {
-	rows, err := s.store.ListBlocks(ctx, db.ListBlocksParams{ViewerID: viewer, BeforeID: at.Cursor, PageSize: at.fetch()})
+	rows, err := s.store.ListBlocks(ctx, db.ListBlocksParams{ViewerID: viewer, BeforeID: at.Cursor, PageSize: at.Fetch()})
 	return peoplePage(rows, at), fault.Op("list blocks", err)
 }

@@ -42,11 +42,11 @@ func (s *Service) Comment(ctx context.Context, viewer, onPost int64, body string
 
 // Comments returns the comments on a post, oldest first.
 func (s *Service) Comments(ctx context.Context, viewer, onPost int64, at Slice) (Page[Comment], error) {
-	rows, err := s.store.ListComments(ctx, db.ListCommentsParams{ViewerID: viewer, PostID: onPost, AfterID: at.Cursor, PageSize: at.fetch()})
+	rows, err := s.store.ListComments(ctx, db.ListCommentsParams{ViewerID: viewer, PostID: onPost, AfterID: at.Cursor, PageSize: at.Fetch()})
 	if err == nil {
 		err = orAbsent("list comments", len(rows), aPost, s.postExists(ctx, viewer, onPost))
 	}
-	return pageOf(rows, at, comment, func(c Comment) int64 { return c.ID }), fault.Op("list comments", err)
+	return PageOf(rows, at, comment, func(c Comment) int64 { return c.ID }), fault.Op("list comments", err)
 }
 
 // DeleteComment takes a comment away: the viewer's own, or one on their post.

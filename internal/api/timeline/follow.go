@@ -39,7 +39,7 @@ func selfFollow() error {
 
 // Followers returns who follows the person id, newest account first.
 func (s *Service) Followers(ctx context.Context, viewer, id int64, at Slice) (Page[account.Person], error) {
-	rows, err := s.store.ListFollowers(ctx, db.ListFollowersParams{ViewerID: viewer, ID: id, BeforeID: at.Cursor, PageSize: at.fetch()})
+	rows, err := s.store.ListFollowers(ctx, db.ListFollowersParams{ViewerID: viewer, ID: id, BeforeID: at.Cursor, PageSize: at.Fetch()})
 	if err == nil {
 		err = orAbsent("list followers", len(rows), aPerson, s.personExists(ctx, viewer, id))
 	}
@@ -48,7 +48,7 @@ func (s *Service) Followers(ctx context.Context, viewer, id int64, at Slice) (Pa
 
 // Following returns whom the person id follows, newest account first.
 func (s *Service) Following(ctx context.Context, viewer, id int64, at Slice) (Page[account.Person], error) {
-	rows, err := s.store.ListFollowing(ctx, db.ListFollowingParams{ViewerID: viewer, ID: id, BeforeID: at.Cursor, PageSize: at.fetch()})
+	rows, err := s.store.ListFollowing(ctx, db.ListFollowingParams{ViewerID: viewer, ID: id, BeforeID: at.Cursor, PageSize: at.Fetch()})
 	if err == nil {
 		err = orAbsent("list following", len(rows), aPerson, s.personExists(ctx, viewer, id))
 	}

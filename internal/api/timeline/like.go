@@ -28,7 +28,7 @@ func (s *Service) Unlike(ctx context.Context, viewer, post int64) (int64, error)
 
 // Likers returns who likes a post, newest account first.
 func (s *Service) Likers(ctx context.Context, viewer, post int64, at Slice) (Page[account.Person], error) {
-	rows, err := s.store.ListLikers(ctx, db.ListLikersParams{ViewerID: viewer, PostID: post, BeforeID: at.Cursor, PageSize: at.fetch()})
+	rows, err := s.store.ListLikers(ctx, db.ListLikersParams{ViewerID: viewer, PostID: post, BeforeID: at.Cursor, PageSize: at.Fetch()})
 	if err == nil {
 		err = orAbsent("list likers", len(rows), aPost, s.postExists(ctx, viewer, post))
 	}

@@ -40,7 +40,7 @@ const (
 func (s *Service) Notifications(ctx context.Context, viewer int64, at Slice) (Page[Notification], error) {
 	events := Slice{Cursor: at.Cursor, Limit: maxEvents}
 	rows, err := s.store.ListNotifications(ctx, db.ListNotificationsParams{
-		ViewerID: viewer, BeforeID: events.Cursor, PageSize: events.fetch(),
+		ViewerID: viewer, BeforeID: events.Cursor, PageSize: events.Fetch(),
 	})
 	if err != nil {
 		return Page[Notification]{}, fault.Op("list notifications", err)

@@ -99,7 +99,7 @@ func (s *Service) DeletePost(ctx context.Context, viewer, id int64) error {
 // Posts returns the posts of one author, newest first.
 func (s *Service) Posts(ctx context.Context, viewer, author int64, at Slice) (Page[Post], error) {
 	rows, err := s.store.ListUserPosts(ctx, db.ListUserPostsParams{
-		ViewerID: viewer, AuthorID: author, BeforeID: at.Cursor, PageSize: at.fetch(),
+		ViewerID: viewer, AuthorID: author, BeforeID: at.Cursor, PageSize: at.Fetch(),
 	})
 	if err == nil {
 		err = orAbsent("list posts", len(rows), aPerson, s.personExists(ctx, viewer, author))
@@ -109,7 +109,7 @@ func (s *Service) Posts(ctx context.Context, viewer, author int64, at Slice) (Pa
 
 // Feed returns the posts of the people viewer follows, newest first.
 func (s *Service) Feed(ctx context.Context, viewer int64, at Slice) (Page[Post], error) {
-	rows, err := s.store.HomeFeed(ctx, db.HomeFeedParams{ViewerID: viewer, BeforeID: at.Cursor, PageSize: at.fetch()})
+	rows, err := s.store.HomeFeed(ctx, db.HomeFeedParams{ViewerID: viewer, BeforeID: at.Cursor, PageSize: at.Fetch()})
 	return postPage(rows, at), fault.Op("read feed", err)
 }
 
@@ -119,7 +119,7 @@ type postRow interface {
 }
 
 func postPage[R postRow](rows []R, at Slice) Page[Post] {
-	return pageOf(rows, at, post[R], func(p Post) int64 { return p.ID })
+	return PageOf(rows, at, post[R], func(p Post) int64 { return p.ID })
 }
 
 func post[R postRow](row R) Post {

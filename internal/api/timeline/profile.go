@@ -91,7 +91,7 @@ func (s *Service) Search(ctx context.Context, viewer int64, q string, at Slice) 
 	t := termsOf(q)
 	rows, err := s.store.SearchPeople(ctx, db.SearchPeopleParams{
 		ViewerID: viewer, Lo: t.handle, Hi: t.beyond, Exact: t.handle, Words: t.words,
-		FirstPage: at.Cursor == Start, BeforeID: at.Cursor, PageSize: at.fetch(),
+		FirstPage: at.Cursor == Start, BeforeID: at.Cursor, PageSize: at.Fetch(),
 	})
 	if err != nil {
 		return Page[account.Person]{}, fault.Op("search people", err)

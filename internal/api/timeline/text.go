@@ -18,6 +18,12 @@ type text struct {
 	empty bool // whether it may be empty
 }
 
+// CleanText is what people write, trimmed and normalised; an error where it can't be stored or shows nothing. max counts
+// characters.
+func CleanText(field string, max int, mayBeEmpty bool, s string) (string, error) {
+	return text{field: field, max: max, empty: mayBeEmpty}.clean(s)
+}
+
 // clean trims and normalises s, and refuses what PostgreSQL can't store or what shows nothing.
 func (t text) clean(s string) (string, error) {
 	s = strings.TrimSpace(norm.NFC.String(s))

@@ -43,8 +43,8 @@ type Slice struct {
 	Limit  int32
 }
 
-// fetch is how many rows to read: one more than asked for says whether another page follows.
-func (s Slice) fetch() int32 { return s.Limit + 1 }
+// Fetch is how many rows to read: one more than asked for says whether another page follows.
+func (s Slice) Fetch() int32 { return s.Limit + 1 }
 
 // Page is one page of a list. Next is the cursor of the following page, 0 on the last one.
 type Page[T any] struct {
@@ -52,8 +52,9 @@ type Page[T any] struct {
 	Next  int64
 }
 
-// pageOf cuts the surplus row off and turns the others into items; cursor returns an item's place in the list.
-func pageOf[R, T any](rows []R, s Slice, item func(R) T, cursor func(T) int64) Page[T] {
+// PageOf turns rows into items, of which there may be one more than the page has: that one is cut off. cursor returns an
+// item's place in the list.
+func PageOf[R, T any](rows []R, s Slice, item func(R) T, cursor func(T) int64) Page[T] {
 	var p Page[T]
 	more := len(rows) > int(s.Limit)
 	if more {
@@ -79,7 +80,7 @@ type personRow interface {
 }
 
 func peoplePage[R personRow](rows []R, s Slice) Page[account.Person] {
-	return pageOf(rows, s, func(r R) account.Person { return account.Person(r) }, func(p account.Person) int64 { return p.ID })
+	return PageOf(rows, s, func(r R) account.Person { return account.Person(r) }, func(p account.Person) int64 { return p.ID })
 }
 
 // The nouns of what may be absent. One text for each, whyever it is absent.

@@ -22,6 +22,14 @@ func trimTrailingSlashes(u *url.URL) {
 
 // Invoker invokes operations described by OpenAPI v3 specification.
 type Invoker interface {
+	// BanUser invokes banUser operation.
+	//
+	// Ends their sessions on every server within a second and settles every open report about them. Nobody
+	// sees them or what they wrote until the ban is lifted. Banning twice is banning once. Moderators and
+	// admins are banned by admins only: 403 `outranked`. Yourself is 409 `self_moderation`.
+	//
+	// POST /api/v1/moderation/users/{id}/ban
+	BanUser(ctx context.Context, request *BanUserRequest, params BanUserParams) (*ModeratedPersonResponse, error)
 	// BlockUser invokes blockUser operation.
 	//
 	// From now on neither of you sees the other or anything the other wrote, did or is counted in, and
@@ -47,6 +55,14 @@ type Invoker interface {
 	//
 	// POST /api/v1/posts
 	CreatePost(ctx context.Context, request *CreatePostRequest) (*PostResponse, error)
+	// CreateReport invokes createReport operation.
+	//
+	// For the moderators; whom it is about never learns who reported it. What is reported is kept as it is
+	// now. Reporting the same again while the first report is open answers with the first. Yourself and
+	// your own is 409 `self_report`.
+	//
+	// POST /api/v1/reports
+	CreateReport(ctx context.Context, request *CreateReportRequest) (*ReportReceiptResponse, error)
 	// DeleteComment invokes deleteComment operation.
 	//
 	// Your own, or one on your post; any other is 403 `not_yours`. Deleting it again is 404.
@@ -101,6 +117,12 @@ type Invoker interface {
 	//
 	// GET /api/ready
 	GetReady(ctx context.Context) (GetReadyRes, error)
+	// GetReport invokes getReport operation.
+	//
+	// One report.
+	//
+	// GET /api/v1/moderation/reports/{id}
+	GetReport(ctx context.Context, params GetReportParams) (*ReportResponse, error)
 	// GetUnreadCount invokes getUnreadCount operation.
 	//
 	// How many events you have not seen.
@@ -155,6 +177,12 @@ type Invoker interface {
 	//
 	// GET /api/v1/posts/{id}/likes
 	ListLikers(ctx context.Context, params ListLikersParams) (*PersonListResponse, error)
+	// ListModerationLog invokes listModerationLog operation.
+	//
+	// Every act of moderation, for good.
+	//
+	// GET /api/v1/moderation/log
+	ListModerationLog(ctx context.Context, params ListModerationLogParams) (*ModerationLogResponse, error)
 	// ListNotifications invokes listNotifications operation.
 	//
 	// Events of one kind on one target within 12 hours are one notification. A page ends after `limit`
@@ -169,6 +197,13 @@ type Invoker interface {
 	//
 	// GET /api/v1/products
 	ListProducts(ctx context.Context, params ListProductsParams) (*ProductListResponse, error)
+	// ListReports invokes listReports operation.
+	//
+	// Open ones oldest first, resolved ones newest first. Reports about yourself are not among them,
+	// whoever made them.
+	//
+	// GET /api/v1/moderation/reports
+	ListReports(ctx context.Context, params ListReportsParams) (*ReportListResponse, error)
 	// ListSessions invokes listSessions operation.
 	//
 	// `meta.nextCursor` is null on the last page.
@@ -214,6 +249,26 @@ type Invoker interface {
 	//
 	// POST /api/v1/auth/refresh
 	RefreshSession(ctx context.Context, request *RefreshRequest) (*SessionResponse, error)
+	// RemoveComment invokes removeComment operation.
+	//
+	// Settles every open report of it. Removing it again is 404.
+	//
+	// POST /api/v1/moderation/comments/{id}/remove
+	RemoveComment(ctx context.Context, request *RemoveCommentRequest, params RemoveCommentParams) (*SettledResponse, error)
+	// RemovePost invokes removePost operation.
+	//
+	// Settles every open report of it. Removing it again is 404.
+	//
+	// POST /api/v1/moderation/posts/{id}/remove
+	RemovePost(ctx context.Context, request *RemovePostRequest, params RemovePostParams) (*SettledResponse, error)
+	// ResolveReport invokes resolveReport operation.
+	//
+	// `dismiss` closes this report. `remove` takes the reported post or comment away and settles every
+	// open report of it. `ban` bans whom the report is about and settles every open report about them. 409
+	// `already_resolved`, `nothing_to_remove` and `nobody_to_ban` say that somebody was faster.
+	//
+	// POST /api/v1/moderation/reports/{id}/resolution
+	ResolveReport(ctx context.Context, request *ResolveReportRequest, params ResolveReportParams) (*ReportResponse, error)
 	// RevokeSession invokes revokeSession operation.
 	//
 	// One that has ended already, like one of somebody else, is 404.
@@ -227,12 +282,24 @@ type Invoker interface {
 	//
 	// GET /api/v1/users
 	SearchPeople(ctx context.Context, params SearchPeopleParams) (*PersonListResponse, error)
+	// SetRole invokes setRole operation.
+	//
+	// For admins; it counts from their next request. Yourself is 409 `self_moderation`.
+	//
+	// PUT /api/v1/moderation/users/{id}/role
+	SetRole(ctx context.Context, request *SetRoleRequest, params SetRoleParams) (*ModeratedPersonResponse, error)
 	// Signup invokes signup operation.
 	//
 	// Answers with an access and a refresh token. A taken handle is 409 `handle_taken`.
 	//
 	// POST /api/v1/auth/signup
 	Signup(ctx context.Context, request *SignupRequest) (*SessionResponse, error)
+	// UnbanUser invokes unbanUser operation.
+	//
+	// Idempotent. Sessions that the ban ended stay ended.
+	//
+	// POST /api/v1/moderation/users/{id}/unban
+	UnbanUser(ctx context.Context, request *UnbanUserRequest, params UnbanUserParams) (*ModeratedPersonResponse, error)
 	// UnblockUser invokes unblockUser operation.
 	//
 	// Idempotent; follows do not come back. Yourself is 409 `self_block`.
@@ -298,6 +365,118 @@ func (c *Client) requestURL(ctx context.Context) *url.URL {
 		return c.serverURL
 	}
 	return u
+}
+
+// BanUser invokes banUser operation.
+//
+// Ends their sessions on every server within a second and settles every open report about them. Nobody
+// sees them or what they wrote until the ban is lifted. Banning twice is banning once. Moderators and
+// admins are banned by admins only: 403 `outranked`. Yourself is 409 `self_moderation`.
+//
+// POST /api/v1/moderation/users/{id}/ban
+func (c *Client) BanUser(ctx context.Context, request *BanUserRequest, params BanUserParams) (*ModeratedPersonResponse, error) {
+	res, err := c.sendBanUser(ctx, request, params)
+	return res, err
+}
+
+func (c *Client) sendBanUser(ctx context.Context, request *BanUserRequest, params BanUserParams) (res *ModeratedPersonResponse, err error) {
+	// Validate request before sending.
+	if err := func() error {
+		if err := request.Validate(); err != nil {
+			return err
+		}
+		return nil
+	}(); err != nil {
+		return res, errors.Wrap(err, "validate")
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [3]string
+	pathParts[0] = "/api/v1/moderation/users/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	pathParts[2] = "/ban"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "POST", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeBanUserRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, BanUserOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeBanUserResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
 }
 
 // BlockUser invokes blockUser operation.
@@ -678,6 +857,96 @@ func (c *Client) sendCreatePost(ctx context.Context, request *CreatePostRequest)
 	}()
 
 	result, err := decodeCreatePostResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// CreateReport invokes createReport operation.
+//
+// For the moderators; whom it is about never learns who reported it. What is reported is kept as it is
+// now. Reporting the same again while the first report is open answers with the first. Yourself and
+// your own is 409 `self_report`.
+//
+// POST /api/v1/reports
+func (c *Client) CreateReport(ctx context.Context, request *CreateReportRequest) (*ReportReceiptResponse, error) {
+	res, err := c.sendCreateReport(ctx, request)
+	return res, err
+}
+
+func (c *Client) sendCreateReport(ctx context.Context, request *CreateReportRequest) (res *ReportReceiptResponse, err error) {
+	// Validate request before sending.
+	if err := func() error {
+		if err := request.Validate(); err != nil {
+			return err
+		}
+		return nil
+	}(); err != nil {
+		return res, errors.Wrap(err, "validate")
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [1]string
+	pathParts[0] = "/api/v1/reports"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "POST", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeCreateReportRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, CreateReportOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeCreateReportResponse(resp)
 	if err != nil {
 		return res, errors.Wrap(err, "decode response")
 	}
@@ -1403,6 +1672,103 @@ func (c *Client) sendGetReady(ctx context.Context) (res GetReadyRes, err error) 
 	}()
 
 	result, err := decodeGetReadyResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// GetReport invokes getReport operation.
+//
+// One report.
+//
+// GET /api/v1/moderation/reports/{id}
+func (c *Client) GetReport(ctx context.Context, params GetReportParams) (*ReportResponse, error) {
+	res, err := c.sendGetReport(ctx, params)
+	return res, err
+}
+
+func (c *Client) sendGetReport(ctx context.Context, params GetReportParams) (res *ReportResponse, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [2]string
+	pathParts[0] = "/api/v1/moderation/reports/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "GET", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, GetReportOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeGetReportResponse(resp)
 	if err != nil {
 		return res, errors.Wrap(err, "decode response")
 	}
@@ -2452,6 +2818,119 @@ func (c *Client) sendListLikers(ctx context.Context, params ListLikersParams) (r
 	return result, nil
 }
 
+// ListModerationLog invokes listModerationLog operation.
+//
+// Every act of moderation, for good.
+//
+// GET /api/v1/moderation/log
+func (c *Client) ListModerationLog(ctx context.Context, params ListModerationLogParams) (*ModerationLogResponse, error) {
+	res, err := c.sendListModerationLog(ctx, params)
+	return res, err
+}
+
+func (c *Client) sendListModerationLog(ctx context.Context, params ListModerationLogParams) (res *ModerationLogResponse, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [1]string
+	pathParts[0] = "/api/v1/moderation/log"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	q := uri.NewQueryEncoder()
+	{
+		// Encode "cursor" parameter.
+		cfg := uri.QueryParameterEncodingConfig{
+			Name:    "cursor",
+			Style:   uri.QueryStyleForm,
+			Explode: true,
+		}
+
+		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
+			if val, ok := params.Cursor.Get(); ok {
+				return e.EncodeValue(conv.StringToString(val))
+			}
+			return nil
+		}); err != nil {
+			return res, errors.Wrap(err, "encode query")
+		}
+	}
+	{
+		// Encode "limit" parameter.
+		cfg := uri.QueryParameterEncodingConfig{
+			Name:    "limit",
+			Style:   uri.QueryStyleForm,
+			Explode: true,
+		}
+
+		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
+			if val, ok := params.Limit.Get(); ok {
+				return e.EncodeValue(conv.Int32ToString(val))
+			}
+			return nil
+		}); err != nil {
+			return res, errors.Wrap(err, "encode query")
+		}
+	}
+	u.RawQuery = q.Values().Encode()
+
+	r, err := ht.NewRequest(ctx, "GET", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, ListModerationLogOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeListModerationLogResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
 // ListNotifications invokes listNotifications operation.
 //
 // Events of one kind on one target within 12 hours are one notification. A page ends after `limit`
@@ -2640,6 +3119,137 @@ func (c *Client) sendListProducts(ctx context.Context, params ListProductsParams
 	}()
 
 	result, err := decodeListProductsResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// ListReports invokes listReports operation.
+//
+// Open ones oldest first, resolved ones newest first. Reports about yourself are not among them,
+// whoever made them.
+//
+// GET /api/v1/moderation/reports
+func (c *Client) ListReports(ctx context.Context, params ListReportsParams) (*ReportListResponse, error) {
+	res, err := c.sendListReports(ctx, params)
+	return res, err
+}
+
+func (c *Client) sendListReports(ctx context.Context, params ListReportsParams) (res *ReportListResponse, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [1]string
+	pathParts[0] = "/api/v1/moderation/reports"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	q := uri.NewQueryEncoder()
+	{
+		// Encode "status" parameter.
+		cfg := uri.QueryParameterEncodingConfig{
+			Name:    "status",
+			Style:   uri.QueryStyleForm,
+			Explode: true,
+		}
+
+		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
+			if val, ok := params.Status.Get(); ok {
+				return e.EncodeValue(conv.StringToString(string(val)))
+			}
+			return nil
+		}); err != nil {
+			return res, errors.Wrap(err, "encode query")
+		}
+	}
+	{
+		// Encode "cursor" parameter.
+		cfg := uri.QueryParameterEncodingConfig{
+			Name:    "cursor",
+			Style:   uri.QueryStyleForm,
+			Explode: true,
+		}
+
+		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
+			if val, ok := params.Cursor.Get(); ok {
+				return e.EncodeValue(conv.StringToString(val))
+			}
+			return nil
+		}); err != nil {
+			return res, errors.Wrap(err, "encode query")
+		}
+	}
+	{
+		// Encode "limit" parameter.
+		cfg := uri.QueryParameterEncodingConfig{
+			Name:    "limit",
+			Style:   uri.QueryStyleForm,
+			Explode: true,
+		}
+
+		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
+			if val, ok := params.Limit.Get(); ok {
+				return e.EncodeValue(conv.Int32ToString(val))
+			}
+			return nil
+		}); err != nil {
+			return res, errors.Wrap(err, "encode query")
+		}
+	}
+	u.RawQuery = q.Values().Encode()
+
+	r, err := ht.NewRequest(ctx, "GET", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, ListReportsOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeListReportsResponse(resp)
 	if err != nil {
 		return res, errors.Wrap(err, "decode response")
 	}
@@ -3249,6 +3859,338 @@ func (c *Client) sendRefreshSession(ctx context.Context, request *RefreshRequest
 	return result, nil
 }
 
+// RemoveComment invokes removeComment operation.
+//
+// Settles every open report of it. Removing it again is 404.
+//
+// POST /api/v1/moderation/comments/{id}/remove
+func (c *Client) RemoveComment(ctx context.Context, request *RemoveCommentRequest, params RemoveCommentParams) (*SettledResponse, error) {
+	res, err := c.sendRemoveComment(ctx, request, params)
+	return res, err
+}
+
+func (c *Client) sendRemoveComment(ctx context.Context, request *RemoveCommentRequest, params RemoveCommentParams) (res *SettledResponse, err error) {
+	// Validate request before sending.
+	if err := func() error {
+		if err := request.Validate(); err != nil {
+			return err
+		}
+		return nil
+	}(); err != nil {
+		return res, errors.Wrap(err, "validate")
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [3]string
+	pathParts[0] = "/api/v1/moderation/comments/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	pathParts[2] = "/remove"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "POST", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeRemoveCommentRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, RemoveCommentOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeRemoveCommentResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// RemovePost invokes removePost operation.
+//
+// Settles every open report of it. Removing it again is 404.
+//
+// POST /api/v1/moderation/posts/{id}/remove
+func (c *Client) RemovePost(ctx context.Context, request *RemovePostRequest, params RemovePostParams) (*SettledResponse, error) {
+	res, err := c.sendRemovePost(ctx, request, params)
+	return res, err
+}
+
+func (c *Client) sendRemovePost(ctx context.Context, request *RemovePostRequest, params RemovePostParams) (res *SettledResponse, err error) {
+	// Validate request before sending.
+	if err := func() error {
+		if err := request.Validate(); err != nil {
+			return err
+		}
+		return nil
+	}(); err != nil {
+		return res, errors.Wrap(err, "validate")
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [3]string
+	pathParts[0] = "/api/v1/moderation/posts/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	pathParts[2] = "/remove"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "POST", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeRemovePostRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, RemovePostOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeRemovePostResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// ResolveReport invokes resolveReport operation.
+//
+// `dismiss` closes this report. `remove` takes the reported post or comment away and settles every
+// open report of it. `ban` bans whom the report is about and settles every open report about them. 409
+// `already_resolved`, `nothing_to_remove` and `nobody_to_ban` say that somebody was faster.
+//
+// POST /api/v1/moderation/reports/{id}/resolution
+func (c *Client) ResolveReport(ctx context.Context, request *ResolveReportRequest, params ResolveReportParams) (*ReportResponse, error) {
+	res, err := c.sendResolveReport(ctx, request, params)
+	return res, err
+}
+
+func (c *Client) sendResolveReport(ctx context.Context, request *ResolveReportRequest, params ResolveReportParams) (res *ReportResponse, err error) {
+	// Validate request before sending.
+	if err := func() error {
+		if err := request.Validate(); err != nil {
+			return err
+		}
+		return nil
+	}(); err != nil {
+		return res, errors.Wrap(err, "validate")
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [3]string
+	pathParts[0] = "/api/v1/moderation/reports/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	pathParts[2] = "/resolution"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "POST", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeResolveReportRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, ResolveReportOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeResolveReportResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
 // RevokeSession invokes revokeSession operation.
 //
 // One that has ended already, like one of somebody else, is 404.
@@ -3475,6 +4417,116 @@ func (c *Client) sendSearchPeople(ctx context.Context, params SearchPeopleParams
 	return result, nil
 }
 
+// SetRole invokes setRole operation.
+//
+// For admins; it counts from their next request. Yourself is 409 `self_moderation`.
+//
+// PUT /api/v1/moderation/users/{id}/role
+func (c *Client) SetRole(ctx context.Context, request *SetRoleRequest, params SetRoleParams) (*ModeratedPersonResponse, error) {
+	res, err := c.sendSetRole(ctx, request, params)
+	return res, err
+}
+
+func (c *Client) sendSetRole(ctx context.Context, request *SetRoleRequest, params SetRoleParams) (res *ModeratedPersonResponse, err error) {
+	// Validate request before sending.
+	if err := func() error {
+		if err := request.Validate(); err != nil {
+			return err
+		}
+		return nil
+	}(); err != nil {
+		return res, errors.Wrap(err, "validate")
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [3]string
+	pathParts[0] = "/api/v1/moderation/users/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	pathParts[2] = "/role"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "PUT", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeSetRoleRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, SetRoleOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeSetRoleResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
 // Signup invokes signup operation.
 //
 // Answers with an access and a refresh token. A taken handle is 409 `handle_taken`.
@@ -3523,6 +4575,116 @@ func (c *Client) sendSignup(ctx context.Context, request *SignupRequest) (res *S
 	}()
 
 	result, err := decodeSignupResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// UnbanUser invokes unbanUser operation.
+//
+// Idempotent. Sessions that the ban ended stay ended.
+//
+// POST /api/v1/moderation/users/{id}/unban
+func (c *Client) UnbanUser(ctx context.Context, request *UnbanUserRequest, params UnbanUserParams) (*ModeratedPersonResponse, error) {
+	res, err := c.sendUnbanUser(ctx, request, params)
+	return res, err
+}
+
+func (c *Client) sendUnbanUser(ctx context.Context, request *UnbanUserRequest, params UnbanUserParams) (res *ModeratedPersonResponse, err error) {
+	// Validate request before sending.
+	if err := func() error {
+		if err := request.Validate(); err != nil {
+			return err
+		}
+		return nil
+	}(); err != nil {
+		return res, errors.Wrap(err, "validate")
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [3]string
+	pathParts[0] = "/api/v1/moderation/users/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	pathParts[2] = "/unban"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "POST", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeUnbanUserRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, UnbanUserOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeUnbanUserResponse(resp)
 	if err != nil {
 		return res, errors.Wrap(err, "decode response")
 	}

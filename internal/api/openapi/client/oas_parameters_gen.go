@@ -2,6 +2,11 @@
 
 package client
 
+// BanUserParams is parameters of banUser operation.
+type BanUserParams struct {
+	ID UserId
+}
+
 // BlockUserParams is parameters of blockUser operation.
 type BlockUserParams struct {
 	ID UserId
@@ -40,6 +45,11 @@ type GetPostParams struct {
 // GetProductParams is parameters of getProduct operation.
 type GetProductParams struct {
 	ID ProductId
+}
+
+// GetReportParams is parameters of getReport operation.
+type GetReportParams struct {
+	ID ReportId
 }
 
 // GetUserParams is parameters of getUser operation.
@@ -98,6 +108,13 @@ type ListLikersParams struct {
 	Limit  OptInt32  `json:",omitempty,omitzero"`
 }
 
+// ListModerationLogParams is parameters of listModerationLog operation.
+type ListModerationLogParams struct {
+	// `meta.nextCursor` of the page before.
+	Cursor OptString `json:",omitempty,omitzero"`
+	Limit  OptInt32  `json:",omitempty,omitzero"`
+}
+
 // ListNotificationsParams is parameters of listNotifications operation.
 type ListNotificationsParams struct {
 	// `meta.nextCursor` of the page before.
@@ -109,6 +126,14 @@ type ListNotificationsParams struct {
 type ListProductsParams struct {
 	Page  OptInt32 `json:",omitempty,omitzero"`
 	Limit OptInt32 `json:",omitempty,omitzero"`
+}
+
+// ListReportsParams is parameters of listReports operation.
+type ListReportsParams struct {
+	Status OptListReportsStatus `json:",omitempty,omitzero"`
+	// `meta.nextCursor` of the page before.
+	Cursor OptString `json:",omitempty,omitzero"`
+	Limit  OptInt32  `json:",omitempty,omitzero"`
 }
 
 // ListSessionsParams is parameters of listSessions operation.
@@ -126,6 +151,21 @@ type ListUserPostsParams struct {
 	Limit  OptInt32  `json:",omitempty,omitzero"`
 }
 
+// RemoveCommentParams is parameters of removeComment operation.
+type RemoveCommentParams struct {
+	ID CommentId
+}
+
+// RemovePostParams is parameters of removePost operation.
+type RemovePostParams struct {
+	ID PostId
+}
+
+// ResolveReportParams is parameters of resolveReport operation.
+type ResolveReportParams struct {
+	ID ReportId
+}
+
 // RevokeSessionParams is parameters of revokeSession operation.
 type RevokeSessionParams struct {
 	ID SessionId
@@ -137,6 +177,16 @@ type SearchPeopleParams struct {
 	// `meta.nextCursor` of the page before.
 	Cursor OptString `json:",omitempty,omitzero"`
 	Limit  OptInt32  `json:",omitempty,omitzero"`
+}
+
+// SetRoleParams is parameters of setRole operation.
+type SetRoleParams struct {
+	ID UserId
+}
+
+// UnbanUserParams is parameters of unbanUser operation.
+type UnbanUserParams struct {
+	ID UserId
 }
 
 // UnblockUserParams is parameters of unblockUser operation.

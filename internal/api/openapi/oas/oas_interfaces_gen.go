@@ -29,12 +29,20 @@ type ListLikersRes interface {
 	listLikersRes()
 }
 
+type ListModerationLogRes interface {
+	listModerationLogRes()
+}
+
 type ListNotificationsRes interface {
 	listNotificationsRes()
 }
 
 type ListProductsRes interface {
 	listProductsRes()
+}
+
+type ListReportsRes interface {
+	listReportsRes()
 }
 
 type ListSessionsRes interface {

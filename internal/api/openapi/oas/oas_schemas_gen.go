@@ -14,6 +14,23 @@ func (s *ProblemStatusCode) Error() string {
 	return fmt.Sprintf("code %d: %+v", s.StatusCode, s.Response)
 }
 
+type ActionId string
+
+// Ref: #/components/schemas/BanUserRequest
+type BanUserRequest struct {
+	Reason ModerationReason `json:"reason"`
+}
+
+// GetReason returns the value of Reason.
+func (s *BanUserRequest) GetReason() ModerationReason {
+	return s.Reason
+}
+
+// SetReason sets the value of Reason.
+func (s *BanUserRequest) SetReason(val ModerationReason) {
+	s.Reason = val
+}
+
 type Bearer struct {
 	Token string
 	Roles []string
@@ -309,6 +326,44 @@ func (s *CreatePostRequest) GetBody() string {
 // SetBody sets the value of Body.
 func (s *CreatePostRequest) SetBody(val string) {
 	s.Body = val
+}
+
+// Ref: #/components/schemas/CreateReportRequest
+type CreateReportRequest struct {
+	Target ModerationTarget `json:"target"`
+	Reason ReportReason     `json:"reason"`
+	// What the moderators should know; plain text, up to 1,000 characters.
+	Text OptString `json:"text"`
+}
+
+// GetTarget returns the value of Target.
+func (s *CreateReportRequest) GetTarget() ModerationTarget {
+	return s.Target
+}
+
+// GetReason returns the value of Reason.
+func (s *CreateReportRequest) GetReason() ReportReason {
+	return s.Reason
+}
+
+// GetText returns the value of Text.
+func (s *CreateReportRequest) GetText() OptString {
+	return s.Text
+}
+
+// SetTarget sets the value of Target.
+func (s *CreateReportRequest) SetTarget(val ModerationTarget) {
+	s.Target = val
+}
+
+// SetReason sets the value of Reason.
+func (s *CreateReportRequest) SetReason(val ReportReason) {
+	s.Reason = val
+}
+
+// SetText sets the value of Text.
+func (s *CreateReportRequest) SetText(val OptString) {
+	s.Text = val
 }
 
 // DeleteCommentNoContent is response for DeleteComment operation.
@@ -744,6 +799,23 @@ func (s *ListLikersOKRawApplicationJSON) SetResponse(val *http.Response) {
 
 func (*ListLikersOKRawApplicationJSON) listLikersRes() {}
 
+// ListModerationLogOKRawApplicationJSON represents raw HTTP response for ListModerationLog application/json.
+type ListModerationLogOKRawApplicationJSON struct {
+	Response *http.Response `json:"-"`
+}
+
+// GetResponse returns the value of Response.
+func (s *ListModerationLogOKRawApplicationJSON) GetResponse() *http.Response {
+	return s.Response
+}
+
+// SetResponse sets the value of Response.
+func (s *ListModerationLogOKRawApplicationJSON) SetResponse(val *http.Response) {
+	s.Response = val
+}
+
+func (*ListModerationLogOKRawApplicationJSON) listModerationLogRes() {}
+
 // ListNotificationsOKRawApplicationJSON represents raw HTTP response for ListNotifications application/json.
 type ListNotificationsOKRawApplicationJSON struct {
 	Response *http.Response `json:"-"`
@@ -777,6 +849,64 @@ func (s *ListProductsOKRawApplicationJSON) SetResponse(val *http.Response) {
 }
 
 func (*ListProductsOKRawApplicationJSON) listProductsRes() {}
+
+// ListReportsOKRawApplicationJSON represents raw HTTP response for ListReports application/json.
+type ListReportsOKRawApplicationJSON struct {
+	Response *http.Response `json:"-"`
+}
+
+// GetResponse returns the value of Response.
+func (s *ListReportsOKRawApplicationJSON) GetResponse() *http.Response {
+	return s.Response
+}
+
+// SetResponse sets the value of Response.
+func (s *ListReportsOKRawApplicationJSON) SetResponse(val *http.Response) {
+	s.Response = val
+}
+
+func (*ListReportsOKRawApplicationJSON) listReportsRes() {}
+
+type ListReportsStatus string
+
+const (
+	ListReportsStatusOpen     ListReportsStatus = "open"
+	ListReportsStatusResolved ListReportsStatus = "resolved"
+)
+
+// AllValues returns all ListReportsStatus values.
+func (ListReportsStatus) AllValues() []ListReportsStatus {
+	return []ListReportsStatus{
+		ListReportsStatusOpen,
+		ListReportsStatusResolved,
+	}
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (s ListReportsStatus) MarshalText() ([]byte, error) {
+	switch s {
+	case ListReportsStatusOpen:
+		return []byte(s), nil
+	case ListReportsStatusResolved:
+		return []byte(s), nil
+	default:
+		return nil, errors.Errorf("invalid value: %q", s)
+	}
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *ListReportsStatus) UnmarshalText(data []byte) error {
+	switch ListReportsStatus(data) {
+	case ListReportsStatusOpen:
+		*s = ListReportsStatusOpen
+		return nil
+	case ListReportsStatusResolved:
+		*s = ListReportsStatusResolved
+		return nil
+	default:
+		return errors.Errorf("invalid value: %q", data)
+	}
+}
 
 // ListSessionsOKRawApplicationJSON represents raw HTTP response for ListSessions application/json.
 type ListSessionsOKRawApplicationJSON struct {
@@ -852,6 +982,341 @@ func (s *MarkSeenRequest) GetNotification() NotificationId {
 func (s *MarkSeenRequest) SetNotification(val NotificationId) {
 	s.Notification = val
 }
+
+// Ref: #/components/schemas/ModeratedPerson
+type ModeratedPerson struct {
+	ID          UserId `json:"id"`
+	Handle      Handle `json:"handle"`
+	DisplayName string `json:"displayName"`
+	Role        Role   `json:"role"`
+	Banned      bool   `json:"banned"`
+}
+
+// GetID returns the value of ID.
+func (s *ModeratedPerson) GetID() UserId {
+	return s.ID
+}
+
+// GetHandle returns the value of Handle.
+func (s *ModeratedPerson) GetHandle() Handle {
+	return s.Handle
+}
+
+// GetDisplayName returns the value of DisplayName.
+func (s *ModeratedPerson) GetDisplayName() string {
+	return s.DisplayName
+}
+
+// GetRole returns the value of Role.
+func (s *ModeratedPerson) GetRole() Role {
+	return s.Role
+}
+
+// GetBanned returns the value of Banned.
+func (s *ModeratedPerson) GetBanned() bool {
+	return s.Banned
+}
+
+// SetID sets the value of ID.
+func (s *ModeratedPerson) SetID(val UserId) {
+	s.ID = val
+}
+
+// SetHandle sets the value of Handle.
+func (s *ModeratedPerson) SetHandle(val Handle) {
+	s.Handle = val
+}
+
+// SetDisplayName sets the value of DisplayName.
+func (s *ModeratedPerson) SetDisplayName(val string) {
+	s.DisplayName = val
+}
+
+// SetRole sets the value of Role.
+func (s *ModeratedPerson) SetRole(val Role) {
+	s.Role = val
+}
+
+// SetBanned sets the value of Banned.
+func (s *ModeratedPerson) SetBanned(val bool) {
+	s.Banned = val
+}
+
+// Ref: #/components/schemas/ModeratedPersonResponse
+type ModeratedPersonResponse struct {
+	Success Success         `json:"success"`
+	Data    ModeratedPerson `json:"data"`
+}
+
+// GetSuccess returns the value of Success.
+func (s *ModeratedPersonResponse) GetSuccess() Success {
+	return s.Success
+}
+
+// GetData returns the value of Data.
+func (s *ModeratedPersonResponse) GetData() ModeratedPerson {
+	return s.Data
+}
+
+// SetSuccess sets the value of Success.
+func (s *ModeratedPersonResponse) SetSuccess(val Success) {
+	s.Success = val
+}
+
+// SetData sets the value of Data.
+func (s *ModeratedPersonResponse) SetData(val ModeratedPerson) {
+	s.Data = val
+}
+
+// `actor` is absent when an operator of the server acted, and people are when their account is gone.
+// Ref: #/components/schemas/ModerationLogEntry
+type ModerationLogEntry struct {
+	ID     ActionId                 `json:"id"`
+	Action ModerationLogEntryAction `json:"action"`
+	Actor  OptPerson                `json:"actor"`
+	// Who acted at the server's command line.
+	Operator OptString        `json:"operator"`
+	Target   ModerationTarget `json:"target"`
+	Subject  OptPerson        `json:"subject"`
+	Report   OptReportId      `json:"report"`
+	RoleFrom OptRole          `json:"roleFrom"`
+	RoleTo   OptRole          `json:"roleTo"`
+	// Empty where an operator gave none.
+	Reason string `json:"reason"`
+	// Of the request; zeros at the command line.
+	TraceId   string    `json:"traceId"`
+	CreatedAt time.Time `json:"createdAt"`
+}
+
+// GetID returns the value of ID.
+func (s *ModerationLogEntry) GetID() ActionId {
+	return s.ID
+}
+
+// GetAction returns the value of Action.
+func (s *ModerationLogEntry) GetAction() ModerationLogEntryAction {
+	return s.Action
+}
+
+// GetActor returns the value of Actor.
+func (s *ModerationLogEntry) GetActor() OptPerson {
+	return s.Actor
+}
+
+// GetOperator returns the value of Operator.
+func (s *ModerationLogEntry) GetOperator() OptString {
+	return s.Operator
+}
+
+// GetTarget returns the value of Target.
+func (s *ModerationLogEntry) GetTarget() ModerationTarget {
+	return s.Target
+}
+
+// GetSubject returns the value of Subject.
+func (s *ModerationLogEntry) GetSubject() OptPerson {
+	return s.Subject
+}
+
+// GetReport returns the value of Report.
+func (s *ModerationLogEntry) GetReport() OptReportId {
+	return s.Report
+}
+
+// GetRoleFrom returns the value of RoleFrom.
+func (s *ModerationLogEntry) GetRoleFrom() OptRole {
+	return s.RoleFrom
+}
+
+// GetRoleTo returns the value of RoleTo.
+func (s *ModerationLogEntry) GetRoleTo() OptRole {
+	return s.RoleTo
+}
+
+// GetReason returns the value of Reason.
+func (s *ModerationLogEntry) GetReason() string {
+	return s.Reason
+}
+
+// GetTraceId returns the value of TraceId.
+func (s *ModerationLogEntry) GetTraceId() string {
+	return s.TraceId
+}
+
+// GetCreatedAt returns the value of CreatedAt.
+func (s *ModerationLogEntry) GetCreatedAt() time.Time {
+	return s.CreatedAt
+}
+
+// SetID sets the value of ID.
+func (s *ModerationLogEntry) SetID(val ActionId) {
+	s.ID = val
+}
+
+// SetAction sets the value of Action.
+func (s *ModerationLogEntry) SetAction(val ModerationLogEntryAction) {
+	s.Action = val
+}
+
+// SetActor sets the value of Actor.
+func (s *ModerationLogEntry) SetActor(val OptPerson) {
+	s.Actor = val
+}
+
+// SetOperator sets the value of Operator.
+func (s *ModerationLogEntry) SetOperator(val OptString) {
+	s.Operator = val
+}
+
+// SetTarget sets the value of Target.
+func (s *ModerationLogEntry) SetTarget(val ModerationTarget) {
+	s.Target = val
+}
+
+// SetSubject sets the value of Subject.
+func (s *ModerationLogEntry) SetSubject(val OptPerson) {
+	s.Subject = val
+}
+
+// SetReport sets the value of Report.
+func (s *ModerationLogEntry) SetReport(val OptReportId) {
+	s.Report = val
+}
+
+// SetRoleFrom sets the value of RoleFrom.
+func (s *ModerationLogEntry) SetRoleFrom(val OptRole) {
+	s.RoleFrom = val
+}
+
+// SetRoleTo sets the value of RoleTo.
+func (s *ModerationLogEntry) SetRoleTo(val OptRole) {
+	s.RoleTo = val
+}
+
+// SetReason sets the value of Reason.
+func (s *ModerationLogEntry) SetReason(val string) {
+	s.Reason = val
+}
+
+// SetTraceId sets the value of TraceId.
+func (s *ModerationLogEntry) SetTraceId(val string) {
+	s.TraceId = val
+}
+
+// SetCreatedAt sets the value of CreatedAt.
+func (s *ModerationLogEntry) SetCreatedAt(val time.Time) {
+	s.CreatedAt = val
+}
+
+type ModerationLogEntryAction string
+
+const (
+	ModerationLogEntryActionReportDismissed ModerationLogEntryAction = "report_dismissed"
+	ModerationLogEntryActionPostRemoved     ModerationLogEntryAction = "post_removed"
+	ModerationLogEntryActionCommentRemoved  ModerationLogEntryAction = "comment_removed"
+	ModerationLogEntryActionUserBanned      ModerationLogEntryAction = "user_banned"
+	ModerationLogEntryActionUserUnbanned    ModerationLogEntryAction = "user_unbanned"
+	ModerationLogEntryActionRoleChanged     ModerationLogEntryAction = "role_changed"
+)
+
+// AllValues returns all ModerationLogEntryAction values.
+func (ModerationLogEntryAction) AllValues() []ModerationLogEntryAction {
+	return []ModerationLogEntryAction{
+		ModerationLogEntryActionReportDismissed,
+		ModerationLogEntryActionPostRemoved,
+		ModerationLogEntryActionCommentRemoved,
+		ModerationLogEntryActionUserBanned,
+		ModerationLogEntryActionUserUnbanned,
+		ModerationLogEntryActionRoleChanged,
+	}
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (s ModerationLogEntryAction) MarshalText() ([]byte, error) {
+	switch s {
+	case ModerationLogEntryActionReportDismissed:
+		return []byte(s), nil
+	case ModerationLogEntryActionPostRemoved:
+		return []byte(s), nil
+	case ModerationLogEntryActionCommentRemoved:
+		return []byte(s), nil
+	case ModerationLogEntryActionUserBanned:
+		return []byte(s), nil
+	case ModerationLogEntryActionUserUnbanned:
+		return []byte(s), nil
+	case ModerationLogEntryActionRoleChanged:
+		return []byte(s), nil
+	default:
+		return nil, errors.Errorf("invalid value: %q", s)
+	}
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *ModerationLogEntryAction) UnmarshalText(data []byte) error {
+	switch ModerationLogEntryAction(data) {
+	case ModerationLogEntryActionReportDismissed:
+		*s = ModerationLogEntryActionReportDismissed
+		return nil
+	case ModerationLogEntryActionPostRemoved:
+		*s = ModerationLogEntryActionPostRemoved
+		return nil
+	case ModerationLogEntryActionCommentRemoved:
+		*s = ModerationLogEntryActionCommentRemoved
+		return nil
+	case ModerationLogEntryActionUserBanned:
+		*s = ModerationLogEntryActionUserBanned
+		return nil
+	case ModerationLogEntryActionUserUnbanned:
+		*s = ModerationLogEntryActionUserUnbanned
+		return nil
+	case ModerationLogEntryActionRoleChanged:
+		*s = ModerationLogEntryActionRoleChanged
+		return nil
+	default:
+		return errors.Errorf("invalid value: %q", data)
+	}
+}
+
+// Ref: #/components/schemas/ModerationLogResponse
+type ModerationLogResponse struct {
+	Success Success              `json:"success"`
+	Data    []ModerationLogEntry `json:"data"`
+	Meta    StreamMeta           `json:"meta"`
+}
+
+// GetSuccess returns the value of Success.
+func (s *ModerationLogResponse) GetSuccess() Success {
+	return s.Success
+}
+
+// GetData returns the value of Data.
+func (s *ModerationLogResponse) GetData() []ModerationLogEntry {
+	return s.Data
+}
+
+// GetMeta returns the value of Meta.
+func (s *ModerationLogResponse) GetMeta() StreamMeta {
+	return s.Meta
+}
+
+// SetSuccess sets the value of Success.
+func (s *ModerationLogResponse) SetSuccess(val Success) {
+	s.Success = val
+}
+
+// SetData sets the value of Data.
+func (s *ModerationLogResponse) SetData(val []ModerationLogEntry) {
+	s.Data = val
+}
+
+// SetMeta sets the value of Meta.
+func (s *ModerationLogResponse) SetMeta(val StreamMeta) {
+	s.Meta = val
+}
+
+type ModerationReason string
+
+type ModerationTarget string
 
 // NewNilDateTime returns new NilDateTime with value set to v.
 func NewNilDateTime(v time.Time) NilDateTime {
@@ -1258,6 +1723,144 @@ func (o OptInt32) Or(d int32) int32 {
 	return d
 }
 
+// NewOptListReportsStatus returns new OptListReportsStatus with value set to v.
+func NewOptListReportsStatus(v ListReportsStatus) OptListReportsStatus {
+	return OptListReportsStatus{
+		Value: v,
+		Set:   true,
+	}
+}
+
+// OptListReportsStatus is optional ListReportsStatus.
+type OptListReportsStatus struct {
+	Value ListReportsStatus
+	Set   bool
+}
+
+// IsSet returns true if OptListReportsStatus was set.
+func (o OptListReportsStatus) IsSet() bool { return o.Set }
+
+// Reset unsets value.
+func (o *OptListReportsStatus) Reset() {
+	var v ListReportsStatus
+	o.Value = v
+	o.Set = false
+}
+
+// SetTo sets value to v.
+func (o *OptListReportsStatus) SetTo(v ListReportsStatus) {
+	o.Set = true
+	o.Value = v
+}
+
+// Get returns value and boolean that denotes whether value was set.
+func (o OptListReportsStatus) Get() (v ListReportsStatus, ok bool) {
+	if !o.Set {
+		return v, false
+	}
+	return o.Value, true
+}
+
+// Or returns value if set, or given parameter if does not.
+func (o OptListReportsStatus) Or(d ListReportsStatus) ListReportsStatus {
+	if v, ok := o.Get(); ok {
+		return v
+	}
+	return d
+}
+
+// NewOptModeratedPerson returns new OptModeratedPerson with value set to v.
+func NewOptModeratedPerson(v ModeratedPerson) OptModeratedPerson {
+	return OptModeratedPerson{
+		Value: v,
+		Set:   true,
+	}
+}
+
+// OptModeratedPerson is optional ModeratedPerson.
+type OptModeratedPerson struct {
+	Value ModeratedPerson
+	Set   bool
+}
+
+// IsSet returns true if OptModeratedPerson was set.
+func (o OptModeratedPerson) IsSet() bool { return o.Set }
+
+// Reset unsets value.
+func (o *OptModeratedPerson) Reset() {
+	var v ModeratedPerson
+	o.Value = v
+	o.Set = false
+}
+
+// SetTo sets value to v.
+func (o *OptModeratedPerson) SetTo(v ModeratedPerson) {
+	o.Set = true
+	o.Value = v
+}
+
+// Get returns value and boolean that denotes whether value was set.
+func (o OptModeratedPerson) Get() (v ModeratedPerson, ok bool) {
+	if !o.Set {
+		return v, false
+	}
+	return o.Value, true
+}
+
+// Or returns value if set, or given parameter if does not.
+func (o OptModeratedPerson) Or(d ModeratedPerson) ModeratedPerson {
+	if v, ok := o.Get(); ok {
+		return v
+	}
+	return d
+}
+
+// NewOptPerson returns new OptPerson with value set to v.
+func NewOptPerson(v Person) OptPerson {
+	return OptPerson{
+		Value: v,
+		Set:   true,
+	}
+}
+
+// OptPerson is optional Person.
+type OptPerson struct {
+	Value Person
+	Set   bool
+}
+
+// IsSet returns true if OptPerson was set.
+func (o OptPerson) IsSet() bool { return o.Set }
+
+// Reset unsets value.
+func (o *OptPerson) Reset() {
+	var v Person
+	o.Value = v
+	o.Set = false
+}
+
+// SetTo sets value to v.
+func (o *OptPerson) SetTo(v Person) {
+	o.Set = true
+	o.Value = v
+}
+
+// Get returns value and boolean that denotes whether value was set.
+func (o OptPerson) Get() (v Person, ok bool) {
+	if !o.Set {
+		return v, false
+	}
+	return o.Value, true
+}
+
+// Or returns value if set, or given parameter if does not.
+func (o OptPerson) Or(d Person) Person {
+	if v, ok := o.Get(); ok {
+		return v
+	}
+	return d
+}
+
 // NewOptPostId returns new OptPostId with value set to v.
 func NewOptPostId(v PostId) OptPostId {
 	return OptPostId{
@@ -1298,6 +1901,144 @@ func (o OptPostId) Get() (v PostId, ok bool) {
 
 // Or returns value if set, or given parameter if does not.
 func (o OptPostId) Or(d PostId) PostId {
+	if v, ok := o.Get(); ok {
+		return v
+	}
+	return d
+}
+
+// NewOptReportId returns new OptReportId with value set to v.
+func NewOptReportId(v ReportId) OptReportId {
+	return OptReportId{
+		Value: v,
+		Set:   true,
+	}
+}
+
+// OptReportId is optional ReportId.
+type OptReportId struct {
+	Value ReportId
+	Set   bool
+}
+
+// IsSet returns true if OptReportId was set.
+func (o OptReportId) IsSet() bool { return o.Set }
+
+// Reset unsets value.
+func (o *OptReportId) Reset() {
+	var v ReportId
+	o.Value = v
+	o.Set = false
+}
+
+// SetTo sets value to v.
+func (o *OptReportId) SetTo(v ReportId) {
+	o.Set = true
+	o.Value = v
+}
+
+// Get returns value and boolean that denotes whether value was set.
+func (o OptReportId) Get() (v ReportId, ok bool) {
+	if !o.Set {
+		return v, false
+	}
+	return o.Value, true
+}
+
+// Or returns value if set, or given parameter if does not.
+func (o OptReportId) Or(d ReportId) ReportId {
+	if v, ok := o.Get(); ok {
+		return v
+	}
+	return d
+}
+
+// NewOptReportResolution returns new OptReportResolution with value set to v.
+func NewOptReportResolution(v ReportResolution) OptReportResolution {
+	return OptReportResolution{
+		Value: v,
+		Set:   true,
+	}
+}
+
+// OptReportResolution is optional ReportResolution.
+type OptReportResolution struct {
+	Value ReportResolution
+	Set   bool
+}
+
+// IsSet returns true if OptReportResolution was set.
+func (o OptReportResolution) IsSet() bool { return o.Set }
+
+// Reset unsets value.
+func (o *OptReportResolution) Reset() {
+	var v ReportResolution
+	o.Value = v
+	o.Set = false
+}
+
+// SetTo sets value to v.
+func (o *OptReportResolution) SetTo(v ReportResolution) {
+	o.Set = true
+	o.Value = v
+}
+
+// Get returns value and boolean that denotes whether value was set.
+func (o OptReportResolution) Get() (v ReportResolution, ok bool) {
+	if !o.Set {
+		return v, false
+	}
+	return o.Value, true
+}
+
+// Or returns value if set, or given parameter if does not.
+func (o OptReportResolution) Or(d ReportResolution) ReportResolution {
+	if v, ok := o.Get(); ok {
+		return v
+	}
+	return d
+}
+
+// NewOptRole returns new OptRole with value set to v.
+func NewOptRole(v Role) OptRole {
+	return OptRole{
+		Value: v,
+		Set:   true,
+	}
+}
+
+// OptRole is optional Role.
+type OptRole struct {
+	Value Role
+	Set   bool
+}
+
+// IsSet returns true if OptRole was set.
+func (o OptRole) IsSet() bool { return o.Set }
+
+// Reset unsets value.
+func (o *OptRole) Reset() {
+	var v Role
+	o.Value = v
+	o.Set = false
+}
+
+// SetTo sets value to v.
+func (o *OptRole) SetTo(v Role) {
+	o.Set = true
+	o.Value = v
+}
+
+// Get returns value and boolean that denotes whether value was set.
+func (o OptRole) Get() (v Role, ok bool) {
+	if !o.Set {
+		return v, false
+	}
+	return o.Value, true
+}
+
+// Or returns value if set, or given parameter if does not.
+func (o OptRole) Or(d Role) Role {
 	if v, ok := o.Get(); ok {
 		return v
 	}
@@ -2188,6 +2929,591 @@ func (s *RefreshRequest) SetRefreshToken(val string) {
 	s.RefreshToken = val
 }
 
+// Ref: #/components/schemas/RemoveCommentRequest
+type RemoveCommentRequest struct {
+	Reason ModerationReason `json:"reason"`
+}
+
+// GetReason returns the value of Reason.
+func (s *RemoveCommentRequest) GetReason() ModerationReason {
+	return s.Reason
+}
+
+// SetReason sets the value of Reason.
+func (s *RemoveCommentRequest) SetReason(val ModerationReason) {
+	s.Reason = val
+}
+
+// Ref: #/components/schemas/RemovePostRequest
+type RemovePostRequest struct {
+	Reason ModerationReason `json:"reason"`
+}
+
+// GetReason returns the value of Reason.
+func (s *RemovePostRequest) GetReason() ModerationReason {
+	return s.Reason
+}
+
+// SetReason sets the value of Reason.
+func (s *RemovePostRequest) SetReason(val ModerationReason) {
+	s.Reason = val
+}
+
+// People are absent when their account is gone, and `resolution.by` when an operator of the server
+// decided.
+// Ref: #/components/schemas/Report
+type Report struct {
+	ID       ReportId           `json:"id"`
+	Target   ModerationTarget   `json:"target"`
+	Subject  OptModeratedPerson `json:"subject"`
+	Reporter OptPerson          `json:"reporter"`
+	Reason   ReportReason       `json:"reason"`
+	// What the reporter wrote; may be empty.
+	Text string `json:"text"`
+	// What was reported, as it was then; of a person, the display name and on the lines below it the
+	// biography.
+	Snapshot string `json:"snapshot"`
+	// Whether it is there still; whoever is banned is there.
+	Present    bool                `json:"present"`
+	CreatedAt  time.Time           `json:"createdAt"`
+	Resolution OptReportResolution `json:"resolution"`
+}
+
+// GetID returns the value of ID.
+func (s *Report) GetID() ReportId {
+	return s.ID
+}
+
+// GetTarget returns the value of Target.
+func (s *Report) GetTarget() ModerationTarget {
+	return s.Target
+}
+
+// GetSubject returns the value of Subject.
+func (s *Report) GetSubject() OptModeratedPerson {
+	return s.Subject
+}
+
+// GetReporter returns the value of Reporter.
+func (s *Report) GetReporter() OptPerson {
+	return s.Reporter
+}
+
+// GetReason returns the value of Reason.
+func (s *Report) GetReason() ReportReason {
+	return s.Reason
+}
+
+// GetText returns the value of Text.
+func (s *Report) GetText() string {
+	return s.Text
+}
+
+// GetSnapshot returns the value of Snapshot.
+func (s *Report) GetSnapshot() string {
+	return s.Snapshot
+}
+
+// GetPresent returns the value of Present.
+func (s *Report) GetPresent() bool {
+	return s.Present
+}
+
+// GetCreatedAt returns the value of CreatedAt.
+func (s *Report) GetCreatedAt() time.Time {
+	return s.CreatedAt
+}
+
+// GetResolution returns the value of Resolution.
+func (s *Report) GetResolution() OptReportResolution {
+	return s.Resolution
+}
+
+// SetID sets the value of ID.
+func (s *Report) SetID(val ReportId) {
+	s.ID = val
+}
+
+// SetTarget sets the value of Target.
+func (s *Report) SetTarget(val ModerationTarget) {
+	s.Target = val
+}
+
+// SetSubject sets the value of Subject.
+func (s *Report) SetSubject(val OptModeratedPerson) {
+	s.Subject = val
+}
+
+// SetReporter sets the value of Reporter.
+func (s *Report) SetReporter(val OptPerson) {
+	s.Reporter = val
+}
+
+// SetReason sets the value of Reason.
+func (s *Report) SetReason(val ReportReason) {
+	s.Reason = val
+}
+
+// SetText sets the value of Text.
+func (s *Report) SetText(val string) {
+	s.Text = val
+}
+
+// SetSnapshot sets the value of Snapshot.
+func (s *Report) SetSnapshot(val string) {
+	s.Snapshot = val
+}
+
+// SetPresent sets the value of Present.
+func (s *Report) SetPresent(val bool) {
+	s.Present = val
+}
+
+// SetCreatedAt sets the value of CreatedAt.
+func (s *Report) SetCreatedAt(val time.Time) {
+	s.CreatedAt = val
+}
+
+// SetResolution sets the value of Resolution.
+func (s *Report) SetResolution(val OptReportResolution) {
+	s.Resolution = val
+}
+
+type ReportId string
+
+// Ref: #/components/schemas/ReportListResponse
+type ReportListResponse struct {
+	Success Success    `json:"success"`
+	Data    []Report   `json:"data"`
+	Meta    StreamMeta `json:"meta"`
+}
+
+// GetSuccess returns the value of Success.
+func (s *ReportListResponse) GetSuccess() Success {
+	return s.Success
+}
+
+// GetData returns the value of Data.
+func (s *ReportListResponse) GetData() []Report {
+	return s.Data
+}
+
+// GetMeta returns the value of Meta.
+func (s *ReportListResponse) GetMeta() StreamMeta {
+	return s.Meta
+}
+
+// SetSuccess sets the value of Success.
+func (s *ReportListResponse) SetSuccess(val Success) {
+	s.Success = val
+}
+
+// SetData sets the value of Data.
+func (s *ReportListResponse) SetData(val []Report) {
+	s.Data = val
+}
+
+// SetMeta sets the value of Meta.
+func (s *ReportListResponse) SetMeta(val StreamMeta) {
+	s.Meta = val
+}
+
+// Ref: #/components/schemas/ReportReason
+type ReportReason string
+
+const (
+	ReportReasonSpam          ReportReason = "spam"
+	ReportReasonHarassment    ReportReason = "harassment"
+	ReportReasonHate          ReportReason = "hate"
+	ReportReasonViolence      ReportReason = "violence"
+	ReportReasonIllegal       ReportReason = "illegal"
+	ReportReasonImpersonation ReportReason = "impersonation"
+	ReportReasonOther         ReportReason = "other"
+)
+
+// AllValues returns all ReportReason values.
+func (ReportReason) AllValues() []ReportReason {
+	return []ReportReason{
+		ReportReasonSpam,
+		ReportReasonHarassment,
+		ReportReasonHate,
+		ReportReasonViolence,
+		ReportReasonIllegal,
+		ReportReasonImpersonation,
+		ReportReasonOther,
+	}
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (s ReportReason) MarshalText() ([]byte, error) {
+	switch s {
+	case ReportReasonSpam:
+		return []byte(s), nil
+	case ReportReasonHarassment:
+		return []byte(s), nil
+	case ReportReasonHate:
+		return []byte(s), nil
+	case ReportReasonViolence:
+		return []byte(s), nil
+	case ReportReasonIllegal:
+		return []byte(s), nil
+	case ReportReasonImpersonation:
+		return []byte(s), nil
+	case ReportReasonOther:
+		return []byte(s), nil
+	default:
+		return nil, errors.Errorf("invalid value: %q", s)
+	}
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *ReportReason) UnmarshalText(data []byte) error {
+	switch ReportReason(data) {
+	case ReportReasonSpam:
+		*s = ReportReasonSpam
+		return nil
+	case ReportReasonHarassment:
+		*s = ReportReasonHarassment
+		return nil
+	case ReportReasonHate:
+		*s = ReportReasonHate
+		return nil
+	case ReportReasonViolence:
+		*s = ReportReasonViolence
+		return nil
+	case ReportReasonIllegal:
+		*s = ReportReasonIllegal
+		return nil
+	case ReportReasonImpersonation:
+		*s = ReportReasonImpersonation
+		return nil
+	case ReportReasonOther:
+		*s = ReportReasonOther
+		return nil
+	default:
+		return errors.Errorf("invalid value: %q", data)
+	}
+}
+
+// Ref: #/components/schemas/ReportReceipt
+type ReportReceipt struct {
+	Target    ModerationTarget `json:"target"`
+	Reason    ReportReason     `json:"reason"`
+	Text      string           `json:"text"`
+	CreatedAt time.Time        `json:"createdAt"`
+}
+
+// GetTarget returns the value of Target.
+func (s *ReportReceipt) GetTarget() ModerationTarget {
+	return s.Target
+}
+
+// GetReason returns the value of Reason.
+func (s *ReportReceipt) GetReason() ReportReason {
+	return s.Reason
+}
+
+// GetText returns the value of Text.
+func (s *ReportReceipt) GetText() string {
+	return s.Text
+}
+
+// GetCreatedAt returns the value of CreatedAt.
+func (s *ReportReceipt) GetCreatedAt() time.Time {
+	return s.CreatedAt
+}
+
+// SetTarget sets the value of Target.
+func (s *ReportReceipt) SetTarget(val ModerationTarget) {
+	s.Target = val
+}
+
+// SetReason sets the value of Reason.
+func (s *ReportReceipt) SetReason(val ReportReason) {
+	s.Reason = val
+}
+
+// SetText sets the value of Text.
+func (s *ReportReceipt) SetText(val string) {
+	s.Text = val
+}
+
+// SetCreatedAt sets the value of CreatedAt.
+func (s *ReportReceipt) SetCreatedAt(val time.Time) {
+	s.CreatedAt = val
+}
+
+// Ref: #/components/schemas/ReportReceiptResponse
+type ReportReceiptResponse struct {
+	Success Success       `json:"success"`
+	Data    ReportReceipt `json:"data"`
+}
+
+// GetSuccess returns the value of Success.
+func (s *ReportReceiptResponse) GetSuccess() Success {
+	return s.Success
+}
+
+// GetData returns the value of Data.
+func (s *ReportReceiptResponse) GetData() ReportReceipt {
+	return s.Data
+}
+
+// SetSuccess sets the value of Success.
+func (s *ReportReceiptResponse) SetSuccess(val Success) {
+	s.Success = val
+}
+
+// SetData sets the value of Data.
+func (s *ReportReceiptResponse) SetData(val ReportReceipt) {
+	s.Data = val
+}
+
+// Ref: #/components/schemas/ReportResolution
+type ReportResolution struct {
+	Outcome    ReportResolutionOutcome `json:"outcome"`
+	By         OptPerson               `json:"by"`
+	Reason     string                  `json:"reason"`
+	ResolvedAt time.Time               `json:"resolvedAt"`
+}
+
+// GetOutcome returns the value of Outcome.
+func (s *ReportResolution) GetOutcome() ReportResolutionOutcome {
+	return s.Outcome
+}
+
+// GetBy returns the value of By.
+func (s *ReportResolution) GetBy() OptPerson {
+	return s.By
+}
+
+// GetReason returns the value of Reason.
+func (s *ReportResolution) GetReason() string {
+	return s.Reason
+}
+
+// GetResolvedAt returns the value of ResolvedAt.
+func (s *ReportResolution) GetResolvedAt() time.Time {
+	return s.ResolvedAt
+}
+
+// SetOutcome sets the value of Outcome.
+func (s *ReportResolution) SetOutcome(val ReportResolutionOutcome) {
+	s.Outcome = val
+}
+
+// SetBy sets the value of By.
+func (s *ReportResolution) SetBy(val OptPerson) {
+	s.By = val
+}
+
+// SetReason sets the value of Reason.
+func (s *ReportResolution) SetReason(val string) {
+	s.Reason = val
+}
+
+// SetResolvedAt sets the value of ResolvedAt.
+func (s *ReportResolution) SetResolvedAt(val time.Time) {
+	s.ResolvedAt = val
+}
+
+type ReportResolutionOutcome string
+
+const (
+	ReportResolutionOutcomeDismissed ReportResolutionOutcome = "dismissed"
+	ReportResolutionOutcomeRemoved   ReportResolutionOutcome = "removed"
+	ReportResolutionOutcomeBanned    ReportResolutionOutcome = "banned"
+)
+
+// AllValues returns all ReportResolutionOutcome values.
+func (ReportResolutionOutcome) AllValues() []ReportResolutionOutcome {
+	return []ReportResolutionOutcome{
+		ReportResolutionOutcomeDismissed,
+		ReportResolutionOutcomeRemoved,
+		ReportResolutionOutcomeBanned,
+	}
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (s ReportResolutionOutcome) MarshalText() ([]byte, error) {
+	switch s {
+	case ReportResolutionOutcomeDismissed:
+		return []byte(s), nil
+	case ReportResolutionOutcomeRemoved:
+		return []byte(s), nil
+	case ReportResolutionOutcomeBanned:
+		return []byte(s), nil
+	default:
+		return nil, errors.Errorf("invalid value: %q", s)
+	}
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *ReportResolutionOutcome) UnmarshalText(data []byte) error {
+	switch ReportResolutionOutcome(data) {
+	case ReportResolutionOutcomeDismissed:
+		*s = ReportResolutionOutcomeDismissed
+		return nil
+	case ReportResolutionOutcomeRemoved:
+		*s = ReportResolutionOutcomeRemoved
+		return nil
+	case ReportResolutionOutcomeBanned:
+		*s = ReportResolutionOutcomeBanned
+		return nil
+	default:
+		return errors.Errorf("invalid value: %q", data)
+	}
+}
+
+// Ref: #/components/schemas/ReportResponse
+type ReportResponse struct {
+	Success Success `json:"success"`
+	Data    Report  `json:"data"`
+}
+
+// GetSuccess returns the value of Success.
+func (s *ReportResponse) GetSuccess() Success {
+	return s.Success
+}
+
+// GetData returns the value of Data.
+func (s *ReportResponse) GetData() Report {
+	return s.Data
+}
+
+// SetSuccess sets the value of Success.
+func (s *ReportResponse) SetSuccess(val Success) {
+	s.Success = val
+}
+
+// SetData sets the value of Data.
+func (s *ReportResponse) SetData(val Report) {
+	s.Data = val
+}
+
+// Ref: #/components/schemas/ResolveReportRequest
+type ResolveReportRequest struct {
+	Decision ResolveReportRequestDecision `json:"decision"`
+	Reason   ModerationReason             `json:"reason"`
+}
+
+// GetDecision returns the value of Decision.
+func (s *ResolveReportRequest) GetDecision() ResolveReportRequestDecision {
+	return s.Decision
+}
+
+// GetReason returns the value of Reason.
+func (s *ResolveReportRequest) GetReason() ModerationReason {
+	return s.Reason
+}
+
+// SetDecision sets the value of Decision.
+func (s *ResolveReportRequest) SetDecision(val ResolveReportRequestDecision) {
+	s.Decision = val
+}
+
+// SetReason sets the value of Reason.
+func (s *ResolveReportRequest) SetReason(val ModerationReason) {
+	s.Reason = val
+}
+
+type ResolveReportRequestDecision string
+
+const (
+	ResolveReportRequestDecisionDismiss ResolveReportRequestDecision = "dismiss"
+	ResolveReportRequestDecisionRemove  ResolveReportRequestDecision = "remove"
+	ResolveReportRequestDecisionBan     ResolveReportRequestDecision = "ban"
+)
+
+// AllValues returns all ResolveReportRequestDecision values.
+func (ResolveReportRequestDecision) AllValues() []ResolveReportRequestDecision {
+	return []ResolveReportRequestDecision{
+		ResolveReportRequestDecisionDismiss,
+		ResolveReportRequestDecisionRemove,
+		ResolveReportRequestDecisionBan,
+	}
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (s ResolveReportRequestDecision) MarshalText() ([]byte, error) {
+	switch s {
+	case ResolveReportRequestDecisionDismiss:
+		return []byte(s), nil
+	case ResolveReportRequestDecisionRemove:
+		return []byte(s), nil
+	case ResolveReportRequestDecisionBan:
+		return []byte(s), nil
+	default:
+		return nil, errors.Errorf("invalid value: %q", s)
+	}
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *ResolveReportRequestDecision) UnmarshalText(data []byte) error {
+	switch ResolveReportRequestDecision(data) {
+	case ResolveReportRequestDecisionDismiss:
+		*s = ResolveReportRequestDecisionDismiss
+		return nil
+	case ResolveReportRequestDecisionRemove:
+		*s = ResolveReportRequestDecisionRemove
+		return nil
+	case ResolveReportRequestDecisionBan:
+		*s = ResolveReportRequestDecisionBan
+		return nil
+	default:
+		return errors.Errorf("invalid value: %q", data)
+	}
+}
+
+// Ref: #/components/schemas/Role
+type Role string
+
+const (
+	RoleMember    Role = "member"
+	RoleModerator Role = "moderator"
+	RoleAdmin     Role = "admin"
+)
+
+// AllValues returns all Role values.
+func (Role) AllValues() []Role {
+	return []Role{
+		RoleMember,
+		RoleModerator,
+		RoleAdmin,
+	}
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (s Role) MarshalText() ([]byte, error) {
+	switch s {
+	case RoleMember:
+		return []byte(s), nil
+	case RoleModerator:
+		return []byte(s), nil
+	case RoleAdmin:
+		return []byte(s), nil
+	default:
+		return nil, errors.Errorf("invalid value: %q", s)
+	}
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *Role) UnmarshalText(data []byte) error {
+	switch Role(data) {
+	case RoleMember:
+		*s = RoleMember
+		return nil
+	case RoleModerator:
+		*s = RoleModerator
+		return nil
+	case RoleAdmin:
+		*s = RoleAdmin
+		return nil
+	default:
+		return errors.Errorf("invalid value: %q", data)
+	}
+}
+
 // SearchPeopleOKRawApplicationJSON represents raw HTTP response for SearchPeople application/json.
 type SearchPeopleOKRawApplicationJSON struct {
 	Response *http.Response `json:"-"`
@@ -2437,6 +3763,74 @@ func (s *SessionTokenType) UnmarshalText(data []byte) error {
 	}
 }
 
+// Ref: #/components/schemas/SetRoleRequest
+type SetRoleRequest struct {
+	Role   Role             `json:"role"`
+	Reason ModerationReason `json:"reason"`
+}
+
+// GetRole returns the value of Role.
+func (s *SetRoleRequest) GetRole() Role {
+	return s.Role
+}
+
+// GetReason returns the value of Reason.
+func (s *SetRoleRequest) GetReason() ModerationReason {
+	return s.Reason
+}
+
+// SetRole sets the value of Role.
+func (s *SetRoleRequest) SetRole(val Role) {
+	s.Role = val
+}
+
+// SetReason sets the value of Reason.
+func (s *SetRoleRequest) SetReason(val ModerationReason) {
+	s.Reason = val
+}
+
+// Ref: #/components/schemas/Settled
+type Settled struct {
+	// How many open reports this resolved.
+	ReportsSettled int64 `json:"reportsSettled"`
+}
+
+// GetReportsSettled returns the value of ReportsSettled.
+func (s *Settled) GetReportsSettled() int64 {
+	return s.ReportsSettled
+}
+
+// SetReportsSettled sets the value of ReportsSettled.
+func (s *Settled) SetReportsSettled(val int64) {
+	s.ReportsSettled = val
+}
+
+// Ref: #/components/schemas/SettledResponse
+type SettledResponse struct {
+	Success Success `json:"success"`
+	Data    Settled `json:"data"`
+}
+
+// GetSuccess returns the value of Success.
+func (s *SettledResponse) GetSuccess() Success {
+	return s.Success
+}
+
+// GetData returns the value of Data.
+func (s *SettledResponse) GetData() Settled {
+	return s.Data
+}
+
+// SetSuccess sets the value of Success.
+func (s *SettledResponse) SetSuccess(val Success) {
+	s.Success = val
+}
+
+// SetData sets the value of Data.
+func (s *SettledResponse) SetData(val Settled) {
+	s.Data = val
+}
+
 // Ref: #/components/schemas/SignupRequest
 type SignupRequest struct {
 	Handle Handle `json:"handle"`
@@ -2515,6 +3909,21 @@ func (Success) AllValues() []Success {
 	return []Success{
 		SuccessTrue,
 	}
+}
+
+// Ref: #/components/schemas/UnbanUserRequest
+type UnbanUserRequest struct {
+	Reason ModerationReason `json:"reason"`
+}
+
+// GetReason returns the value of Reason.
+func (s *UnbanUserRequest) GetReason() ModerationReason {
+	return s.Reason
+}
+
+// SetReason sets the value of Reason.
+func (s *UnbanUserRequest) SetReason(val ModerationReason) {
+	s.Reason = val
 }
 
 // Ref: #/components/schemas/Unread

@@ -9,6 +9,14 @@ import (
 
 // Handler handles operations described by OpenAPI v3 specification.
 type Handler interface {
+	// BanUser implements banUser operation.
+	//
+	// Ends their sessions on every server within a second and settles every open report about them. Nobody
+	// sees them or what they wrote until the ban is lifted. Banning twice is banning once. Moderators and
+	// admins are banned by admins only: 403 `outranked`. Yourself is 409 `self_moderation`.
+	//
+	// POST /api/v1/moderation/users/{id}/ban
+	BanUser(ctx context.Context, req *BanUserRequest, params BanUserParams) (*ModeratedPersonResponse, error)
 	// BlockUser implements blockUser operation.
 	//
 	// From now on neither of you sees the other or anything the other wrote, did or is counted in, and
@@ -34,6 +42,14 @@ type Handler interface {
 	//
 	// POST /api/v1/posts
 	CreatePost(ctx context.Context, req *CreatePostRequest) (*PostResponse, error)
+	// CreateReport implements createReport operation.
+	//
+	// For the moderators; whom it is about never learns who reported it. What is reported is kept as it is
+	// now. Reporting the same again while the first report is open answers with the first. Yourself and
+	// your own is 409 `self_report`.
+	//
+	// POST /api/v1/reports
+	CreateReport(ctx context.Context, req *CreateReportRequest) (*ReportReceiptResponse, error)
 	// DeleteComment implements deleteComment operation.
 	//
 	// Your own, or one on your post; any other is 403 `not_yours`. Deleting it again is 404.
@@ -88,6 +104,12 @@ type Handler interface {
 	//
 	// GET /api/ready
 	GetReady(ctx context.Context) (GetReadyRes, error)
+	// GetReport implements getReport operation.
+	//
+	// One report.
+	//
+	// GET /api/v1/moderation/reports/{id}
+	GetReport(ctx context.Context, params GetReportParams) (*ReportResponse, error)
 	// GetUnreadCount implements getUnreadCount operation.
 	//
 	// How many events you have not seen.
@@ -139,18 +161,50 @@ type Handler interface {
 	//
 	// POST /api/v1/auth/refresh
 	RefreshSession(ctx context.Context, req *RefreshRequest) (*SessionResponse, error)
+	// RemoveComment implements removeComment operation.
+	//
+	// Settles every open report of it. Removing it again is 404.
+	//
+	// POST /api/v1/moderation/comments/{id}/remove
+	RemoveComment(ctx context.Context, req *RemoveCommentRequest, params RemoveCommentParams) (*SettledResponse, error)
+	// RemovePost implements removePost operation.
+	//
+	// Settles every open report of it. Removing it again is 404.
+	//
+	// POST /api/v1/moderation/posts/{id}/remove
+	RemovePost(ctx context.Context, req *RemovePostRequest, params RemovePostParams) (*SettledResponse, error)
+	// ResolveReport implements resolveReport operation.
+	//
+	// `dismiss` closes this report. `remove` takes the reported post or comment away and settles every
+	// open report of it. `ban` bans whom the report is about and settles every open report about them. 409
+	// `already_resolved`, `nothing_to_remove` and `nobody_to_ban` say that somebody was faster.
+	//
+	// POST /api/v1/moderation/reports/{id}/resolution
+	ResolveReport(ctx context.Context, req *ResolveReportRequest, params ResolveReportParams) (*ReportResponse, error)
 	// RevokeSession implements revokeSession operation.
 	//
 	// One that has ended already, like one of somebody else, is 404.
 	//
 	// DELETE /api/v1/me/sessions/{id}
 	RevokeSession(ctx context.Context, params RevokeSessionParams) (*EndedResponse, error)
+	// SetRole implements setRole operation.
+	//
+	// For admins; it counts from their next request. Yourself is 409 `self_moderation`.
+	//
+	// PUT /api/v1/moderation/users/{id}/role
+	SetRole(ctx context.Context, req *SetRoleRequest, params SetRoleParams) (*ModeratedPersonResponse, error)
 	// Signup implements signup operation.
 	//
 	// Answers with an access and a refresh token. A taken handle is 409 `handle_taken`.
 	//
 	// POST /api/v1/auth/signup
 	Signup(ctx context.Context, req *SignupRequest) (*SessionResponse, error)
+	// UnbanUser implements unbanUser operation.
+	//
+	// Idempotent. Sessions that the ban ended stay ended.
+	//
+	// POST /api/v1/moderation/users/{id}/unban
+	UnbanUser(ctx context.Context, req *UnbanUserRequest, params UnbanUserParams) (*ModeratedPersonResponse, error)
 	// UnblockUser implements unblockUser operation.
 	//
 	// Idempotent; follows do not come back. Yourself is 409 `self_block`.
@@ -219,6 +273,12 @@ type RawHandler interface {
 	//
 	// GET /api/v1/posts/{id}/likes
 	ListLikers(ctx context.Context, params ListLikersParams, w http.ResponseWriter) error
+	// ListModerationLog implements listModerationLog operation.
+	//
+	// Every act of moderation, for good.
+	//
+	// GET /api/v1/moderation/log
+	ListModerationLog(ctx context.Context, params ListModerationLogParams, w http.ResponseWriter) error
 	// ListNotifications implements listNotifications operation.
 	//
 	// Events of one kind on one target within 12 hours are one notification. A page ends after `limit`
@@ -233,6 +293,13 @@ type RawHandler interface {
 	//
 	// GET /api/v1/products
 	ListProducts(ctx context.Context, params ListProductsParams, w http.ResponseWriter) error
+	// ListReports implements listReports operation.
+	//
+	// Open ones oldest first, resolved ones newest first. Reports about yourself are not among them,
+	// whoever made them.
+	//
+	// GET /api/v1/moderation/reports
+	ListReports(ctx context.Context, params ListReportsParams, w http.ResponseWriter) error
 	// ListSessions implements listSessions operation.
 	//
 	// `meta.nextCursor` is null on the last page.

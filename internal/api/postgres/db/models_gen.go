@@ -107,6 +107,22 @@ type Like struct {
 	CreatedAt time.Time
 }
 
+type ModerationLog struct {
+	ID         int64
+	ActorID    *int64
+	Operator   string
+	Action     string
+	TargetKind string
+	TargetID   int64
+	SubjectID  *int64
+	ReportID   *int64
+	RoleFrom   *string
+	RoleTo     *string
+	Reason     string
+	TraceID    string
+	CreatedAt  time.Time
+}
+
 type Notification struct {
 	ID          int64
 	RecipientID int64
@@ -159,14 +175,57 @@ type Replica struct {
 	StartedAt  time.Time
 }
 
+type Report struct {
+	ID               int64
+	ReporterID       *int64
+	TargetKind       string
+	TargetID         int64
+	SubjectID        *int64
+	Reason           string
+	Note             string
+	Snapshot         string
+	CreatedAt        time.Time
+	ResolvedAt       *time.Time
+	ResolvedBy       *int64
+	Resolution       *string
+	ResolutionReason *string
+}
+
+type ReportDetail struct {
+	ID               int64
+	TargetKind       string
+	TargetID         int64
+	Reason           string
+	Note             string
+	Snapshot         string
+	CreatedAt        time.Time
+	ResolvedAt       *time.Time
+	Resolution       *string
+	ResolutionReason *string
+	AboutID          *int64
+	SubjectID        *int64
+	SubjectHandle    *string
+	SubjectName      *string
+	SubjectRole      *string
+	SubjectBannedAt  *time.Time
+	ReporterID       *int64
+	ReporterHandle   *string
+	ReporterName     *string
+	ResolverID       *int64
+	ResolverHandle   *string
+	ResolverName     *string
+	Present          bool
+}
+
 type Revocation struct {
-	Seq       int64
-	Xid       pgtype.Uint64
-	Kind      string
-	Subject   int64
-	NotBefore time.Time
-	CreatedAt time.Time
-	ExpiresAt time.Time
+	Seq         int64
+	Xid         pgtype.Uint64
+	Kind        string
+	Subject     int64
+	NotBefore   time.Time
+	CreatedAt   time.Time
+	ExpiresAt   time.Time
+	UptoSession *int64
 }
 
 type RiverJob struct {

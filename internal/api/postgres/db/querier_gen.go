@@ -11,18 +11,27 @@ import (
 type Querier interface {
 	// Only one of several refreshes at once counts up; none does after a revocation.
 	AdvanceSession(ctx context.Context, arg AdvanceSessionParams) (int64, error)
+	// concealment: exempt how many admins there are concerns no viewer
+	AnotherAdmin(ctx context.Context, id int64) (bool, error)
+	// The row and its event, in the transaction of the act.
+	AppendModeration(ctx context.Context, arg AppendModerationParams) (int64, error)
 	BeatReplica(ctx context.Context, arg BeatReplicaParams) error
 	// Idempotent. No row: the viewer sees nobody with that id and has not blocked them.
 	// concealment: exempt somebody whom the viewer has blocked stays known to the viewer
 	BlockUser(ctx context.Context, arg BlockUserParams) (BlockUserRow, error)
 	// Marks the oldest pending events as told; the caller tells them before it commits. Relays of other replicas skip them.
 	ClaimEvents(ctx context.Context, batch int32) ([]ClaimEventsRow, error)
+	// concealment: exempt a moderator removes what people wrote who block them
+	CommentAuthor(ctx context.Context, id int64) (int64, error)
 	CountProducts(ctx context.Context) (int64, error)
 	CountUnread(ctx context.Context, arg CountUnreadParams) (int64, error)
 	// No row: there is no such post. The counter is written last, so its row is locked for the commit only.
 	CreateComment(ctx context.Context, arg CreateCommentParams) (CreateCommentRow, error)
 	// No row: the account is gone.
 	CreatePost(ctx context.Context, arg CreatePostParams) (CreatePostRow, error)
+	// No row: the viewer sees no such thing, or is gone. A report that the viewer has open already is answered with itself: the
+	// update changes nothing and makes its row come back, also when the two were sent at once.
+	CreateReport(ctx context.Context, arg CreateReportParams) (CreateReportRow, error)
 	// No row: the account is gone, banned, or has another password by now. The lock makes a change of the password wait for a
 	// login that has begun with the old one, so that the change sees its session and revokes it.
 	// concealment: exempt the account itself logs in
@@ -32,6 +41,7 @@ type Querier interface {
 	DeleteComment(ctx context.Context, arg DeleteCommentParams) (bool, error)
 	// Whether it was the viewer's to delete. No row: there is no such post.
 	DeletePost(ctx context.Context, arg DeletePostParams) (bool, error)
+	DismissReport(ctx context.Context, arg DismissReportParams) (int64, error)
 	// Whether it was the viewer's to edit. No row: there is no such post.
 	EditPost(ctx context.Context, arg EditPostParams) (bool, error)
 	// Idempotent. No row: nobody visible to the viewer has that id.
@@ -40,6 +50,9 @@ type Querier interface {
 	ForgetReplica(ctx context.Context, id string) error
 	// liked counts to one: exists() may be planned as reading everything that the viewer has ever liked.
 	GetPost(ctx context.Context, arg GetPostParams) (GetPostRow, error)
+	// No row: there is none, or it is about the viewer.
+	// concealment: exempt a moderator sees what is reported whoever blocks them
+	GetReport(ctx context.Context, arg GetReportParams) (ReportDetail, error)
 	// The frontier query: the newest k posts come from at most k authors, and those are among the k followees with the newest
 	// latest post before the cursor. If k such followees exist, k posts exist at or above the oldest of those posts, so
 	// nothing below it can be on the page. Exact for every cursor, no fan-out on write.
@@ -59,32 +72,57 @@ type Querier interface {
 	ListFollowers(ctx context.Context, arg ListFollowersParams) ([]ListFollowersRow, error)
 	ListFollowing(ctx context.Context, arg ListFollowingParams) ([]ListFollowingRow, error)
 	ListLikers(ctx context.Context, arg ListLikersParams) ([]ListLikersRow, error)
+	// concealment: exempt a moderator reads what was done to and by whoever blocks them
+	ListModerationLog(ctx context.Context, arg ListModerationLogParams) ([]ListModerationLogRow, error)
 	// One row an event, newest first; the caller groups them.
 	ListNotifications(ctx context.Context, arg ListNotificationsParams) ([]ListNotificationsRow, error)
+	// concealment: exempt a moderator sees what is reported whoever blocks them
+	ListOpenReports(ctx context.Context, arg ListOpenReportsParams) ([]ReportDetail, error)
 	ListProducts(ctx context.Context, arg ListProductsParams) ([]ListProductsRow, error)
+	// concealment: exempt a moderator sees what is reported whoever blocks them
+	ListResolvedReports(ctx context.Context, arg ListResolvedReportsParams) ([]ReportDetail, error)
 	ListSessions(ctx context.Context, arg ListSessionsParams) ([]ListSessionsRow, error)
 	// The author is looked up first; then the page is cut from the index alone, in its order, and only what is on the page is
 	// read and counted.
 	ListUserPosts(ctx context.Context, arg ListUserPostsParams) ([]ListUserPostsRow, error)
 	// The trigger on revocations notifies; a poll covers a notification that got lost.
 	ListenRevocations(ctx context.Context) error
+	// Those who take part in an act, in one order for everybody: two who act on each other take turns. The lock lets the roles that
+	// were read stand until the act commits.
+	// concealment: exempt a moderator acts on whoever blocks them
+	LockAccounts(ctx context.Context, ids []int64) ([]LockAccountsRow, error)
+	// Changes of roles take turns, so that two can't each leave the other as the last admin.
+	LockRoles(ctx context.Context) error
 	// No row: the viewer has no such notification.
 	MarkSeen(ctx context.Context, arg MarkSeenParams) (int64, error)
 	// concealment: exempt the account changes its own password
 	PasswordOf(ctx context.Context, id int64) (string, error)
 	PendingEvents(ctx context.Context) (PendingEventsRow, error)
+	// concealment: exempt a moderator removes what people wrote who block them
+	PostAuthor(ctx context.Context, id int64) (int64, error)
 	PostExists(ctx context.Context, arg PostExistsParams) (bool, error)
 	ProductByID(ctx context.Context, id int64) (ProductByIDRow, error)
+	// The counter counts living people: the comment of somebody banned has left it already.
+	// concealment: exempt a moderator removes what people wrote who block them
+	RemoveComment(ctx context.Context, id int64) (int64, error)
+	RemovePost(ctx context.Context, id int64) (int64, error)
 	// Every replica with the live revocations that it has not applied.
 	ReplicaStatus(ctx context.Context) ([]ReplicaStatusRow, error)
+	ReportIsOpen(ctx context.Context, id int64) (bool, error)
+	// No row: there is none, or it is about the viewer.
+	ReportTarget(ctx context.Context, arg ReportTargetParams) (ReportTargetRow, error)
 	RevocationTotals(ctx context.Context) (RevocationTotalsRow, error)
 	// The number of sessions revoked: 0 when it is not the user's, or no longer alive. Every replica learns it by the row in
 	// revocations, which commits with it.
 	RevokeSession(ctx context.Context, arg RevokeSessionParams) (int64, error)
 	// All sessions of a user but one; keep_id 0 keeps none. One whose last token has expired needs no row in revocations.
 	RevokeSessions(ctx context.Context, arg RevokeSessionsParams) ([]int64, error)
-	// Every token that the user has, whatever its session.
+	// Every token that the user has, also of a session that has run out. A session that is opened later has a higher number than
+	// any that is there, because opening one waits for the lock that the caller holds on the account.
 	RevokeUser(ctx context.Context, arg RevokeUserParams) error
+	// No row: the account is gone.
+	// concealment: exempt what an account may do is asked of the account itself
+	RoleOf(ctx context.Context, id int64) (string, error)
 	// The one whose handle is exactly that stands first on the first page; the others follow, newest first. lo and hi bound the
 	// handles with a prefix in byte order, which the index has whatever the collation.
 	SearchPeople(ctx context.Context, arg SearchPeopleParams) ([]SearchPeopleRow, error)
@@ -94,6 +132,11 @@ type Querier interface {
 	SessionForRefresh(ctx context.Context, arg SessionForRefreshParams) (SessionForRefreshRow, error)
 	SetBanned(ctx context.Context, arg SetBannedParams) (int64, error)
 	SetPassword(ctx context.Context, arg SetPasswordParams) (int64, error)
+	SetRole(ctx context.Context, arg SetRoleParams) error
+	// Nobody sees somebody banned, nor what they wrote.
+	SettleSubject(ctx context.Context, arg SettleSubjectParams) (int64, error)
+	// What is removed needs no decision any more.
+	SettleTarget(ctx context.Context, arg SettleTargetParams) (int64, error)
 	// What nobody needs: revocations whose tokens have expired, replicas silent for an hour, sessions that ran out.
 	TidyRevocations(ctx context.Context) error
 	// Idempotent. No row: the viewer sees nobody with that id and has not blocked them.

@@ -309,8 +309,8 @@ func (q *Queries) RevokeSessions(ctx context.Context, arg RevokeSessionsParams) 
 }
 
 const revokeUser = `-- name: RevokeUser :exec
-insert into revocations (kind, subject, not_before, expires_at)
-values ('user', $1, now(), now() + make_interval(secs => $2::float8))
+insert into revocations (kind, subject, upto_session, expires_at)
+select 'user', $1, coalesce(max(id), 0), now() + make_interval(secs => $2::float8) from sessions
 `
 
 type RevokeUserParams struct {
@@ -318,7 +318,8 @@ type RevokeUserParams struct {
 	TokenSeconds float64
 }
 
-// Every token that the user has, whatever its session.
+// Every token that the user has, also of a session that has run out. A session that is opened later has a higher number than
+// any that is there, because opening one waits for the lock that the caller holds on the account.
 func (q *Queries) RevokeUser(ctx context.Context, arg RevokeUserParams) error {
 	_, err := q.db.Exec(ctx, revokeUser, arg.UserID, arg.TokenSeconds)
 	return err
@@ -434,7 +435,7 @@ func (q *Queries) TidyRevocations(ctx context.Context) error {
 }
 
 const unseenRevocations = `-- name: UnseenRevocations :many
-select now_seen.snapshot::text as snapshot, r.seq, r.kind, r.subject, r.not_before,
+select now_seen.snapshot::text as snapshot, r.seq, r.kind, r.subject, r.upto_session,
        coalesce(extract(epoch from r.expires_at - now()), 0)::float8 as remaining_seconds,
        coalesce(extract(epoch from clock_timestamp() - r.created_at), 0)::float8 as lag_seconds
 from (select pg_current_snapshot() as snapshot) now_seen
@@ -449,7 +450,7 @@ type UnseenRevocationsRow struct {
 	Seq              *int64
 	Kind             *string
 	Subject          *int64
-	NotBefore        *time.Time
+	UptoSession      *int64
 	RemainingSeconds float64
 	LagSeconds       float64
 }
@@ -471,7 +472,7 @@ func (q *Queries) UnseenRevocations(ctx context.Context, seen string) ([]UnseenR
 			&i.Seq,
 			&i.Kind,
 			&i.Subject,
-			&i.NotBefore,
+			&i.UptoSession,
 			&i.RemainingSeconds,
 			&i.LagSeconds,
 		); err != nil {
@@ -486,12 +487,13 @@ func (q *Queries) UnseenRevocations(ctx context.Context, seen string) ([]UnseenR
 }
 
 const userByHandle = `-- name: UserByHandle :one
-select id, handle, banned_at from users where lower(handle) = lower($1::text) and deleted_at is null
+select id, handle, role, banned_at from users where lower(handle) = lower($1::text) and deleted_at is null
 `
 
 type UserByHandleRow struct {
 	ID       int64
 	Handle   string
+	Role     string
 	BannedAt *time.Time
 }
 
@@ -499,6 +501,11 @@ type UserByHandleRow struct {
 func (q *Queries) UserByHandle(ctx context.Context, handle string) (UserByHandleRow, error) {
 	row := q.db.QueryRow(ctx, userByHandle, handle)
 	var i UserByHandleRow
-	err := row.Scan(&i.ID, &i.Handle, &i.BannedAt)
+	err := row.Scan(
+		&i.ID,
+		&i.Handle,
+		&i.Role,
+		&i.BannedAt,
+	)
 	return i, err
 }

@@ -65,15 +65,16 @@ with s as (
 select id from s;
 
 -- name: RevokeUser :exec
--- Every token that the user has, whatever its session.
-insert into revocations (kind, subject, not_before, expires_at)
-values ('user', @user_id, now(), now() + make_interval(secs => @token_seconds::float8));
+-- Every token that the user has, also of a session that has run out. A session that is opened later has a higher number than
+-- any that is there, because opening one waits for the lock that the caller holds on the account.
+insert into revocations (kind, subject, upto_session, expires_at)
+select 'user', @user_id, coalesce(max(id), 0), now() + make_interval(secs => @token_seconds::float8) from sessions;
 
 -- name: UnseenRevocations :many
 -- What a snapshot had not seen, with the snapshot of this read. A row without seq says that there is nothing. Unlike a
 -- position in seq this misses no transaction that was slow to commit, and unlike a wait for the oldest one (xid below
 -- pg_snapshot_xmin) it isn't held up by a long transaction of somebody else.
-select now_seen.snapshot::text as snapshot, r.seq, r.kind, r.subject, r.not_before,
+select now_seen.snapshot::text as snapshot, r.seq, r.kind, r.subject, r.upto_session,
        coalesce(extract(epoch from r.expires_at - now()), 0)::float8 as remaining_seconds,
        coalesce(extract(epoch from clock_timestamp() - r.created_at), 0)::float8 as lag_seconds
 from (select pg_current_snapshot() as snapshot) now_seen
@@ -123,7 +124,7 @@ update users set password_hash = @new_hash where id = @id and password_hash = @o
 
 -- name: UserByHandle :one
 -- concealment: exempt an operator looks an account up
-select id, handle, banned_at from users where lower(handle) = lower(@handle::text) and deleted_at is null;
+select id, handle, role, banned_at from users where lower(handle) = lower(@handle::text) and deleted_at is null;
 
 -- name: SetBanned :execrows
 update users set banned_at = case when @banned::boolean then now() end

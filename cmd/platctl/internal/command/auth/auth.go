@@ -3,25 +3,29 @@ package auth
 
 import (
 	"context"
+	"os"
+	"os/user"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
 	"github.com/platctl/platctl/cmd/platctl/internal/command"
+	"github.com/platctl/platctl/internal/api/moderation"
 	"github.com/platctl/platctl/internal/api/session"
 	"github.com/platctl/platctl/internal/base/pg"
 )
 
 // New returns `platctl auth`.
 func New(d *command.Deps) *cobra.Command {
-	return command.Group("auth", "Look at sessions and end them",
-		newStatus(d), newSessions(d), newRevoke(d), newBan(d), newUnban(d))
+	return command.Group("auth", "Look at sessions and end them, and say who moderates",
+		newStatus(d), newSessions(d), newRevoke(d), newBan(d), newUnban(d), newRole(d))
 }
 
 // desk is what an operator's command works with.
 type desk struct {
-	conn     *pgx.Conn
-	sessions *session.Service
+	conn       *pgx.Conn
+	sessions   *session.Service
+	moderation *moderation.Service
 }
 
 // with opens the database for run.
@@ -40,5 +44,18 @@ func with(ctx context.Context, d *command.Deps, run func(desk) error) error {
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 	a := s.Config.Auth
-	return explain(run(desk{conn, session.New(conn, session.NewDenyMap(), session.Options{AccessTTL: a.AccessTTL, RefreshTTL: a.RefreshTTL})}))
+	sessions := session.New(conn, session.NewDenyMap(), session.Options{AccessTTL: a.AccessTTL, RefreshTTL: a.RefreshTTL})
+	return explain(run(desk{conn, sessions, moderation.New(conn, sessions, moderation.Options{})}))
+}
+
+// operator is who types, for the moderation log.
+func operator() moderation.Actor {
+	name, host := "somebody", "somewhere"
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		name = u.Username
+	}
+	if h, err := os.Hostname(); err == nil && h != "" {
+		host = h
+	}
+	return moderation.Actor{Operator: name + "@" + host}
 }

@@ -19,6 +19,7 @@ type BanResult struct {
 	DryRun  bool            `json:"dry_run"`
 	Changed bool            `json:"changed"` // with --dry-run: would change
 	Ended   int             `json:"ended"`   // sessions
+	Settled int64           `json:"settled"` // open reports about the account
 }
 
 type banOptions struct {
@@ -27,6 +28,7 @@ type banOptions struct {
 
 	Handle string
 	Banned bool
+	Why    string
 	Yes    bool
 	DryRun bool
 }
@@ -34,13 +36,14 @@ type banOptions struct {
 func newBan(d *command.Deps) *cobra.Command {
 	o := banOptions{Banned: true}
 	cmd := command.New(command.Spec{
-		Use:   "ban <handle> [--yes] [--dry-run]",
+		Use:   "ban <handle> [--why TEXT] [--yes] [--dry-run]",
 		Short: "Keep an account out",
-		Long: "Ends every session of an account and refuses its logins with 403 banned. What it wrote stays; others no longer see the\n" +
-			"person. Banning twice is banning once. `platctl auth unban` takes it back.",
+		Long: "Ends every session of an account, refuses its logins with 403 banned and settles the open reports about it. What it\n" +
+			"wrote stays; others no longer see it, nor the person. The moderation log keeps who did it and why. Banning twice is\n" +
+			"banning once. `platctl auth unban` takes it back.",
 		Example: `
 			platctl auth ban spam_bot_7
-			platctl auth ban spam_bot_7 --dry-run
+			platctl auth ban spam_bot_7 --why "sells followers" --dry-run
 			platctl auth ban spam_bot_7 --yes --json | jq .data.ended`,
 		Exits:  []int{4, 6},
 		Result: BanResult{},
@@ -54,8 +57,14 @@ func newBan(d *command.Deps) *cobra.Command {
 }
 
 func banFlags(cmd *cobra.Command, o *banOptions) {
-	cmd.Flags().BoolVar(&o.Yes, "yes", false, "don't ask")
-	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "show what would change; change nothing")
+	actFlags(cmd, &o.Why, &o.Yes, &o.DryRun)
+}
+
+// actFlags are the flags of whatever stands in the moderation log afterwards.
+func actFlags(cmd *cobra.Command, why *string, yes, dryRun *bool) {
+	cmd.Flags().StringVar(why, "why", "", "the reason, for the moderation log")
+	cmd.Flags().BoolVar(yes, "yes", false, "don't ask")
+	cmd.Flags().BoolVar(dryRun, "dry-run", false, "show what would change; change nothing")
 }
 
 func runBan(ctx context.Context, d *command.Deps, cmd *cobra.Command, handle string, o banOptions) error {
@@ -88,15 +97,24 @@ func setBanned(ctx context.Context, k desk, o banOptions) error {
 			return err
 		}
 	}
-	if res.Changed, res.Ended, err = k.sessions.SetBanned(ctx, plan.Account.ID, o.Banned); err != nil {
+	act := k.moderation.Unban
+	if o.Banned {
+		act = k.moderation.Ban
+	}
+	done, err := act(ctx, operator(), plan.Account.ID, o.Why)
+	if err != nil {
 		return err
 	}
+	res.Changed, res.Ended, res.Settled = done.Changed, done.Sessions, done.Settled
 	return o.Printer.Result(res, describe)
 }
 
 func tell(verb string, res BanResult) string {
 	if !res.Changed {
 		return fmt.Sprintf("%s %s: nothing to change", verb, res.Account.Handle)
+	}
+	if res.Settled > 0 {
+		return fmt.Sprintf("%s %s: %d sessions end, %d reports are settled", verb, res.Account.Handle, res.Ended, res.Settled)
 	}
 	return fmt.Sprintf("%s %s: %d sessions end", verb, res.Account.Handle, res.Ended)
 }

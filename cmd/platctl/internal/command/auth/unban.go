@@ -11,7 +11,7 @@ import (
 func newUnban(d *command.Deps) *cobra.Command {
 	var o banOptions
 	cmd := command.New(command.Spec{
-		Use:   "unban <handle> [--yes] [--dry-run]",
+		Use:   "unban <handle> [--why TEXT] [--yes] [--dry-run]",
 		Short: "Let a banned account in again",
 		Long:  "Lifts a ban: the account can log in again and others see the person. Sessions that the ban ended stay ended.",
 		Example: `
