@@ -7,6 +7,7 @@ import (
 
 	"github.com/platctl/platctl/internal/api/postgres/db"
 	"github.com/platctl/platctl/internal/base/fault"
+	"github.com/platctl/platctl/internal/base/pg"
 )
 
 // Revoke ends one live session of account and says whether there was one. This server refuses it at once.
@@ -39,7 +40,7 @@ func (s *Service) revokeAll(ctx context.Context, q *db.Queries, account, keep in
 // locks the account's row, so a login that has begun before is seen and ended, and one that begins later sees the change.
 func (s *Service) RevokeAllWith(ctx context.Context, account, keep int64, why Reason, change func(q *db.Queries) error) (int, error) {
 	var ids []int64
-	err := pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
+	err := pg.OnceInTx(ctx, s.db, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		err := change(q)
 		if err == nil {
