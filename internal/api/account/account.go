@@ -79,7 +79,7 @@ func (s *Service) Signup(ctx context.Context, handle, displayName, password, use
 	began := s.tokens.now()
 	var u db.CreateUserRow
 	var opened session.Opened
-	err = pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
+	err = pg.OnceInTx(ctx, s.db, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		if u, err = q.CreateUser(ctx, db.CreateUserParams{Handle: handle, DisplayName: name, PasswordHash: hash, TraceID: telemetry.TraceID(ctx)}); err != nil {
 			return err

@@ -57,7 +57,7 @@ func New(t testing.TB, opts ...Option) *Env {
 func On(t testing.TB, url string, opts ...Option) *Env {
 	t.Helper()
 	e := &Env{t: t}
-	pool, err := pg.Open(t.Context(), url, pg.Options{MaxConns: 6})
+	pool, err := pg.Open(t.Context(), url, pg.Options{MaxConns: 6, StatementTimeout: server.StatementTimeout})
 	if err != nil {
 		t.Fatal(err)
 	}

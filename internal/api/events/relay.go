@@ -17,6 +17,7 @@ import (
 
 	"github.com/platctl/platctl/internal/api/postgres/db"
 	"github.com/platctl/platctl/internal/base/fault"
+	"github.com/platctl/platctl/internal/base/pg"
 )
 
 // The kinds of events.
@@ -85,7 +86,7 @@ func (r *Relay) pass(ctx context.Context) {
 // Once tells one batch and returns how many events it had.
 func (r *Relay) Once(ctx context.Context) (int, error) {
 	n := 0
-	err := pgx.BeginFunc(ctx, r.pool, func(tx pgx.Tx) error {
+	err := pg.OnceInTx(ctx, r.pool, func(tx pgx.Tx) error {
 		rows, err := db.New(tx).ClaimEvents(ctx, batch)
 		if err != nil {
 			return err

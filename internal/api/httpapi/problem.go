@@ -22,7 +22,7 @@ type problems struct{ log *slog.Logger }
 
 // NewError is ogen's path for errors of handlers and of the security check.
 func (p problems) NewError(ctx context.Context, err error) *oas.ProblemStatusCode {
-	return p.render(ctx, classify(err))
+	return p.render(ctx, classify(ctx, err))
 }
 
 // decodeFailed is ogen's other path: parameters and bodies that can't be decoded.
@@ -83,7 +83,7 @@ func (p problems) render(ctx context.Context, e *fault.Error) *oas.ProblemStatus
 }
 
 // classify gives every error that reaches the API a kind: the domain's own, or the one behind ogen's wrappers.
-func classify(err error) *fault.Error {
+func classify(ctx context.Context, err error) *fault.Error {
 	var e *fault.Error
 	if errors.As(err, &e) && e.Kind != fault.Internal {
 		return e
@@ -102,6 +102,8 @@ func classify(err error) *fault.Error {
 	case errors.As(err, &body):
 		return fault.New(fault.Invalid, "the body is not what this operation takes").WithCode("invalid_input").
 			WithFields(fieldsOf(err, "body")...)
+	case errors.Is(ctx.Err(), context.Canceled) && pg.Is(err, pg.QueryCanceled):
+		return fault.Wrap(err, fault.Canceled, "the client left")
 	case errors.Is(err, context.DeadlineExceeded), pg.Is(err, pg.QueryCanceled), pg.Is(err, pg.LockNotAvailable):
 		return fault.Wrap(err, fault.Timeout, "the request took too long")
 	case pg.Down(err):

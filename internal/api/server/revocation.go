@@ -14,6 +14,7 @@ import (
 
 	"github.com/platctl/platctl/internal/api/httpapi"
 	"github.com/platctl/platctl/internal/api/session"
+	"github.com/platctl/platctl/internal/base/pg"
 )
 
 // feedStart is how long a start waits for the first read of the revocations. Without it the server serves all the same,
@@ -41,7 +42,7 @@ func (s *Server) newFeed(deny *session.DenyMap) *session.Feed {
 // besidePool connects like the pool does, outside of it.
 func besidePool(pool *pgxpool.Pool) func(ctx context.Context) (*pgx.Conn, error) {
 	return func(ctx context.Context) (*pgx.Conn, error) {
-		cfg := pool.Config().ConnConfig
+		cfg := pg.ForListening(pool.Config().ConnConfig)
 		cfg.Tracer = nil
 		cfg.RuntimeParams["application_name"] = "platctl revocations"
 		return pgx.ConnectConfig(ctx, cfg)

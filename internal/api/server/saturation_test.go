@@ -1,7 +1,9 @@
 package server_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"slices"
@@ -128,6 +130,63 @@ func TestHashingIsFull(t *testing.T) {
 	login(t, env, "ana", password)
 }
 
+// A query ends on the server with its request: when the client leaves, and when the budget is used up.
+func TestNoQueryOutlivesItsRequest(t *testing.T) {
+	t.Parallel()
+	env := apitest.New(t, waitingForLocks(t))
+	defer lockTable(t, env, "products")()
+	stays := make(chan int, 1)
+	go func() {
+		code, _ := get(t, env, "/api/v1/products")
+		stays <- code
+	}()
+	waitForLocks(t, env, 1)
+	ctx, leave := context.WithCancel(t.Context())
+	left := make(chan error, 1)
+	go func() {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, env.URL+"/api/v1/products", nil)
+		if err == nil {
+			_, err = env.HTTP.Transport.RoundTrip(req)
+		}
+		left <- err
+	}()
+	waitForLocks(t, env, 2)
+	leave()
+	if err := <-left; !errors.Is(err, context.Canceled) {
+		t.Errorf("the request that was left: %v", err)
+	}
+	waitForLocks(t, env, 1)
+	if code := <-stays; code != http.StatusGatewayTimeout {
+		t.Errorf("the request that stayed was answered %d", code)
+	}
+	waitForLocks(t, env, 0)
+	var errorLines int
+	for line := range bytes.Lines(env.Log()) {
+		if bytes.Contains(line, []byte(`"level":"ERROR"`)) {
+			errorLines++
+		}
+	}
+	if errorLines != 1 {
+		t.Errorf("%d errors in the log, want one, for the timeout: %s", errorLines, env.Log())
+	}
+}
+
+// waitForLocks returns when n queries wait for a lock on the server.
+func waitForLocks(t *testing.T, env *apitest.Env, n int) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); ; {
+		var waiting int
+		err := env.Pool.QueryRow(t.Context(), `select count(*) from pg_locks l join pg_stat_activity a using (pid)
+			where not l.granted and a.datname = current_database()`).Scan(&waiting)
+		if err == nil && waiting == n {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d queries wait for a lock, want %d: %v", waiting, n, err)
+		}
+	}
+}
+
 // A shutdown that has to cut requests off says which, with age and trace id.
 func TestHammerNamesWhatItCutsOff(t *testing.T) {
 	t.Parallel()
@@ -146,16 +205,7 @@ func TestHammerNamesWhatItCutsOff(t *testing.T) {
 			_ = res.Body.Close()
 		}
 	}()
-	waiting := `select 1 from pg_locks where not granted`
-	for end := time.Now().Add(30 * time.Second); ; {
-		var one int
-		if err := env.Pool.QueryRow(t.Context(), waiting).Scan(&one); err == nil {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatal("the request never reached the database")
-		}
-	}
+	waitForLocks(t, env, 1)
 	stop()
 	if err := <-ended; err == nil || !strings.Contains(err.Error(), "1 requests on 1 busy connections were cut off") {
 		t.Errorf("Run ended with %v", err)

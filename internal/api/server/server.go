@@ -47,6 +47,10 @@ const (
 	jobWorkers        = 2
 )
 
+// StatementTimeout is what the sessions of requests need on the server: the longest budget. A request whose budget is used up
+// or whose client has left cancels its statement itself; this ends the one whose cancel request was lost.
+const StatementTimeout = writeBudget
+
 // Role tells whether this release takes traffic or waits in standby.
 type Role interface {
 	Active() bool

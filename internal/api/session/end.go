@@ -7,6 +7,7 @@ import (
 
 	"github.com/platctl/platctl/internal/api/postgres/db"
 	"github.com/platctl/platctl/internal/base/fault"
+	"github.com/platctl/platctl/internal/base/pg"
 )
 
 // Revoke ends one live session of account and says whether there was one. This server refuses it at once.
@@ -59,7 +60,7 @@ type Change struct {
 // Change runs run in a transaction. What it ended is refused here once that has committed.
 func (s *Service) Change(ctx context.Context, run func(c *Change) error) error {
 	c := &Change{service: s}
-	err := pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
+	err := pg.OnceInTx(ctx, s.db, func(tx pgx.Tx) error {
 		c.Queries = db.New(tx)
 		return run(c)
 	})

@@ -1,7 +1,8 @@
 // Package pg opens connection pools to PostgreSQL and reads its errors.
 //
-// Invariants: the pool's settings are the measured ones below, not pgx's; every session has timeouts on the server, so a
-// statement can't outlive its caller by much. A URL never reaches a message: it may hold a password.
+// Invariants: the pool's settings are the measured ones below, not pgx's; a statement doesn't outlive its caller: when the
+// context ends it is cancelled on the server, when this process dies the server notices within a second, and where neither
+// works the session's timeouts end it. A URL never reaches a message: it may hold a password.
 package pg
 
 import (
@@ -27,7 +28,14 @@ type Options struct {
 	LockTimeout      time.Duration   // 500ms
 	IdleInTxTimeout  time.Duration   // 5s
 	Tracer           pgx.QueryTracer // none
+	// Listens says that sessions wait for notifications. pgx can't tell such a wait from a statement, so an ended context then ends
+	// the wait and leaves the session, and in the middle of a statement it ends the session.
+	Listens bool
 }
+
+// One timeout for reads and writes: a session whose timeout followed the class of the request that has it next would need a
+// round trip at each change, and at one write in two that makes a small query 1.3 to 1.7 times as slow (BenchmarkTimeoutByClass).
+// Work of another order has a pool of its own.
 
 // Open makes a pool and proves that the database answers.
 func Open(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
@@ -58,6 +66,7 @@ func poolConfig(url string, o Options) (*pgxpool.Config, error) {
 	cfg.ShouldPing = func(_ context.Context, p pgxpool.ShouldPingParams) bool {
 		return p.IdleDuration > 5*time.Second // pgx pings after 1 s idle: one more round trip for a quiet server
 	}
+	cfg.PrepareConn = trusted
 	cc := cfg.ConnConfig
 	cc.Tracer = o.Tracer
 	if cc.ConnectTimeout == 0 {
@@ -70,6 +79,12 @@ func poolConfig(url string, o Options) (*pgxpool.Config, error) {
 	setTimeout(p, "statement_timeout", orDefault(o.StatementTimeout, 2*time.Second))
 	setTimeout(p, "lock_timeout", orDefault(o.LockTimeout, 500*time.Millisecond))
 	setTimeout(p, "idle_in_transaction_session_timeout", orDefault(o.IdleInTxTimeout, 5*time.Second))
+	setTimeout(p, "client_connection_check_interval", time.Second) // a killed process sends no cancel request
+	if !o.Listens {
+		cc.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
+			return &canceller{conn: c, patience: requestPatience}
+		}
+	}
 	return cfg, nil
 }
 
@@ -89,7 +104,7 @@ func Connect(ctx context.Context, url, appName string) (*pgx.Conn, error) {
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe // names no statement, so DISCARD ALL breaks nothing
 	// pgx's own reaction to an ended context is to close the socket, and the server goes on with the statement.
 	cfg.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
-		return &canceller{conn: c}
+		return &canceller{conn: c, patience: toolPatience}
 	}
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
@@ -123,13 +138,16 @@ type Beginner interface {
 	Begin(ctx context.Context) (pgx.Tx, error)
 }
 
-const txAttempts = 3
+const (
+	txAttempts   = 3
+	rollbackTime = time.Second
+)
 
 // InTx runs fn in a transaction and commits it; an error of fn or a panic rolls back. After a deadlock or a serialization
 // failure it runs fn again, up to three times in all, so fn must have no effect outside the transaction.
 func InTx(ctx context.Context, db Beginner, fn func(pgx.Tx) error) error {
 	for attempt := 1; ; attempt++ {
-		err := pgx.BeginFunc(ctx, db, fn)
+		err := OnceInTx(ctx, db, fn)
 		if attempt == txAttempts || !Is(err, SerializationFailure) && !Is(err, DeadlockDetected) {
 			return err
 		}
@@ -140,4 +158,30 @@ func InTx(ctx context.Context, db Beginner, fn func(pgx.Tx) error) error {
 		case <-time.After(wait):
 		}
 	}
+}
+
+// OnceInTx is InTx without another try. Unlike pgx.BeginFunc it rolls back also when ctx has ended, so that the session stays
+// usable: a client who leaves must not cost a connection.
+func OnceInTx(ctx context.Context, db Beginner, fn func(pgx.Tx) error) error {
+	tx, err := db.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTime)
+		defer cancel()
+		_ = tx.Rollback(ctx) // does nothing after a commit; where it fails, pgx closes the session, which rolls back
+	}()
+	if err := fn(tx); err != nil {
+		return err
+	}
+	return tx.Commit(ctx)
+}
+
+// ForListening returns cfg for a session that waits for notifications, as Options.Listens says.
+func ForListening(cfg *pgx.ConnConfig) *pgx.ConnConfig {
+	cfg.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
+		return &pgconn.DeadlineContextWatcherHandler{Conn: c.Conn()}
+	}
+	return cfg
 }

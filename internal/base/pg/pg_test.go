@@ -20,7 +20,7 @@ func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
 func TestInTx(t *testing.T) {
 	t.Parallel()
-	pool, err := pg.Open(t.Context(), pgtest.Empty(t), pg.Options{})
+	pool, err := pg.Open(t.Context(), pgtest.Empty(t), pg.Options{StatementTimeout: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
