@@ -170,21 +170,35 @@ func (s *SMTP) transfer(c *smtp.Client, to string, raw []byte) (stage, error) {
 	return content, err
 }
 
+// said is what went wrong in the server's words, and what that means.
+type said struct {
+	text  string
+	means error // ErrRejected, ErrDeferred or nil
+}
+
+// Error implements error.
+func (s *said) Error() string { return s.text }
+
+// Unwrap makes errors.Is find the meaning.
+func (s *said) Unwrap() error { return s.means }
+
 // explain gives a failure its kind. What the server says about the recipient or the content is about this message; everything
 // else is about the server or about our configuration, and the next message would fare the same.
 func explain(at stage, to string, err error) error {
+	text, code := err.Error(), 0
 	var answer *textproto.Error
-	code := 0
 	if errors.As(err, &answer) {
-		code = answer.Code
+		text, code = fmt.Sprintf("%d %s", answer.Code, answer.Msg), answer.Code
 	}
-	cause := fmt.Errorf("%s: %s", at, conceal(err.Error(), to))
+	cause := &said{text: string(at) + ": " + conceal(text, to)}
 	own := at == recipient || at == content
 	switch {
 	case own && code >= 500:
-		return fault.Wrap(errors.Join(ErrRejected, cause), fault.No, "the mail server rejected the message").WithCode("mail_rejected")
+		cause.means = ErrRejected
+		return fault.Wrap(cause, fault.No, "the mail server rejected the message").WithCode("mail_rejected")
 	case own && code >= 400 && code != 421: // 421 closes the connection, whatever was asked
-		return fault.Wrap(errors.Join(ErrDeferred, cause), fault.Unavailable, "the mail server takes the message later").WithCode("mail_deferred")
+		cause.means = ErrDeferred
+		return fault.Wrap(cause, fault.Unavailable, "the mail server takes the message later").WithCode("mail_deferred")
 	case at == authenticating && code >= 500:
 		return fault.Wrap(cause, fault.Config, "the mail server refuses the user or the password").WithHint("check mail.smtp_url")
 	case at == sender && code >= 500:

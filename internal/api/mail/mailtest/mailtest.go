@@ -199,12 +199,17 @@ func (c *session) dispatch(line string) error {
 		return errOver
 	case verb == "STARTTLS" && c.offersTLS():
 		return c.startTLS(line)
-	case !c.hello:
-		return c.reply(line, "503 5.5.1 say hello first")
-	case verb == "AUTH" && c.s.opts.User != "":
+	case verb == "AUTH" && c.hello && c.s.opts.User != "":
 		return c.auth(line, arg)
-	case c.s.opts.User != "" && !c.authed:
-		return c.reply(line, "530 5.7.0 authentication required")
+	case !c.hello || c.s.opts.User != "" && !c.authed:
+		return c.reply(line, "530 5.7.0 say hello, and who you are, first")
+	}
+	return c.transaction(line)
+}
+
+// transaction takes the commands of one message.
+func (c *session) transaction(line string) error {
+	switch {
 	case mailFrom.MatchString(line):
 		c.mail.From, c.mail.To = mailFrom.FindStringSubmatch(line)[1], ""
 		return c.reply(line, "250 2.1.0 ok")
