@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"log/slog"
 	"math/big"
 	"net"
 	"slices"
@@ -317,5 +318,35 @@ func TestMeter(t *testing.T) {
 		if got[k] != v || len(got) != len(want) {
 			t.Errorf("%v, want %v", got, want)
 		}
+	}
+}
+
+// A server that is away is left alone after five failures; one that rejects and defers all day is not.
+func TestGuard(t *testing.T) {
+	t.Parallel()
+	answer := ""
+	s := mailtest.New(t, mailtest.Options{Quirk: func(line string) string {
+		if strings.HasPrefix(line, "RCPT") {
+			return answer
+		}
+		return ""
+	}})
+	g := Guard(local(t, s), slog.New(slog.DiscardHandler))
+	for _, answer = range slices.Repeat([]string{"451 4.7.1 later", "550 5.1.1 nobody"}, 5) {
+		if _, err := g.Send(t.Context(), hello()); err == nil {
+			t.Error("sent")
+		}
+	}
+	answer = ""
+	if id, err := g.Send(t.Context(), hello()); err != nil || id == "" || g.Breaker.Check() != nil {
+		t.Errorf("after ten messages that were not taken: %v, %v", err, g.Breaker.Check())
+	}
+	answer = mailtest.HangUp
+	for range 5 {
+		_, _ = g.Send(t.Context(), hello())
+	}
+	before := len(s.Lines())
+	if _, err := g.Send(t.Context(), hello()); !errors.Is(err, fault.Unavailable) || fault.From(err).Code != "circuit_open" || len(s.Lines()) != before {
+		t.Errorf("after five failures: %v, %d lines more", err, len(s.Lines())-before)
 	}
 }
