@@ -3,8 +3,9 @@
 //
 // Invariants: a job is written in the transaction that makes it necessary (Insert), so neither exists without the other; it
 // runs at least once, so its handler can run twice; it runs on a server that is in charge, never on one in standby; a handler
-// that fails is tried again, later each time, and given up after maxAttempts, which jobs_given_up shows. What a job carries
-// is stored as plain JSON for a day: ids, never secrets.
+// that fails is tried again, later each time, and given up after maxAttempts, which jobs_given_up shows; with an error of GiveUp
+// it is not tried again. What a job carries and the errors of its attempts are stored in plain text for a day or more: ids,
+// never secrets.
 package jobs
 
 import (
@@ -75,6 +76,9 @@ func New(o Options) (*Queue, error) {
 func Handle[T Args](q *Queue, fn func(ctx context.Context, args T) error) {
 	river.AddWorker(q.workers, river.WorkFunc(func(ctx context.Context, job *river.Job[T]) error { return fn(ctx, job.Args) }))
 }
+
+// GiveUp marks an error that trying again can't mend: the job ends as cancelled.
+func GiveUp(err error) error { return river.JobCancel(err) }
 
 // Every makes a job of args at the start and then once per interval, on one of all servers.
 func (q *Queue) Every(interval time.Duration, args Args) {

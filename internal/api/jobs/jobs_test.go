@@ -18,6 +18,7 @@ import (
 
 	"github.com/platctl/platctl/internal/api/apitest"
 	"github.com/platctl/platctl/internal/api/jobs"
+	"github.com/platctl/platctl/internal/base/fault"
 	"github.com/platctl/platctl/internal/base/pg"
 	"github.com/platctl/platctl/internal/base/pg/pgtest"
 	"github.com/platctl/platctl/internal/base/role"
@@ -172,6 +173,34 @@ func TestJobsRunAfterTheCommit(t *testing.T) {
 		if a := receive(t, ran); a != (attempt{"twice", "0123456789abcdef0123456789abcdef"}) {
 			t.Errorf("%+v", a)
 		}
+	}
+}
+
+// A job that can't be mended is tried once, and what runs after it is not held up.
+func TestGiveUp(t *testing.T) {
+	t.Parallel()
+	pool := open(t, pgtest.New(t, apitest.Template(t)))
+	q := newQueue(t, pool, watched{role.NewHolder(role.Active)})
+	ran := make(chan string, 10)
+	jobs.Handle(q, func(_ context.Context, g greet) error {
+		ran <- g.Name
+		if g.Name == "hopeless" {
+			return fault.Op("greet", jobs.GiveUp(errors.New("nobody there")))
+		}
+		return nil
+	})
+	insert(t, t.Context(), pool, q, "hopeless")
+	stop := run(t, q)
+	receive(t, ran)
+	insert(t, t.Context(), pool, q, "next")
+	if got := receive(t, ran); got != "next" {
+		t.Errorf("ran %s", got)
+	}
+	stop()
+	var state string
+	err := pool.QueryRow(t.Context(), "select state::text || ' ' || attempt from river_job where args->>'name' = 'hopeless'").Scan(&state)
+	if err != nil || state != "cancelled 1" {
+		t.Errorf("%s, %v; want cancelled after one attempt", state, err)
 	}
 }
 

@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"math"
 	"time"
@@ -40,7 +41,9 @@ func (o *observer) Work(ctx context.Context, job *rivertype.JobRow, inner func(c
 	if err != nil {
 		result = "failed"
 		level := slog.LevelWarn
-		if job.Attempt >= job.MaxAttempts {
+		if errors.Is(err, &rivertype.JobCancelError{}) {
+			result = "cancelled"
+		} else if job.Attempt >= job.MaxAttempts {
 			level = slog.LevelError
 		}
 		o.log.Log(ctx, level, "job failed", "kind", job.Kind, "job", job.ID, "attempt", job.Attempt, "of", job.MaxAttempts, "error", err)
@@ -61,7 +64,7 @@ func newMetrics(pool *pgxpool.Pool) *Metrics {
 	return &Metrics{
 		pool: pool,
 		attempts: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "jobs_attempt_duration_seconds", Help: "Attempts at jobs, by kind and result (done, failed, panicked).",
+			Name: "jobs_attempt_duration_seconds", Help: "Attempts at jobs, by kind and result (done, failed, cancelled, panicked).",
 			Buckets: []float64{.005, .025, .1, .5, 2.5, 10, 60},
 		}, []string{"kind", "result"}),
 		due:     prometheus.NewDesc("jobs_due", "Jobs that could run now and wait for a worker.", nil, nil),

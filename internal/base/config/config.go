@@ -25,6 +25,7 @@ type Config struct {
 	Database    Database `mapstructure:"database"`
 	LocalPG     LocalPG  `mapstructure:"localpg"`
 	Auth        Auth     `mapstructure:"auth"`
+	Mail        Mail     `mapstructure:"mail"`
 	Migrations  Source   `mapstructure:"migrations"`
 	Edge        Edge     `mapstructure:"edge"`
 	Deploy      Deploy   `mapstructure:"deploy"`
@@ -74,6 +75,24 @@ type Auth struct {
 	IDKey      Secret        `mapstructure:"id_key"`
 	AccessTTL  time.Duration `mapstructure:"access_ttl"`
 	RefreshTTL time.Duration `mapstructure:"refresh_ttl"`
+
+	EmailVerification string `mapstructure:"email_verification"`
+}
+
+// VerifiesEmail says whether an account is made only when a code has confirmed its e-mail address: always in production, unless
+// somebody decided otherwise.
+func (c *Config) VerifiesEmail() bool {
+	if c.Auth.EmailVerification == "auto" {
+		return c.Environment == Production
+	}
+	return c.Auth.EmailVerification == "on"
+}
+
+// Mail is how people are written to.
+type Mail struct {
+	From    string `mapstructure:"from"`
+	SMTPURL Secret `mapstructure:"smtp_url"`
+	Dir     string `mapstructure:"dir"`
 }
 
 // Source is a folder of files that a tool reads; empty means the ones built in.
@@ -133,6 +152,9 @@ func (c *Config) Validate() error {
 	}
 	if !slices.Contains([]string{"auto", "text", "json"}, c.Log.Format) {
 		add("log.format", "unknown", "%q is not auto, text or json", c.Log.Format)
+	}
+	if !slices.Contains([]string{"auto", "on", "off"}, c.Auth.EmailVerification) {
+		add("auth.email_verification", "unknown", "%q is not auto, on or off", c.Auth.EmailVerification)
 	}
 	c.validateAddresses(add)
 	for _, o := range c.Server.Origins() {

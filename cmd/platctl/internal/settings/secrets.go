@@ -15,6 +15,7 @@ type ServerSecrets struct {
 	DatabaseURL string
 	SigningKey  []byte
 	IDKey       []byte
+	SMTPURL     string
 }
 
 // ServerSecrets resolves and checks them. It connects to nothing, so serve calls it before it starts anything.
@@ -28,8 +29,25 @@ func (s *Settings) ServerSecrets() (ServerSecrets, error) {
 	if out.SigningKey, err = s.key("auth.signing_key", c.Auth.SigningKey, "exactly 32", func(n int) bool { return n == 32 }); err != nil {
 		return out, err
 	}
-	out.IDKey, err = s.key("auth.id_key", c.Auth.IDKey, "16 or more", func(n int) bool { return n >= 16 })
+	if out.IDKey, err = s.key("auth.id_key", c.Auth.IDKey, "16 or more", func(n int) bool { return n >= 16 }); err != nil {
+		return out, err
+	}
+	out.SMTPURL, err = s.MailServer()
 	return out, err
+}
+
+// MailServer resolves the URL of the mail server, empty where there is none. Codes that nobody can receive would keep everybody out, so production has one.
+func (s *Settings) MailServer() (string, error) {
+	c := s.Config
+	if c.Environment == config.Production && c.VerifiesEmail() && c.Mail.SMTPURL == "" {
+		return "", fault.New(fault.Config, "mail.smtp_url is not set; production needs it to confirm e-mail addresses").
+			WithHint("set %s to env:NAME or file:PATH, or auth.email_verification to off", EnvName("mail.smtp_url"))
+	}
+	if c.Mail.SMTPURL != "" && c.Mail.From == "" {
+		return "", fault.New(fault.Config, "mail.from is not set; mail.smtp_url needs it").
+			WithHint(`set %s to "Market <noreply@example.org>"`, EnvName("mail.from"))
+	}
+	return s.Secret("mail.smtp_url", c.Mail.SMTPURL)
 }
 
 func (s *Settings) required(key string, ref config.Secret) (string, error) {

@@ -127,6 +127,7 @@ func TestRefusals(t *testing.T) {
 		"path for a name": {env: []string{"PLATCTL_ENVIRONMENT=../x"}, want: []string{`"../x" is not a name`}},
 		"out of range": {env: []string{"PLATCTL_DATABASE_MAX_CONNS=0", "PLATCTL_SERVER_DRAIN_DELAY=-1s", "PLATCTL_SERVER_LISTEN=x"},
 			want: []string{"database.max_conns: 0", "server.drain_delay: -1s", `server.listen: "x"`}},
+		"unknown word": {env: []string{"PLATCTL_AUTH_EMAIL_VERIFICATION=yes"}, want: []string{"is not auto, on or off"}},
 		"fault in production": {env: []string{"PLATCTL_ENVIRONMENT=production", "PLATCTL_DEBUG_FAULT_STATUS=500"},
 			want: []string{"refused in production"}},
 	} {
@@ -173,7 +174,8 @@ func TestServerSecrets(t *testing.T) {
 	b64 := func(n int) string { return base64.StdEncoding.EncodeToString(make([]byte, n)) }
 	dir := folder(t, map[string]string{"id.key": b64(16) + "\n"})
 	production := []string{"PLATCTL_ENVIRONMENT=production", "PLATCTL_DATABASE_URL=env:DB", "DB=postgres://h/x",
-		"PLATCTL_AUTH_SIGNING_KEY=" + b64(32), "PLATCTL_AUTH_ID_KEY=file:" + filepath.Join(dir, "id.key")}
+		"PLATCTL_AUTH_SIGNING_KEY=" + b64(32), "PLATCTL_AUTH_ID_KEY=file:" + filepath.Join(dir, "id.key"),
+		"PLATCTL_MAIL_FROM=noreply@example.org", "PLATCTL_MAIL_SMTP_URL=env:SMTP", "SMTP=smtps://mail.example.org"}
 	load := func(env ...string) (settings.ServerSecrets, error) {
 		s, err := settings.Load(settings.Source{Dir: dir, Env: env})
 		if err != nil {
@@ -182,7 +184,8 @@ func TestServerSecrets(t *testing.T) {
 		return s.ServerSecrets()
 	}
 	got, err := load(production...)
-	if err != nil || got.DatabaseURL != "postgres://h/x" || len(got.SigningKey) != 32 || len(got.IDKey) != 16 {
+	if err != nil || got.DatabaseURL != "postgres://h/x" || len(got.SigningKey) != 32 || len(got.IDKey) != 16 ||
+		got.SMTPURL != "smtps://mail.example.org" {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if got, err := load(); err != nil || got.DatabaseURL != "" || got.SigningKey != nil || got.IDKey != nil {
@@ -199,6 +202,9 @@ func TestServerSecrets(t *testing.T) {
 		"variable NOBODY, which is not":  "PLATCTL_DATABASE_URL=env:NOBODY",
 		"none.key, which can't be read":  "PLATCTL_AUTH_ID_KEY=file:" + dir + "/none.key",
 		"variable DB, which is not set":  "DB=",
+		"mail.smtp_url is not set":       "PLATCTL_MAIL_SMTP_URL=",
+		"mail.from is not set":           "PLATCTL_MAIL_FROM=",
+		"variable SMTP, which is not":    "SMTP=",
 	} {
 		if _, err := load(append(slices.Clone(production), change)...); !errors.Is(err, fault.Config) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", change, err, want)

@@ -38,7 +38,10 @@ func newCheck(d *command.Deps) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			for _, set := range []bool{secrets.DatabaseURL != "", secrets.SigningKey != nil, secrets.IDKey != nil} {
+			if _, err := d.Mailer(); err != nil {
+				return err
+			}
+			for _, set := range []bool{secrets.DatabaseURL != "", secrets.SigningKey != nil, secrets.IDKey != nil, secrets.SMTPURL != ""} {
 				if set {
 					res.Secrets++
 				}
