@@ -21,8 +21,11 @@ import (
 
 // The kinds of events.
 const (
-	UserSignup  = "user_signup"
-	PostCreated = "post_created"
+	UserSignup   = "user_signup"
+	PostCreated  = "post_created"
+	UserDeleted  = "user_deleted"
+	UserRestored = "user_restored"
+	UserPurged   = "user_purged"
 )
 
 const (

@@ -39,6 +39,7 @@ type API struct {
 	peopleAPI
 	reactionsAPI
 	notificationsAPI
+	dataAPI
 	problems
 }
 
@@ -59,6 +60,7 @@ func New(s Services) (*oas.Server, error) {
 		peopleAPI:        peopleAPI{s.Timeline, s.IDs},
 		reactionsAPI:     reactionsAPI{s.Timeline, s.IDs},
 		notificationsAPI: notificationsAPI{s.Timeline, s.IDs},
+		dataAPI:          dataAPI{s.Account, s.IDs},
 		problems:         problems{s.Log},
 	}
 	return oas.NewServer(a, a, a,

@@ -32,6 +32,7 @@ func Fields(stateDir string) []Field {
 		{Key: "auth.id_key", Default: "", Secret: true, Doc: "16 bytes or more in base64 that hide database ids"},
 		{Key: "auth.access_ttl", Default: "10m", Doc: "life of an access token"},
 		{Key: "auth.refresh_ttl", Default: "720h", Doc: "life of a refresh token"},
+		{Key: "auth.deletion_grace", Default: "720h", Doc: "how long a deleted account can be restored before it is purged"},
 		{Key: "migrations.dir", Default: "", Doc: "folder of migrations; empty: the ones built in"},
 		{Key: "edge.listen", Default: "127.0.0.1:8000", Doc: "the address clients talk to"},
 		{Key: "edge.admin_listen", Default: "127.0.0.1:9091", Doc: "the edge's metrics; empty turns them off"},

@@ -52,6 +52,20 @@ func encodeCreatePostRequest(
 	return nil
 }
 
+func encodeDeleteMeRequest(
+	req *DeleteMeRequest,
+	r *http.Request,
+) error {
+	const contentType = "application/json"
+	e := new(jx.Encoder)
+	{
+		req.Encode(e)
+	}
+	encoded := e.Bytes()
+	ht.SetBody(r, bytes.NewReader(encoded), contentType)
+	return nil
+}
+
 func encodeEditPostRequest(
 	req *EditPostRequest,
 	r *http.Request,
@@ -96,6 +110,20 @@ func encodeMarkSeenRequest(
 
 func encodeRefreshSessionRequest(
 	req *RefreshRequest,
+	r *http.Request,
+) error {
+	const contentType = "application/json"
+	e := new(jx.Encoder)
+	{
+		req.Encode(e)
+	}
+	encoded := e.Bytes()
+	ht.SetBody(r, bytes.NewReader(encoded), contentType)
+	return nil
+}
+
+func encodeRestoreAccountRequest(
+	req *RestoreRequest,
 	r *http.Request,
 ) error {
 	const contentType = "application/json"

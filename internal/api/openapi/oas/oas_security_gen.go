@@ -40,6 +40,7 @@ var operationRolesBearer = map[string][]string{
 	CreateCommentOperation:     []string{},
 	CreatePostOperation:        []string{},
 	DeleteCommentOperation:     []string{},
+	DeleteMeOperation:          []string{},
 	DeletePostOperation:        []string{},
 	EditPostOperation:          []string{},
 	FollowUserOperation:        []string{},
