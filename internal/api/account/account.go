@@ -54,16 +54,28 @@ type Service struct {
 	hasher   *Hasher
 	tokens   *Tokens
 	sessions *session.Service
+	grace    time.Duration
 	dummy    string // hash of no password, checked when the handle is unknown
 }
 
+// Options is what a Service is made of.
+type Options struct {
+	DB            session.DB
+	Hasher        *Hasher
+	Tokens        *Tokens
+	Sessions      *session.Service
+	DeletionGrace time.Duration // how long a deleted account can be restored
+}
+
 // New returns a Service. It hashes once, to have something to compare with when a handle is unknown.
-func New(ctx context.Context, d session.DB, hasher *Hasher, tokens *Tokens, sessions *session.Service) (*Service, error) {
-	dummy, err := hasher.Hash(ctx, "no password hashes to this")
+func New(ctx context.Context, o Options) (*Service, error) {
+	dummy, err := o.Hasher.Hash(ctx, "no password hashes to this")
 	if err != nil {
 		return nil, fault.Op("prepare accounts", err)
 	}
-	return &Service{db: d, store: db.New(d), hasher: hasher, tokens: tokens, sessions: sessions, dummy: dummy}, nil
+	return &Service{
+		db: o.DB, store: db.New(o.DB), hasher: o.Hasher, tokens: o.Tokens, sessions: o.Sessions, grace: o.DeletionGrace, dummy: dummy,
+	}, nil
 }
 
 // Signup creates an account and logs it in, both or neither.
@@ -98,32 +110,43 @@ func (s *Service) Signup(ctx context.Context, handle, displayName, password, use
 }
 
 // Login checks a password. Unknown handle and wrong password are one error after the same work; that an account is banned
-// is said only to who knows its password.
+// or deleted is said only to who knows its password.
 func (s *Service) Login(ctx context.Context, handle, password, userAgent string) (Session, error) {
+	u, err := s.prove(ctx, handle, password)
+	switch {
+	case err != nil:
+		return Session{}, fault.Op("log in", err)
+	case u.PurgeAt != nil:
+		return Session{}, errDeleted(*u.PurgeAt)
+	}
+	began := s.tokens.now()
+	opened, err := s.sessions.Open(ctx, s.store, u.ID, u.PasswordHash, userAgent)
+	if err != nil {
+		return Session{}, fault.Op("log in", err)
+	}
+	return s.session(Person{ID: u.ID, Handle: u.Handle, DisplayName: u.DisplayName}, opened, began)
+}
+
+// prove returns the account that handle and password belong to, living or deleted, unless it is banned.
+func (s *Service) prove(ctx context.Context, handle, password string) (db.UserCredentialsRow, error) {
 	u, err := s.credentials(ctx, handle)
 	hash := u.PasswordHash
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		hash = s.dummy
 	case err != nil:
-		return Session{}, fault.Op("log in", err)
+		return u, err
 	}
 	ok, verr := s.hasher.Verify(ctx, hash, normalise(password))
-	if verr != nil {
-		return Session{}, fault.Op("log in", verr)
+	switch {
+	case verr != nil:
+		return u, verr
+	case !ok || err != nil:
+		return u, errBadCredentials()
+	case u.BannedAt != nil:
+		return u, fault.New(fault.Forbidden, "the account is banned").WithCode("banned")
 	}
-	if !ok || err != nil {
-		return Session{}, fault.New(fault.Unauthenticated, "handle or password is wrong").WithCode("bad_credentials")
-	}
-	if u.BannedAt != nil {
-		return Session{}, fault.New(fault.Forbidden, "the account is banned").WithCode("banned")
-	}
-	began := s.tokens.now()
-	opened, err := s.sessions.Open(ctx, s.store, u.ID, hash, userAgent)
-	if err != nil {
-		return Session{}, fault.Op("log in", err)
-	}
-	return s.session(Person{ID: u.ID, Handle: u.Handle, DisplayName: u.DisplayName}, opened, began)
+	return u, nil
 }
 
 // Refresh answers a refresh token with a new pair.
@@ -138,19 +161,9 @@ func (s *Service) Refresh(ctx context.Context, token string) (Session, error) {
 
 // ChangePassword sets a new password, ends every session but the one it is changed from and returns how many that were.
 func (s *Service) ChangePassword(ctx context.Context, who Identity, current, password string) (ended int, err error) {
-	old, err := s.store.PasswordOf(ctx, who.Account)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return 0, errGone()
-	}
+	old, err := s.confirm(ctx, who.Account, current)
 	if err != nil {
 		return 0, fault.Op("change password", err)
-	}
-	ok, err := s.hasher.Verify(ctx, old, normalise(current))
-	if err != nil {
-		return 0, fault.Op("change password", err)
-	}
-	if !ok {
-		return 0, errWrongPassword()
 	}
 	hash, err := s.hasher.Hash(ctx, normalise(password))
 	if err != nil {
@@ -164,6 +177,26 @@ func (s *Service) ChangePassword(ctx context.Context, who Identity, current, pas
 		return err
 	})
 	return ended, fault.Op("change password", err)
+}
+
+// confirm checks the password of an account that is logged in and returns its hash, for the change that follows to hold on to.
+func (s *Service) confirm(ctx context.Context, account int64, password string) (hash string, err error) {
+	hash, err = s.store.PasswordOf(ctx, account)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", errGone()
+	}
+	if err != nil {
+		return "", err
+	}
+	ok, err := s.hasher.Verify(ctx, hash, normalise(password))
+	if err == nil && !ok {
+		err = errWrongPassword()
+	}
+	return hash, err
+}
+
+func errBadCredentials() error {
+	return fault.New(fault.Unauthenticated, "handle or password is wrong").WithCode("bad_credentials")
 }
 
 func errWrongPassword() error {

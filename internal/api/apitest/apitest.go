@@ -71,7 +71,7 @@ func On(t testing.TB, url string, opts ...Option) *Env {
 	t.Cleanup(hasher.Close)
 	o := server.Options{
 		Build: build.Info{Version: "test"}, Log: log, Pool: pool, Hasher: hasher,
-		SigningKey: bytes.Repeat([]byte{7}, 32), IDKey: IDKey(), AccessTTL: 10 * time.Minute, RefreshTTL: time.Hour,
+		SigningKey: bytes.Repeat([]byte{7}, 32), IDKey: IDKey(), AccessTTL: 10 * time.Minute, RefreshTTL: time.Hour, DeletionGrace: 30 * 24 * time.Hour,
 		DrainDelay: 300 * time.Millisecond, ShutdownGrace: 10 * time.Second, MinSchema: postgres.MinSchema, Role: active{},
 		SchemaVersion: func(ctx context.Context) (int64, error) { return migrate.Current(ctx, pool) },
 	}

@@ -25,6 +25,9 @@ const (
 	UserSignup       = "user_signup"
 	PostCreated      = "post_created"
 	ModerationAction = "moderation_action"
+	UserDeleted      = "user_deleted"
+	UserRestored     = "user_restored"
+	UserPurged       = "user_purged"
 )
 
 const (

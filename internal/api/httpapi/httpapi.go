@@ -42,6 +42,7 @@ type API struct {
 	reactionsAPI
 	notificationsAPI
 	moderationAPI
+	dataAPI
 	problems
 }
 
@@ -63,6 +64,7 @@ func New(s Services) (*oas.Server, error) {
 		reactionsAPI:     reactionsAPI{s.Timeline, s.IDs},
 		notificationsAPI: notificationsAPI{s.Timeline, s.IDs},
 		moderationAPI:    moderationAPI{s.Moderation, s.IDs},
+		dataAPI:          dataAPI{s.Account, s.IDs},
 		problems:         problems{s.Log},
 	}
 	return oas.NewServer(a, a, a,

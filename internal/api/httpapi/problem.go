@@ -11,6 +11,7 @@ import (
 	"github.com/ogen-go/ogen/ogenerrors"
 	"github.com/ogen-go/ogen/validate"
 
+	"github.com/platctl/platctl/internal/api/account"
 	"github.com/platctl/platctl/internal/api/openapi/oas"
 	"github.com/platctl/platctl/internal/base/fault"
 	"github.com/platctl/platctl/internal/base/pg"
@@ -68,6 +69,10 @@ func (p problems) render(ctx context.Context, e *fault.Error) *oas.ProblemStatus
 	}
 	if body.Code == "" {
 		body.Code = string(e.Kind)
+	}
+	var deleted *account.Deleted
+	if errors.As(e, &deleted) {
+		body.PurgeAt.SetTo(deleted.PurgeAt.UTC())
 	}
 	for _, f := range e.Fields {
 		body.Errors = append(body.Errors, oas.FieldError{Field: f.Field, Code: f.Code, Message: f.Message})

@@ -151,6 +151,13 @@ func (m *matrix) try(op apitest.Operation, r role) (int, []byte) {
 	if endsSessions(op.ID) && r != anonymous && !r.ended() {
 		defer m.login(string(r))
 	}
+	if op.ID == "deleteMe" && r != anonymous && !r.ended() {
+		defer m.comeBack(string(r))
+	}
+	if op.ID == "restoreAccount" {
+		m.play([]string{string(owner), "delete"})
+		defer m.login(string(owner))
+	}
 	res, body := m.send(m.tokens[string(r)], op.Method, path, m.bodyOf(op))
 	return res.StatusCode, body
 }
@@ -202,6 +209,8 @@ func (m *matrix) bodyOf(op apitest.Operation) string {
 		"CreatePostRequest": text, "EditPostRequest": text, "CreateCommentRequest": text,
 		"UpdateMeRequest":       `{"bio":"Text"}`,
 		"ChangePasswordRequest": `{"currentPassword":"correct horse","newPassword":"correct horse"}`,
+		"DeleteMeRequest":       `{"currentPassword":"correct horse"}`,
+		"RestoreRequest":        `{"handle":"owner","password":"correct horse"}`,
 		"MarkSeenRequest":       `{"notification":"` + m.ids["note:owner's"] + `"}`,
 		"CreateReportRequest":   `{"target":"` + m.ids["user:owner"] + `","reason":"spam","text":"Text"}`,
 		"ResolveReportRequest":  `{"decision":"dismiss","reason":"Text"}`,

@@ -68,6 +68,7 @@ type Options struct {
 	IDKey         []byte // 16 bytes or more
 	AccessTTL     time.Duration
 	RefreshTTL    time.Duration
+	DeletionGrace time.Duration // how long a deleted account can be restored
 	DrainDelay    time.Duration
 	ShutdownGrace time.Duration
 	MinSchema     int64
@@ -119,7 +120,9 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	s.feed = s.newFeed(s.deny)
 	s.sessions = session.New(o.Pool, s.deny, session.Options{AccessTTL: o.AccessTTL, RefreshTTL: o.RefreshTTL, Fenced: s.feed.Fenced})
 	queries := db.New(o.Pool)
-	accounts, err := account.New(ctx, o.Pool, o.Hasher, tokens, s.sessions)
+	accounts, err := account.New(ctx, account.Options{
+		DB: o.Pool, Hasher: o.Hasher, Tokens: tokens, Sessions: s.sessions, DeletionGrace: o.DeletionGrace,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -17,12 +17,12 @@ import (
 	"github.com/platctl/platctl/internal/api/publicid"
 )
 
-// Somebody hidden answers like somebody who never existed. In one world Bea exists, has met everybody and then is blocked; in
-// the other she never was. Every operation of the spec answers Ana the same in both, byte for byte, but for ids, cursors,
+// Somebody hidden answers like somebody who never existed. In one world Bea exists, has met everybody and then is blocked, or
+// leaves; in the other she never was. Every operation of the spec answers Ana the same in both, byte for byte, but for ids, cursors,
 // times and trace ids. Cases come from the spec: an operation that gets none fails.
 func TestTwoWorlds(t *testing.T) {
 	t.Parallel()
-	for _, dir := range []direction{anaBlocksBea, beaBlocksAna} {
+	for _, dir := range []direction{anaBlocksBea, beaBlocksAna, beaLeaves} {
 		t.Run(string(dir), func(t *testing.T) {
 			t.Parallel()
 			with, without := newWorlds(t, dir)
@@ -101,7 +101,7 @@ func (w *world) reveal(function string) {
 func newWorlds(t *testing.T, dir direction) (with, without *world) {
 	t.Helper()
 	with, without = newWorld(t, true), newWorld(t, false)
-	with.block(dir)
+	with.part(dir)
 	return with, without
 }
 
@@ -110,6 +110,7 @@ type direction string
 const (
 	anaBlocksBea direction = "Ana blocks Bea"
 	beaBlocksAna direction = "Bea blocks Ana"
+	beaLeaves    direction = "Bea deletes her account"
 )
 
 // exemptions are the cases that name Bea by construction, each with its reason.
@@ -165,6 +166,14 @@ func bodies() map[string]map[string]string {
 			"":                       `{"currentPassword":"correct horse","newPassword":"correct horse"}`,
 			"with the wrong current": `{"currentPassword":"wrong horse","newPassword":"correct horse"}`,
 		},
+		"DeleteMeRequest": {
+			"":                       `{"currentPassword":"correct horse"}`,
+			"with the wrong current": `{"currentPassword":"wrong horse"}`,
+		},
+		"RestoreRequest": {
+			"":       `{"handle":"ana","password":"correct horse"}`,
+			"as Bea": `{"handle":"bea","password":"wrong horse"}`,
+		},
 		"MarkSeenRequest": {
 			"bea's":  `{"notification":"{note:bea like}"}`,
 			"carl's": `{"notification":"{note:carl follow}"}`,
@@ -218,7 +227,7 @@ func worldCases(t *testing.T) []worldCase {
 
 // rank orders operations so that each finds something to work on.
 func rank(op apitest.Operation) int {
-	last := map[string]int{"blockUser": 10, "unblockUser": 11, "logout": 12, "logoutEverywhere": 13}
+	last := map[string]int{"blockUser": 10, "unblockUser": 11, "logout": 12, "logoutEverywhere": 13, "deleteMe": 14}
 	if n := last[op.ID]; n > 0 {
 		return n
 	}
@@ -348,6 +357,8 @@ func (w *world) play(step []string) {
 		w.label("report:"+who, w.newest(publicid.Report, "reports"))
 	case "follow", "block":
 		w.call(who, http.MethodPut, "/api/v1/users/"+w.ids["user:"+step[2]]+"/"+what, "")
+	case "delete":
+		w.call(who, http.MethodPost, "/api/v1/me/delete", `{"currentPassword":"correct horse"}`)
 	default:
 		w.t.Fatalf("nobody knows how to %s", what)
 	}
@@ -394,18 +405,35 @@ func (w *world) login(who string) {
 	w.keep(who, w.call("", http.MethodPost, "/api/v1/auth/login", fmt.Sprintf(`{"handle":%q,"password":"correct horse"}`, who)))
 }
 
+// comeBack restores the account of somebody who may have deleted it.
+func (w *world) comeBack(who string) {
+	w.t.Helper()
+	res, body := w.send("", http.MethodPost, "/api/v1/auth/restore", fmt.Sprintf(`{"handle":%q,"password":"correct horse"}`, who))
+	var answer struct{ Data map[string]any }
+	switch {
+	case res.StatusCode == http.StatusConflict: // not deleted
+	case res.StatusCode != http.StatusOK || json.Unmarshal(body, &answer) != nil:
+		w.t.Fatalf("%s does not come back: %d %s", who, res.StatusCode, body)
+	default:
+		w.keep(who, answer.Data)
+	}
+}
+
 // endsSessions says whether an operation, or a case of it, may end the session it is done in.
 func endsSessions(name string) bool {
 	op, _, _ := strings.Cut(name, " ")
 	return slices.Contains([]string{"logout", "logoutEverywhere", "revokeSession"}, op)
 }
 
-func (w *world) block(d direction) {
-	if d == anaBlocksBea {
+func (w *world) part(d direction) {
+	switch d {
+	case anaBlocksBea:
 		w.play([]string{"ana", "block", "bea"})
-		return
+	case beaBlocksAna:
+		w.play([]string{"bea", "block", "ana"})
+	case beaLeaves:
+		w.play([]string{"bea", "delete"})
 	}
-	w.play([]string{"bea", "block", "ana"})
 }
 
 func (w *world) label(label, id string) { w.ids[label], w.labels[id] = id, label }
@@ -497,8 +525,11 @@ func (w *world) fill(s string) string {
 // do sends Ana's request and returns the canonical text of everything that came back.
 func (w *world) do(c worldCase) string {
 	w.t.Helper()
-	if endsSessions(c.name) {
+	switch {
+	case endsSessions(c.name):
 		defer w.login("ana")
+	case strings.HasPrefix(c.name, "deleteMe"):
+		defer w.comeBack("ana")
 	}
 	var out strings.Builder
 	path := w.fill(c.path)

@@ -48,10 +48,12 @@ func (s *Service) List(ctx context.Context, account, before int64, limit int32) 
 
 // Account is what an operator sees of somebody.
 type Account struct {
-	ID       int64      `json:"id"`
-	Handle   string     `json:"handle"`
-	Role     string     `json:"role"` // member, moderator or admin
-	BannedAt *time.Time `json:"banned_at,omitempty"`
+	ID        int64      `json:"id"`
+	Handle    string     `json:"handle"`
+	Role      string     `json:"role"` // member, moderator or admin
+	BannedAt  *time.Time `json:"banned_at,omitempty"`
+	DeletedAt *time.Time `json:"deleted_at,omitempty"`
+	PurgeAt   *time.Time `json:"purge_at,omitempty"` // of a deleted one: when it is purged; none: it is, but for its ban
 }
 
 // Find looks an account up by its handle.
@@ -64,7 +66,7 @@ func (s *Service) Find(ctx context.Context, handle string) (Account, error) {
 	if err != nil {
 		return Account{}, fault.Op("look up account", err)
 	}
-	return Account{ID: u.ID, Handle: u.Handle, Role: u.Role, BannedAt: u.BannedAt}, nil
+	return Account(u), nil
 }
 
 // cleanAgent makes a header that a client chose fit to be stored and shown.

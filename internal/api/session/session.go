@@ -43,6 +43,7 @@ const (
 	Reuse    Reason = "reuse"    // a refresh token was used again
 	Ban      Reason = "ban"
 	Operator Reason = "operator"
+	Deleted  Reason = "deleted" // with its account
 )
 
 // DB is a pool, a connection or a transaction.

@@ -71,10 +71,11 @@ type LocalPG struct {
 
 // Auth is how people are recognised.
 type Auth struct {
-	SigningKey Secret        `mapstructure:"signing_key"`
-	IDKey      Secret        `mapstructure:"id_key"`
-	AccessTTL  time.Duration `mapstructure:"access_ttl"`
-	RefreshTTL time.Duration `mapstructure:"refresh_ttl"`
+	SigningKey    Secret        `mapstructure:"signing_key"`
+	IDKey         Secret        `mapstructure:"id_key"`
+	AccessTTL     time.Duration `mapstructure:"access_ttl"`
+	RefreshTTL    time.Duration `mapstructure:"refresh_ttl"`
+	DeletionGrace time.Duration `mapstructure:"deletion_grace"`
 
 	EmailVerification string `mapstructure:"email_verification"`
 }
@@ -202,7 +203,8 @@ func (c *Config) validateNumbers(add func(key, code, format string, args ...any)
 		}
 	}
 	for key, d := range map[string]time.Duration{
-		"auth.access_ttl": c.Auth.AccessTTL, "auth.refresh_ttl": c.Auth.RefreshTTL, "deploy.lock_ttl": c.Deploy.LockTTL,
+		"auth.access_ttl": c.Auth.AccessTTL, "auth.refresh_ttl": c.Auth.RefreshTTL,
+		"auth.deletion_grace": c.Auth.DeletionGrace, "deploy.lock_ttl": c.Deploy.LockTTL,
 		"deploy.ready_timeout": c.Deploy.ReadyTimeout, "server.shutdown_grace": c.Server.ShutdownGrace,
 		"deploy.drain_timeout": c.Deploy.DrainTimeout, "edge.shutdown_grace": c.Edge.ShutdownGrace,
 	} {

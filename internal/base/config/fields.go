@@ -36,6 +36,7 @@ func Fields(stateDir string) []Field {
 		{Key: "mail.from", Default: "", Doc: "the sender, NAME <ADDRESS>; empty: a made-up one, for mail.dir only"},
 		{Key: "mail.smtp_url", Default: "", Secret: true, Doc: "smtp://USER:PASSWORD@HOST:587 (STARTTLS, but on this machine) or smtps://, or env:NAME, or file:PATH; empty: mail.dir"},
 		{Key: "mail.dir", Default: "", Doc: "folder that mail is written to where no server is set; empty: <state_dir>/outbox"},
+		{Key: "auth.deletion_grace", Default: "720h", Doc: "how long a deleted account can be restored before it is purged"},
 		{Key: "migrations.dir", Default: "", Doc: "folder of migrations; empty: the ones built in"},
 		{Key: "edge.listen", Default: "127.0.0.1:8000", Doc: "the address clients talk to"},
 		{Key: "edge.admin_listen", Default: "127.0.0.1:9091", Doc: "the edge's metrics; empty turns them off"},

@@ -69,6 +69,15 @@ type Invoker interface {
 	//
 	// DELETE /api/v1/comments/{id}
 	DeleteComment(ctx context.Context, params DeleteCommentParams) error
+	// DeleteMe invokes deleteMe operation.
+	//
+	// From now on nobody sees you or anything you wrote, your sessions have ended, and your handle stays
+	// taken. Until `purgeAt` `POST /api/v1/auth/restore` brings everything back; then it is purged for
+	// good. A wrong password is 403 `wrong_password`. It is a POST because a DELETE has no place for a
+	// password: its body means nothing to HTTP, and proxies drop it.
+	//
+	// POST /api/v1/me/delete
+	DeleteMe(ctx context.Context, request *DeleteMeRequest) (*DeletionResponse, error)
 	// DeletePost invokes deletePost operation.
 	//
 	// Somebody else's is 403 `not_yours`. Deleting it again is 404.
@@ -219,7 +228,8 @@ type Invoker interface {
 	// Login invokes login operation.
 	//
 	// An unknown handle and a wrong password are the same answer, 401 `bad_credentials`. A banned account
-	// is 403 `banned`, and only with the right password.
+	// is 403 `banned`, and only with the right password; so is 403 `account_deleted` with `purgeAt`, until
+	// when the account can be restored.
 	//
 	// POST /api/v1/auth/login
 	Login(ctx context.Context, request *LoginRequest) (*SessionResponse, error)
@@ -269,6 +279,15 @@ type Invoker interface {
 	//
 	// POST /api/v1/moderation/reports/{id}/resolution
 	ResolveReport(ctx context.Context, request *ResolveReportRequest, params ResolveReportParams) (*ReportResponse, error)
+	// RestoreAccount invokes restoreAccount operation.
+	//
+	// Until its purge a deleted account comes back with everything it had, but its sessions. An unknown
+	// handle, a wrong password and an account that is purged are the same answer, 401 `bad_credentials`.
+	// With the right password an account that is not deleted is 409 `not_deleted` and a banned one 403
+	// `banned`.
+	//
+	// POST /api/v1/auth/restore
+	RestoreAccount(ctx context.Context, request *RestoreRequest) (*SessionResponse, error)
 	// RevokeSession invokes revokeSession operation.
 	//
 	// One that has ended already, like one of somebody else, is 404.
@@ -1044,6 +1063,97 @@ func (c *Client) sendDeleteComment(ctx context.Context, params DeleteCommentPara
 	}()
 
 	result, err := decodeDeleteCommentResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// DeleteMe invokes deleteMe operation.
+//
+// From now on nobody sees you or anything you wrote, your sessions have ended, and your handle stays
+// taken. Until `purgeAt` `POST /api/v1/auth/restore` brings everything back; then it is purged for
+// good. A wrong password is 403 `wrong_password`. It is a POST because a DELETE has no place for a
+// password: its body means nothing to HTTP, and proxies drop it.
+//
+// POST /api/v1/me/delete
+func (c *Client) DeleteMe(ctx context.Context, request *DeleteMeRequest) (*DeletionResponse, error) {
+	res, err := c.sendDeleteMe(ctx, request)
+	return res, err
+}
+
+func (c *Client) sendDeleteMe(ctx context.Context, request *DeleteMeRequest) (res *DeletionResponse, err error) {
+	// Validate request before sending.
+	if err := func() error {
+		if err := request.Validate(); err != nil {
+			return err
+		}
+		return nil
+	}(); err != nil {
+		return res, errors.Wrap(err, "validate")
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [1]string
+	pathParts[0] = "/api/v1/me/delete"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "POST", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeDeleteMeRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, DeleteMeOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeDeleteMeResponse(resp)
 	if err != nil {
 		return res, errors.Wrap(err, "decode response")
 	}
@@ -3509,7 +3619,8 @@ func (c *Client) sendListUserPosts(ctx context.Context, params ListUserPostsPara
 // Login invokes login operation.
 //
 // An unknown handle and a wrong password are the same answer, 401 `bad_credentials`. A banned account
-// is 403 `banned`, and only with the right password.
+// is 403 `banned`, and only with the right password; so is 403 `account_deleted` with `purgeAt`, until
+// when the account can be restored.
 //
 // POST /api/v1/auth/login
 func (c *Client) Login(ctx context.Context, request *LoginRequest) (*SessionResponse, error) {
@@ -4184,6 +4295,64 @@ func (c *Client) sendResolveReport(ctx context.Context, request *ResolveReportRe
 	}()
 
 	result, err := decodeResolveReportResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// RestoreAccount invokes restoreAccount operation.
+//
+// Until its purge a deleted account comes back with everything it had, but its sessions. An unknown
+// handle, a wrong password and an account that is purged are the same answer, 401 `bad_credentials`.
+// With the right password an account that is not deleted is 409 `not_deleted` and a banned one 403
+// `banned`.
+//
+// POST /api/v1/auth/restore
+func (c *Client) RestoreAccount(ctx context.Context, request *RestoreRequest) (*SessionResponse, error) {
+	res, err := c.sendRestoreAccount(ctx, request)
+	return res, err
+}
+
+func (c *Client) sendRestoreAccount(ctx context.Context, request *RestoreRequest) (res *SessionResponse, err error) {
+	// Validate request before sending.
+	if err := func() error {
+		if err := request.Validate(); err != nil {
+			return err
+		}
+		return nil
+	}(); err != nil {
+		return res, errors.Wrap(err, "validate")
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [1]string
+	pathParts[0] = "/api/v1/auth/restore"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "POST", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeRestoreAccountRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeRestoreAccountResponse(resp)
 	if err != nil {
 		return res, errors.Wrap(err, "decode response")
 	}

@@ -80,6 +80,20 @@ func encodeCreateReportRequest(
 	return nil
 }
 
+func encodeDeleteMeRequest(
+	req *DeleteMeRequest,
+	r *http.Request,
+) error {
+	const contentType = "application/json"
+	e := new(jx.Encoder)
+	{
+		req.Encode(e)
+	}
+	encoded := e.Bytes()
+	ht.SetBody(r, bytes.NewReader(encoded), contentType)
+	return nil
+}
+
 func encodeEditPostRequest(
 	req *EditPostRequest,
 	r *http.Request,
@@ -166,6 +180,20 @@ func encodeRemovePostRequest(
 
 func encodeResolveReportRequest(
 	req *ResolveReportRequest,
+	r *http.Request,
+) error {
+	const contentType = "application/json"
+	e := new(jx.Encoder)
+	{
+		req.Encode(e)
+	}
+	encoded := e.Bytes()
+	ht.SetBody(r, bytes.NewReader(encoded), contentType)
+	return nil
+}
+
+func encodeRestoreAccountRequest(
+	req *RestoreRequest,
 	r *http.Request,
 ) error {
 	const contentType = "application/json"

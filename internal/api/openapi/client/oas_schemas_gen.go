@@ -368,8 +368,76 @@ func (s *CreateReportRequest) SetText(val OptString) {
 // DeleteCommentNoContent is response for DeleteComment operation.
 type DeleteCommentNoContent struct{}
 
+// Ref: #/components/schemas/DeleteMeRequest
+type DeleteMeRequest struct {
+	CurrentPassword string `json:"currentPassword"`
+}
+
+// GetCurrentPassword returns the value of CurrentPassword.
+func (s *DeleteMeRequest) GetCurrentPassword() string {
+	return s.CurrentPassword
+}
+
+// SetCurrentPassword sets the value of CurrentPassword.
+func (s *DeleteMeRequest) SetCurrentPassword(val string) {
+	s.CurrentPassword = val
+}
+
 // DeletePostNoContent is response for DeletePost operation.
 type DeletePostNoContent struct{}
+
+// Ref: #/components/schemas/Deletion
+type Deletion struct {
+	// Until when the account can be restored.
+	PurgeAt       time.Time `json:"purgeAt"`
+	SessionsEnded int64     `json:"sessionsEnded"`
+}
+
+// GetPurgeAt returns the value of PurgeAt.
+func (s *Deletion) GetPurgeAt() time.Time {
+	return s.PurgeAt
+}
+
+// GetSessionsEnded returns the value of SessionsEnded.
+func (s *Deletion) GetSessionsEnded() int64 {
+	return s.SessionsEnded
+}
+
+// SetPurgeAt sets the value of PurgeAt.
+func (s *Deletion) SetPurgeAt(val time.Time) {
+	s.PurgeAt = val
+}
+
+// SetSessionsEnded sets the value of SessionsEnded.
+func (s *Deletion) SetSessionsEnded(val int64) {
+	s.SessionsEnded = val
+}
+
+// Ref: #/components/schemas/DeletionResponse
+type DeletionResponse struct {
+	Success Success  `json:"success"`
+	Data    Deletion `json:"data"`
+}
+
+// GetSuccess returns the value of Success.
+func (s *DeletionResponse) GetSuccess() Success {
+	return s.Success
+}
+
+// GetData returns the value of Data.
+func (s *DeletionResponse) GetData() Deletion {
+	return s.Data
+}
+
+// SetSuccess sets the value of Success.
+func (s *DeletionResponse) SetSuccess(val Success) {
+	s.Success = val
+}
+
+// SetData sets the value of Data.
+func (s *DeletionResponse) SetData(val Deletion) {
+	s.Data = val
+}
 
 // Ref: #/components/schemas/EditPostRequest
 type EditPostRequest struct {
@@ -1472,6 +1540,52 @@ func (o OptCommentId) Or(d CommentId) CommentId {
 	return d
 }
 
+// NewOptDateTime returns new OptDateTime with value set to v.
+func NewOptDateTime(v time.Time) OptDateTime {
+	return OptDateTime{
+		Value: v,
+		Set:   true,
+	}
+}
+
+// OptDateTime is optional time.Time.
+type OptDateTime struct {
+	Value time.Time
+	Set   bool
+}
+
+// IsSet returns true if OptDateTime was set.
+func (o OptDateTime) IsSet() bool { return o.Set }
+
+// Reset unsets value.
+func (o *OptDateTime) Reset() {
+	var v time.Time
+	o.Value = v
+	o.Set = false
+}
+
+// SetTo sets value to v.
+func (o *OptDateTime) SetTo(v time.Time) {
+	o.Set = true
+	o.Value = v
+}
+
+// Get returns value and boolean that denotes whether value was set.
+func (o OptDateTime) Get() (v time.Time, ok bool) {
+	if !o.Set {
+		return v, false
+	}
+	return o.Value, true
+}
+
+// Or returns value if set, or given parameter if does not.
+func (o OptDateTime) Or(d time.Time) time.Time {
+	if v, ok := o.Get(); ok {
+		return v
+	}
+	return d
+}
+
 // NewOptInt32 returns new OptInt32 with value set to v.
 func NewOptInt32(v int32) OptInt32 {
 	return OptInt32{
@@ -2167,8 +2281,10 @@ type Problem struct {
 	Detail  string         `json:"detail"`
 	Success ProblemSuccess `json:"success"`
 	// Stable; programs decide by it.
-	Code    string       `json:"code"`
-	TraceId string       `json:"traceId"`
+	Code    string `json:"code"`
+	TraceId string `json:"traceId"`
+	// With `account_deleted`: until when the account can be restored.
+	PurgeAt OptDateTime  `json:"purgeAt"`
 	Errors  []FieldError `json:"errors"`
 }
 
@@ -2205,6 +2321,11 @@ func (s *Problem) GetCode() string {
 // GetTraceId returns the value of TraceId.
 func (s *Problem) GetTraceId() string {
 	return s.TraceId
+}
+
+// GetPurgeAt returns the value of PurgeAt.
+func (s *Problem) GetPurgeAt() OptDateTime {
+	return s.PurgeAt
 }
 
 // GetErrors returns the value of Errors.
@@ -2245,6 +2366,11 @@ func (s *Problem) SetCode(val string) {
 // SetTraceId sets the value of TraceId.
 func (s *Problem) SetTraceId(val string) {
 	s.TraceId = val
+}
+
+// SetPurgeAt sets the value of PurgeAt.
+func (s *Problem) SetPurgeAt(val OptDateTime) {
+	s.PurgeAt = val
 }
 
 // SetErrors sets the value of Errors.
@@ -3258,6 +3384,32 @@ func (s *ResolveReportRequestDecision) UnmarshalText(data []byte) error {
 	default:
 		return errors.Errorf("invalid value: %q", data)
 	}
+}
+
+// Ref: #/components/schemas/RestoreRequest
+type RestoreRequest struct {
+	Handle   string `json:"handle"`
+	Password string `json:"password"`
+}
+
+// GetHandle returns the value of Handle.
+func (s *RestoreRequest) GetHandle() string {
+	return s.Handle
+}
+
+// GetPassword returns the value of Password.
+func (s *RestoreRequest) GetPassword() string {
+	return s.Password
+}
+
+// SetHandle sets the value of Handle.
+func (s *RestoreRequest) SetHandle(val string) {
+	s.Handle = val
+}
+
+// SetPassword sets the value of Password.
+func (s *RestoreRequest) SetPassword(val string) {
+	s.Password = val
 }
 
 // Ref: #/components/schemas/Role

@@ -25,6 +25,7 @@ var operationRolesBearer = map[string][]string{
 	CreatePostOperation:        []string{},
 	CreateReportOperation:      []string{},
 	DeleteCommentOperation:     []string{},
+	DeleteMeOperation:          []string{},
 	DeletePostOperation:        []string{},
 	EditPostOperation:          []string{},
 	FollowUserOperation:        []string{},

@@ -142,6 +142,27 @@ func encodeDeleteCommentResponse(response *DeleteCommentNoContent, w http.Respon
 	return nil
 }
 
+func encodeDeleteMeResponse(response *DeletionResponse, w http.ResponseWriter) error {
+	if err := func() error {
+		if err := response.Validate(); err != nil {
+			return err
+		}
+		return nil
+	}(); err != nil {
+		return errors.Wrap(err, "validate")
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(200)
+
+	e := new(jx.Encoder)
+	response.Encode(e)
+	if _, err := e.WriteTo(w); err != nil {
+		return errors.Wrap(err, "write")
+	}
+
+	return nil
+}
+
 func encodeDeletePostResponse(response *DeletePostNoContent, w http.ResponseWriter) error {
 	w.WriteHeader(204)
 
@@ -637,6 +658,27 @@ func encodeRemovePostResponse(response *SettledResponse, w http.ResponseWriter) 
 }
 
 func encodeResolveReportResponse(response *ReportResponse, w http.ResponseWriter) error {
+	if err := func() error {
+		if err := response.Validate(); err != nil {
+			return err
+		}
+		return nil
+	}(); err != nil {
+		return errors.Wrap(err, "validate")
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(200)
+
+	e := new(jx.Encoder)
+	response.Encode(e)
+	if _, err := e.WriteTo(w); err != nil {
+		return errors.Wrap(err, "write")
+	}
+
+	return nil
+}
+
+func encodeRestoreAccountResponse(response *SessionResponse, w http.ResponseWriter) error {
 	if err := func() error {
 		if err := response.Validate(); err != nil {
 			return err

@@ -56,6 +56,15 @@ type Handler interface {
 	//
 	// DELETE /api/v1/comments/{id}
 	DeleteComment(ctx context.Context, params DeleteCommentParams) error
+	// DeleteMe implements deleteMe operation.
+	//
+	// From now on nobody sees you or anything you wrote, your sessions have ended, and your handle stays
+	// taken. Until `purgeAt` `POST /api/v1/auth/restore` brings everything back; then it is purged for
+	// good. A wrong password is 403 `wrong_password`. It is a POST because a DELETE has no place for a
+	// password: its body means nothing to HTTP, and proxies drop it.
+	//
+	// POST /api/v1/me/delete
+	DeleteMe(ctx context.Context, req *DeleteMeRequest) (*DeletionResponse, error)
 	// DeletePost implements deletePost operation.
 	//
 	// Somebody else's is 403 `not_yours`. Deleting it again is 404.
@@ -131,7 +140,8 @@ type Handler interface {
 	// Login implements login operation.
 	//
 	// An unknown handle and a wrong password are the same answer, 401 `bad_credentials`. A banned account
-	// is 403 `banned`, and only with the right password.
+	// is 403 `banned`, and only with the right password; so is 403 `account_deleted` with `purgeAt`, until
+	// when the account can be restored.
 	//
 	// POST /api/v1/auth/login
 	Login(ctx context.Context, req *LoginRequest) (*SessionResponse, error)
@@ -181,6 +191,15 @@ type Handler interface {
 	//
 	// POST /api/v1/moderation/reports/{id}/resolution
 	ResolveReport(ctx context.Context, req *ResolveReportRequest, params ResolveReportParams) (*ReportResponse, error)
+	// RestoreAccount implements restoreAccount operation.
+	//
+	// Until its purge a deleted account comes back with everything it had, but its sessions. An unknown
+	// handle, a wrong password and an account that is purged are the same answer, 401 `bad_credentials`.
+	// With the right password an account that is not deleted is 409 `not_deleted` and a banned one 403
+	// `banned`.
+	//
+	// POST /api/v1/auth/restore
+	RestoreAccount(ctx context.Context, req *RestoreRequest) (*SessionResponse, error)
 	// RevokeSession implements revokeSession operation.
 	//
 	// One that has ended already, like one of somebody else, is 404.

@@ -291,13 +291,16 @@ type Session struct {
 }
 
 type User struct {
-	ID           int64
-	Handle       string
-	DisplayName  string
-	PasswordHash string
-	CreatedAt    time.Time
-	DeletedAt    *time.Time
-	Bio          string
-	Role         string
-	BannedAt     *time.Time
+	ID             int64
+	Handle         string
+	DisplayName    string
+	PasswordHash   string
+	CreatedAt      time.Time
+	DeletedAt      *time.Time
+	Bio            string
+	Role           string
+	BannedAt       *time.Time
+	PurgeAt        *time.Time
+	PurgeStartedAt *time.Time
+	ExportUntil    *time.Time
 }

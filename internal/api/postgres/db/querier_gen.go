@@ -6,6 +6,7 @@ package db
 
 import (
 	"context"
+	"time"
 )
 
 type Querier interface {
@@ -37,6 +38,9 @@ type Querier interface {
 	// concealment: exempt the account itself logs in
 	CreateSession(ctx context.Context, arg CreateSessionParams) (int64, error)
 	CreateUser(ctx context.Context, arg CreateUserParams) (CreateUserRow, error)
+	// No row: the account is gone, banned, or has another password by now. Counters let go of it in the same statement: 0.55 s
+	// for 100,000 likes.
+	DeleteAccount(ctx context.Context, arg DeleteAccountParams) (time.Time, error)
 	// Whether it was the viewer's to delete: their comment, or a comment on their post. No row: there is no such comment.
 	DeleteComment(ctx context.Context, arg DeleteCommentParams) (bool, error)
 	// Whether it was the viewer's to delete. No row: there is no such post.
@@ -44,6 +48,9 @@ type Querier interface {
 	DismissReport(ctx context.Context, arg DismissReportParams) (int64, error)
 	// Whether it was the viewer's to edit. No row: there is no such post.
 	EditPost(ctx context.Context, arg EditPostParams) (bool, error)
+	// How long each further statement of the transaction may take, in milliseconds: some have as much to write as somebody has
+	// ever liked.
+	ExtendStatement(ctx context.Context, milliseconds string) error
 	// Idempotent. No row: nobody visible to the viewer has that id.
 	FollowUser(ctx context.Context, arg FollowUserParams) (FollowUserRow, error)
 	ForgetEvents(ctx context.Context, arg ForgetEventsParams) (int64, error)
@@ -111,6 +118,8 @@ type Querier interface {
 	ReportIsOpen(ctx context.Context, id int64) (bool, error)
 	// No row: there is none, or it is about the viewer.
 	ReportTarget(ctx context.Context, arg ReportTargetParams) (ReportTargetRow, error)
+	// Whether the account was there to be restored. One whose purge has begun is not: it sees that, whichever came first.
+	RestoreAccount(ctx context.Context, arg RestoreAccountParams) (bool, error)
 	RevocationTotals(ctx context.Context) (RevocationTotalsRow, error)
 	// The number of sessions revoked: 0 when it is not the user's, or no longer alive. Every replica learns it by the row in
 	// revocations, which commits with it.
@@ -130,6 +139,8 @@ type Querier interface {
 	SessionAlive(ctx context.Context, arg SessionAliveParams) (bool, error)
 	// concealment: exempt the account itself refreshes
 	SessionForRefresh(ctx context.Context, arg SessionForRefreshParams) (SessionForRefreshRow, error)
+	// A deleted account too, or it would come back without its ban. One that is purged but for its ban has nothing else to stay
+	// for: lifting that makes the rest due.
 	SetBanned(ctx context.Context, arg SetBannedParams) (int64, error)
 	SetPassword(ctx context.Context, arg SetPasswordParams) (int64, error)
 	SetRole(ctx context.Context, arg SetRoleParams) error
@@ -154,6 +165,7 @@ type Querier interface {
 	UpdateProfile(ctx context.Context, arg UpdateProfileParams) (int64, error)
 	// concealment: exempt an operator looks an account up
 	UserByHandle(ctx context.Context, handle string) (UserByHandleRow, error)
+	// Somebody who is deleted is found for as long as they can come back.
 	// concealment: exempt logging in has no viewer yet
 	UserCredentials(ctx context.Context, handle string) (UserCredentialsRow, error)
 	UserExists(ctx context.Context, arg UserExistsParams) (bool, error)

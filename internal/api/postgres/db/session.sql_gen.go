@@ -384,8 +384,10 @@ func (q *Queries) SessionForRefresh(ctx context.Context, arg SessionForRefreshPa
 }
 
 const setBanned = `-- name: SetBanned :execrows
-update users set banned_at = case when $1::boolean then now() end
-where id = $2 and deleted_at is null and (banned_at is null) = $1::boolean
+update users
+set banned_at = case when $1::boolean then now() end,
+    purge_at = case when deleted_at is not null and purge_at is null and not $1::boolean then now() else purge_at end
+where id = $2 and (banned_at is null) = $1::boolean
 `
 
 type SetBannedParams struct {
@@ -393,6 +395,8 @@ type SetBannedParams struct {
 	ID     int64
 }
 
+// A deleted account too, or it would come back without its ban. One that is purged but for its ban has nothing else to stay
+// for: lifting that makes the rest due.
 func (q *Queries) SetBanned(ctx context.Context, arg SetBannedParams) (int64, error) {
 	result, err := q.db.Exec(ctx, setBanned, arg.Banned, arg.ID)
 	if err != nil {
@@ -487,14 +491,16 @@ func (q *Queries) UnseenRevocations(ctx context.Context, seen string) ([]UnseenR
 }
 
 const userByHandle = `-- name: UserByHandle :one
-select id, handle, role, banned_at from users where lower(handle) = lower($1::text) and deleted_at is null
+select id, handle, role, banned_at, deleted_at, purge_at from users where lower(handle) = lower($1::text)
 `
 
 type UserByHandleRow struct {
-	ID       int64
-	Handle   string
-	Role     string
-	BannedAt *time.Time
+	ID        int64
+	Handle    string
+	Role      string
+	BannedAt  *time.Time
+	DeletedAt *time.Time
+	PurgeAt   *time.Time
 }
 
 // concealment: exempt an operator looks an account up
@@ -506,6 +512,8 @@ func (q *Queries) UserByHandle(ctx context.Context, handle string) (UserByHandle
 		&i.Handle,
 		&i.Role,
 		&i.BannedAt,
+		&i.DeletedAt,
+		&i.PurgeAt,
 	)
 	return i, err
 }

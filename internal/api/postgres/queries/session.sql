@@ -124,11 +124,15 @@ update users set password_hash = @new_hash where id = @id and password_hash = @o
 
 -- name: UserByHandle :one
 -- concealment: exempt an operator looks an account up
-select id, handle, role, banned_at from users where lower(handle) = lower(@handle::text) and deleted_at is null;
+select id, handle, role, banned_at, deleted_at, purge_at from users where lower(handle) = lower(@handle::text);
 
 -- name: SetBanned :execrows
-update users set banned_at = case when @banned::boolean then now() end
-where id = @id and deleted_at is null and (banned_at is null) = @banned::boolean;
+-- A deleted account too, or it would come back without its ban. One that is purged but for its ban has nothing else to stay
+-- for: lifting that makes the rest due.
+update users
+set banned_at = case when @banned::boolean then now() end,
+    purge_at = case when deleted_at is not null and purge_at is null and not @banned::boolean then now() else purge_at end
+where id = @id and (banned_at is null) = @banned::boolean;
 
 -- name: ListenRevocations :exec
 -- The trigger on revocations notifies; a poll covers a notification that got lost.

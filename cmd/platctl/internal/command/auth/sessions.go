@@ -59,8 +59,14 @@ func (k desk) look(ctx context.Context, handle string) (SessionsResult, error) {
 }
 
 func printSessions(p *output.Printer, w io.Writer, res SessionsResult) error {
-	if res.Account.BannedAt != nil {
-		if _, err := fmt.Fprintf(w, "%s is banned since %s\n", res.Account.Handle, res.Account.BannedAt.Format(time.RFC3339)); err != nil {
+	for _, s := range []struct {
+		word string
+		at   *time.Time
+	}{{"banned", res.Account.BannedAt}, {"deleted", res.Account.DeletedAt}} {
+		if s.at == nil {
+			continue
+		}
+		if _, err := fmt.Fprintf(w, "%s is %s since %s\n", res.Account.Handle, s.word, s.at.Format(time.RFC3339)); err != nil {
 			return err
 		}
 	}

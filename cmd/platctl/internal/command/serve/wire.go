@@ -46,7 +46,8 @@ func (o *options) server(ctx context.Context, p pools, secrets settings.ServerSe
 	holder := role.NewHolder(startRole(c.Server.ControlSocket))
 	srv, err := server.New(ctx, server.Options{
 		Build: o.deps.Build, Log: o.log, Pool: p.requests, JobsPool: p.jobs, Hasher: hasher, SigningKey: secrets.SigningKey, IDKey: secrets.IDKey,
-		AccessTTL: c.Auth.AccessTTL, RefreshTTL: c.Auth.RefreshTTL, DrainDelay: c.Server.DrainDelay, ShutdownGrace: c.Server.ShutdownGrace,
+		AccessTTL: c.Auth.AccessTTL, RefreshTTL: c.Auth.RefreshTTL, DeletionGrace: c.Auth.DeletionGrace,
+		DrainDelay: c.Server.DrainDelay, ShutdownGrace: c.Server.ShutdownGrace,
 		MinSchema: postgres.MinSchema, Role: active{holder}, Debug: c.Debug, Origins: c.Server.Origins(), MaxConnsPerIP: c.Server.MaxConnsPerIP, Tracer: o.traces.Tracer,
 		SchemaVersion: func(ctx context.Context) (int64, error) { return migrate.Current(ctx, p.requests) },
 	})
