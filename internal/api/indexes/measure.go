@@ -26,6 +26,7 @@ type Report struct {
 	Dataset string  `json:"dataset"`
 	Hash    string  `json:"hash"`
 	Server  string  `json:"server"` // version of PostgreSQL
+	Random  string  `json:"random_page_cost"`
 	Lists   []List  `json:"lists"`
 	Indexes []Index `json:"indexes"`
 }
@@ -64,6 +65,9 @@ func measure(ctx context.Context, conn *pgx.Conn) (Report, error) {
 			WithHint("platctl db seed --scale medium")
 	}
 	rep := Report{Dataset: st.Name(), Hash: st.Hash, Server: conn.PgConn().ParameterStatus("server_version")}
+	if err := conn.QueryRow(ctx, "show random_page_cost").Scan(&rep.Random); err != nil {
+		return rep, err
+	}
 	all, err := parse(postgres.Queries())
 	if err != nil {
 		return rep, err
@@ -114,7 +118,7 @@ func explainClass(ctx context.Context, conn *pgx.Conn, q query, c class) (Cost, 
 	var text string
 	defer func() { _, _ = conn.Exec(context.WithoutCancel(ctx), "deallocate explained") }() // it outlives its transaction
 	err = rolledBack(ctx, conn, func(tx pgx.Tx) error {
-		for _, s := range []string{"set local jit = off", "set local plan_cache_mode = force_generic_plan", "prepare explained as " + q.sql} {
+		for _, s := range []string{c.change, "set local jit = off", "set local plan_cache_mode = force_generic_plan", "prepare explained as " + q.sql} {
 			if _, err := tx.Exec(ctx, s); err != nil {
 				return err
 			}
@@ -142,7 +146,16 @@ func explainClass(ctx context.Context, conn *pgx.Conn, q query, c class) (Cost, 
 		text = strings.Join(plan, "\n")
 		return err
 	})
+	if err == nil && c.table != "" {
+		err = vacuum(ctx, conn, c.table)
+	}
 	return cost, text, err
+}
+
+// vacuum takes the rows of a table away that were rolled back: the next list would walk over them.
+func vacuum(ctx context.Context, conn *pgx.Conn, table string) error {
+	_, err := conn.Exec(ctx, "vacuum "+pgx.Identifier{table}.Sanitize())
+	return fault.Op("vacuum "+table, err)
 }
 
 // bind makes the call of the prepared query with the values of a class.

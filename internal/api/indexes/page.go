@@ -12,15 +12,19 @@ func (r Report) Markdown(w io.Writer) error {
 	fmt.Fprintf(&b, `# Lists and their indexes
 
 `+"`platctl db indexes --out docs/indexes.md`"+` writes this page. It was measured on the dataset %s (content hash
-%s) with PostgreSQL %s.
+%s) with PostgreSQL %s and random_page_cost %s.
 
-Pages are counted warm: found in or read into the cache. "Generic" is the plan that knows no parameters, to which PostgreSQL may
-change after five calls. Pages and plans repeat on a fresh seeding; WAL differs by a few percent, because pages split.
+Pages are counted warm: found in or read into the cache. "Generic" is the plan that knows no parameters: the one that `+"`platctl serve`"+`
+asks for, so that nothing is planned twice. The other is made for the parameters of the call. Pages and plans repeat on a fresh
+seeding; WAL differs by a few percent, because pages split.
+
+A page is what the API asks for: one row more than 20, and 201 events for notifications. The caller is viewer_300, from whom five
+people are hidden, where a class doesn't say otherwise; "200 hidden" has hidden so many for the measurement.
 
 The viewers of the feed: viewer_300 follows 300 people, viewer_rare 50 who post rarely, viewer_2000 follows 2,000, and
 viewer_silent 50 who never post.
 
-`, r.Dataset, r.Hash, r.Server)
+`, r.Dataset, r.Hash, r.Server, r.Random)
 	b.WriteString("## What the indexes cost\n\nWAL is what one inserted row writes, without full-page images; the second figure is without the index.\n\n")
 	b.WriteString("| index | size | bytes an entry | WAL with | WAL without | it adds |\n|---|---:|---:|---:|---:|---:|\n")
 	for _, i := range r.Indexes {

@@ -62,9 +62,8 @@ func measureIndexes(ctx context.Context, conn *pgx.Conn, used map[string]bool) (
 			if err := i.measureWrites(ctx, conn, probe); err != nil {
 				return nil, fault.Wrap(err, fault.Failed, "what %s costs can't be measured", name)
 			}
-			// Rows that were rolled back stay until then, and the next list would walk over them.
-			if _, err := conn.Exec(ctx, "vacuum "+pgx.Identifier{i.Table}.Sanitize()); err != nil {
-				return nil, fault.Wrap(err, fault.Failed, "%s can't be vacuumed", i.Table)
+			if err := vacuum(ctx, conn, i.Table); err != nil {
+				return nil, err
 			}
 		}
 		out = append(out, i)

@@ -177,7 +177,7 @@ func bury(cmd *exec.Cmd, done chan<- struct{}) {
 
 func (c *cluster) args() []string {
 	args := []string{"-D", c.dir}
-	settings := map[string]string{}
+	settings := map[string]string{"random_page_cost": "1.1"} // pages are in memory or on flash; PostgreSQL's 4 is a spinning disk
 	maps.Copy(settings, c.opts.Settings)
 	settings["listen_addresses"] = ""
 	settings["port"] = port

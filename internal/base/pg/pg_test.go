@@ -81,6 +81,7 @@ func TestOpen(t *testing.T) {
 	defer pool.Close()
 	for name, want := range map[string]string{
 		"application_name": "tests", "statement_timeout": "1234ms", "lock_timeout": "0", "idle_in_transaction_session_timeout": "5s",
+		"plan_cache_mode": "force_generic_plan", "jit": "off",
 	} {
 		var got string
 		if err := pool.QueryRow(t.Context(), "select current_setting($1)", name).Scan(&got); err != nil || got != want {
