@@ -6,12 +6,15 @@ import (
 	"github.com/platctl/platctl/internal/api/openapi/oas"
 )
 
-// Check is one condition of readiness.
+// Check is one thing that readiness looks at. Its status is the spec's.
 type Check struct {
 	Name   string
-	OK     bool
+	Status oas.CheckStatus
 	Detail string
 }
+
+// Failing says whether the server is not ready because of c.
+func (c Check) Failing() bool { return c.Status == oas.CheckStatusFailing }
 
 // System tells how the process is; the server implements it.
 type System interface {
@@ -36,7 +39,7 @@ func (a systemAPI) GetReady(ctx context.Context) (oas.GetReadyRes, error) {
 		data.Role = oas.ReadinessRoleActive
 	}
 	for i, c := range checks {
-		data.Checks[i] = oas.Check{Name: c.Name, Ok: c.OK}
+		data.Checks[i] = oas.Check{Name: c.Name, Status: c.Status}
 		if c.Detail != "" {
 			data.Checks[i].Detail.SetTo(c.Detail)
 		}

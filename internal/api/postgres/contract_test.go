@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"flag"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -144,5 +146,26 @@ func TestMinSchemaExists(t *testing.T) {
 	}
 	if postgres.MinSchema < 1 || postgres.MinSchema > m.Latest() {
 		t.Errorf("MinSchema is %d; the newest migration is %d", postgres.MinSchema, m.Latest())
+	}
+}
+
+// The newest migration's number is the schema that this release knows; no file has another kind of name.
+func TestBuiltSchema(t *testing.T) {
+	t.Parallel()
+	files, err := fs.ReadDir(postgres.Migrations(), ".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var newest int64
+	for _, f := range files {
+		var n int64
+		var rest string
+		if _, err := fmt.Sscanf(f.Name(), "%04d_%s", &n, &rest); err != nil || n <= newest {
+			t.Errorf("%s does not come after %04d: %v", f.Name(), newest, err)
+		}
+		newest = n
+	}
+	if got := postgres.BuiltSchema(); got != newest || got < postgres.MinSchema {
+		t.Errorf("BuiltSchema is %d, the newest migration %d, MinSchema %d", got, newest, postgres.MinSchema)
 	}
 }

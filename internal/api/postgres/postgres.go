@@ -7,6 +7,8 @@ package postgres
 import (
 	"embed"
 	"io/fs"
+	"strconv"
+	"strings"
 )
 
 // MinSchema is the oldest schema that this release runs on: the newest one in expand migrations, less when a query no
@@ -24,6 +26,14 @@ var contract []byte
 
 // Migrations returns the migration files, at the root of the file system.
 func Migrations() fs.FS { return below(migrations, "migrations") }
+
+// BuiltSchema is the newest schema that this release knows: its newest migration.
+func BuiltSchema() int64 {
+	files, _ := migrations.ReadDir("migrations") // embedded: it is there, and sorted
+	number, _, _ := strings.Cut(files[len(files)-1].Name(), "_")
+	n, _ := strconv.ParseInt(number, 10, 64) // a test reads every name
+	return n
+}
 
 // Queries returns the files of named queries as people write them, at the root of the file system.
 func Queries() fs.FS { return below(queries, "queries") }

@@ -67,6 +67,9 @@ func newMetrics(s *Server, pool *pgxpool.Pool) *metrics {
 		gauge("db_client_connections_idle", "Connections at rest.", func() float64 { return float64(pool.Stat().IdleConns()) }),
 		gauge("db_client_connections_max", "Connections the pool may open.", func() float64 { return float64(pool.Stat().MaxConns()) }),
 	)
+	for _, o := range s.opts.Outside {
+		m.registry.MustRegister(o.Metrics()...)
+	}
 	return m
 }
 

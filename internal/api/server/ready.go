@@ -3,10 +3,15 @@ package server
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/platctl/platctl/internal/api/httpapi"
+	"github.com/platctl/platctl/internal/api/openapi/oas"
+	"github.com/platctl/platctl/internal/base/fault"
 )
 
 const (
@@ -14,12 +19,20 @@ const (
 	readyTimeout = 500 * time.Millisecond // how long the database may take to answer
 )
 
-// readiness answers /api/ready, asking the database once a second at most.
+// Outside is a service outside of this process that it can do without for a while. A breaker.Breaker is one.
+type Outside interface {
+	Name() string
+	// Check returns nil while the service works. It is asked at each probe, so it tells what is known and calls nobody; the message
+	// of its error is shown to anybody.
+	Check() error
+	Metrics() []prometheus.Collector
+}
+
+// readiness keeps what the database said last. It is asked once a second at most, however many probes come.
 type readiness struct {
-	mu     sync.Mutex
-	at     time.Time
-	ok     bool
-	checks []httpapi.Check
+	mu    sync.Mutex
+	at    time.Time
+	check httpapi.Check
 }
 
 // Version implements httpapi.System.
@@ -27,33 +40,52 @@ func (s *Server) Version() string { return s.opts.Build.Version }
 
 // Ready implements httpapi.System.
 func (s *Server) Ready(ctx context.Context) (ready, active bool, checks []httpapi.Check) {
-	db, ok := s.databaseCheck(ctx)
-	revocations := s.revocationCheck()
-	checks = append(checks, httpapi.Check{Name: "accepting", OK: !s.draining.Load()}, db, revocations)
-	return ok && revocations.OK && !s.draining.Load(), s.opts.Role.Active(), checks
+	accepting := httpapi.Check{Name: "accepting", Status: oas.CheckStatusOk}
+	if s.draining.Load() {
+		accepting.Status = oas.CheckStatusFailing
+	}
+	checks = []httpapi.Check{accepting, s.databaseCheck(ctx), s.revocationCheck()}
+	for _, o := range s.opts.Outside {
+		checks = append(checks, outsideCheck(o))
+	}
+	return !slices.ContainsFunc(checks, httpapi.Check.Failing), s.opts.Role.Active(), checks
 }
 
-func (s *Server) databaseCheck(ctx context.Context) (httpapi.Check, bool) {
+func outsideCheck(o Outside) httpapi.Check {
+	if err := o.Check(); err != nil {
+		return httpapi.Check{Name: o.Name(), Status: oas.CheckStatusDegraded, Detail: fault.From(err).Message}
+	}
+	return httpapi.Check{Name: o.Name(), Status: oas.CheckStatusOk}
+}
+
+func (s *Server) databaseCheck(ctx context.Context) httpapi.Check {
 	r := &s.ready
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if time.Since(r.at) < readyFor && len(r.checks) == 1 {
-		return r.checks[0], r.ok
+	if time.Since(r.at) >= readyFor {
+		r.check = s.askDatabase(ctx)
+		r.at = time.Now()
 	}
+	return r.check
+}
+
+func (s *Server) askDatabase(ctx context.Context) httpapi.Check {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyTimeout)
 	defer cancel()
-	c := httpapi.Check{Name: "database"}
+	c := httpapi.Check{Name: "database", Status: oas.CheckStatusOk}
 	version, err := s.opts.SchemaVersion(ctx)
 	switch {
 	case err != nil:
-		c.Detail = "does not answer"
+		c.Status, c.Detail = oas.CheckStatusFailing, "does not answer"
 		s.log.WarnContext(ctx, "not ready", "check", c.Name, "error", err)
 	case version < s.opts.MinSchema:
+		c.Status = oas.CheckStatusFailing
 		c.Detail = fmt.Sprintf("schema %d is older than %d; run platctl migrate up", version, s.opts.MinSchema)
+	case s.opts.BuiltSchema > 0 && version > s.opts.BuiltSchema:
+		c.Status = oas.CheckStatusWarning // as a rollback leaves it
+		c.Detail = fmt.Sprintf("schema %d is ahead of %d, the newest this release knows", version, s.opts.BuiltSchema)
 	default:
-		c.OK = true
 		c.Detail = fmt.Sprintf("schema %d", version)
 	}
-	r.at, r.ok, r.checks = time.Now(), c.OK, []httpapi.Check{c}
-	return c, c.OK
+	return c
 }

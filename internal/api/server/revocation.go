@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/platctl/platctl/internal/api/httpapi"
+	"github.com/platctl/platctl/internal/api/openapi/oas"
 	"github.com/platctl/platctl/internal/api/session"
 	"github.com/platctl/platctl/internal/base/pg"
 )
@@ -97,13 +98,13 @@ func (s *Server) Stop() {
 	}
 }
 
-// revocationCheck is not OK while this server may have missed a revocation: it still answers correctly, and slower.
+// revocationCheck fails while this server may have missed a revocation: it still answers correctly, and slower.
 func (s *Server) revocationCheck() httpapi.Check {
-	c := httpapi.Check{Name: "revocations", OK: !s.feed.Fenced()}
-	switch age, ok := s.feed.Age(); {
-	case !ok:
-		c.Detail = "not read yet; sessions are checked in the database"
-	case !c.OK:
+	if !s.feed.Fenced() {
+		return httpapi.Check{Name: "revocations", Status: oas.CheckStatusOk}
+	}
+	c := httpapi.Check{Name: "revocations", Status: oas.CheckStatusFailing, Detail: "not read yet; sessions are checked in the database"}
+	if age, ok := s.feed.Age(); ok {
 		c.Detail = fmt.Sprintf("last read %.0f s ago; sessions are checked in the database", age.Seconds())
 	}
 	return c

@@ -108,33 +108,6 @@ func TestDrainAsksToLeave(t *testing.T) {
 	}
 }
 
-func TestReadiness(t *testing.T) {
-	t.Parallel()
-	var schema atomic.Int64
-	schema.Store(2)
-	env := apitest.New(t, func(o *server.Options) {
-		o.MinSchema = 3
-		o.SchemaVersion = func(context.Context) (int64, error) { return schema.Load(), nil }
-	})
-	if code, body := get(t, env, "/api/ready"); code != http.StatusServiceUnavailable || !strings.Contains(body, "run platctl migrate up") {
-		t.Errorf("behind: %d %s", code, body)
-	}
-	if code, body := get(t, env, "/api/health"); code != http.StatusOK {
-		t.Errorf("health while not ready: %d %s", code, body)
-	}
-	schema.Store(4) // ahead: a rollback leaves the schema where it is
-	deadline := time.Now().Add(30 * time.Second)
-	for {
-		code, body := get(t, env, "/api/ready")
-		if code == http.StatusOK {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("ahead: %d %s", code, body)
-		}
-	}
-}
-
 func get(t *testing.T, env *apitest.Env, path string) (int, string) {
 	t.Helper()
 	res, err := env.HTTP.Get(env.URL + path)
@@ -225,18 +198,20 @@ func TestTraceIds(t *testing.T) {
 	}
 }
 
+// metrics returns what the admin listener shows.
+func metrics(t *testing.T, env *apitest.Env) string {
+	t.Helper()
+	rec := httptest.NewRecorder()
+	env.Server.Admin().ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	return rec.Body.String()
+}
+
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	env := apitest.New(t)
 	get(t, env, "/api/v1/products")
 	get(t, env, "/api/v1/made-up-"+strings.Repeat("x", 50))
-	rec := httptest.NewRecorder()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	env.Server.Admin().ServeHTTP(rec, req)
-	text := rec.Body.String()
+	text := metrics(t, env)
 	for _, want := range []string{
 		`http_server_request_duration_seconds_count{http_request_method="GET",http_response_status_code="200",http_route="listProducts"} 1`,
 		`http_response_status_code="404",http_route="none"`, "db_client_connections_max 6", "process_resident_memory_bytes", "go_goroutines",

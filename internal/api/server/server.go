@@ -71,7 +71,9 @@ type Options struct {
 	DeletionGrace time.Duration // how long a deleted account can be restored
 	DrainDelay    time.Duration
 	ShutdownGrace time.Duration
-	MinSchema     int64
+	MinSchema     int64     // an older schema is not ready
+	BuiltSchema   int64     // a newer one is a warning; 0: no schema is
+	Outside       []Outside // what /api/ready shows as degraded and /metrics counts
 	SchemaVersion func(ctx context.Context) (int64, error)
 	Role          Role
 	Debug         config.Debug

@@ -122,7 +122,8 @@ type Invoker interface {
 	GetProduct(ctx context.Context, params GetProductParams) (*ProductResponse, error)
 	// GetReady invokes getReady operation.
 	//
-	// 503 while draining, or when the database or its schema can't serve.
+	// 503 while draining, or when the database or its schema can't serve. A schema ahead of this release
+	// and an outside service that fails are told and change nothing.
 	//
 	// GET /api/ready
 	GetReady(ctx context.Context) (GetReadyRes, error)
@@ -1748,7 +1749,8 @@ func (c *Client) sendGetProduct(ctx context.Context, params GetProductParams) (r
 
 // GetReady invokes getReady operation.
 //
-// 503 while draining, or when the database or its schema can't serve.
+// 503 while draining, or when the database or its schema can't serve. A schema ahead of this release
+// and an outside service that fails are told and change nothing.
 //
 // GET /api/ready
 func (c *Client) GetReady(ctx context.Context) (GetReadyRes, error) {

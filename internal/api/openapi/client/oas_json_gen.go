@@ -494,8 +494,8 @@ func (s *Check) encodeFields(e *jx.Encoder) {
 		e.Str(s.Name)
 	}
 	{
-		e.FieldStart("ok")
-		e.Bool(s.Ok)
+		e.FieldStart("status")
+		s.Status.Encode(e)
 	}
 	{
 		if s.Detail.Set {
@@ -507,7 +507,7 @@ func (s *Check) encodeFields(e *jx.Encoder) {
 
 var jsonFieldsNameOfCheck = [3]string{
 	0: "name",
-	1: "ok",
+	1: "status",
 	2: "detail",
 }
 
@@ -532,17 +532,15 @@ func (s *Check) Decode(d *jx.Decoder) error {
 			}(); err != nil {
 				return errors.Wrap(err, "decode field \"name\"")
 			}
-		case "ok":
+		case "status":
 			requiredBitSet[0] |= 1 << 1
 			if err := func() error {
-				v, err := d.Bool()
-				s.Ok = bool(v)
-				if err != nil {
+				if err := s.Status.Decode(d); err != nil {
 					return err
 				}
 				return nil
 			}(); err != nil {
-				return errors.Wrap(err, "decode field \"ok\"")
+				return errors.Wrap(err, "decode field \"status\"")
 			}
 		case "detail":
 			if err := func() error {
@@ -606,6 +604,50 @@ func (s *Check) MarshalJSON() ([]byte, error) {
 
 // UnmarshalJSON implements stdjson.Unmarshaler.
 func (s *Check) UnmarshalJSON(data []byte) error {
+	d := jx.DecodeBytes(data)
+	return s.Decode(d)
+}
+
+// Encode encodes CheckStatus as json.
+func (s CheckStatus) Encode(e *jx.Encoder) {
+	e.Str(string(s))
+}
+
+// Decode decodes CheckStatus from json.
+func (s *CheckStatus) Decode(d *jx.Decoder) error {
+	if s == nil {
+		return errors.New("invalid: unable to decode CheckStatus to nil")
+	}
+	v, err := d.StrBytes()
+	if err != nil {
+		return err
+	}
+	// Try to use constant string.
+	switch CheckStatus(v) {
+	case CheckStatusOk:
+		*s = CheckStatusOk
+	case CheckStatusWarning:
+		*s = CheckStatusWarning
+	case CheckStatusDegraded:
+		*s = CheckStatusDegraded
+	case CheckStatusFailing:
+		*s = CheckStatusFailing
+	default:
+		*s = CheckStatus(v)
+	}
+
+	return nil
+}
+
+// MarshalJSON implements stdjson.Marshaler.
+func (s CheckStatus) MarshalJSON() ([]byte, error) {
+	e := jx.Encoder{}
+	s.Encode(&e)
+	return e.Bytes(), nil
+}
+
+// UnmarshalJSON implements stdjson.Unmarshaler.
+func (s *CheckStatus) UnmarshalJSON(data []byte) error {
 	d := jx.DecodeBytes(data)
 	return s.Decode(d)
 }

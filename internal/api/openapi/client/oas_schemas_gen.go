@@ -136,9 +136,11 @@ func (s *ChangePasswordRequest) SetNewPassword(val string) {
 
 // Ref: #/components/schemas/Check
 type Check struct {
-	Name   string    `json:"name"`
-	Ok     bool      `json:"ok"`
-	Detail OptString `json:"detail"`
+	Name string `json:"name"`
+	// Warning: somebody should look. degraded: an outside service is away, and the server does without.
+	// failing: the server is not ready because of it.
+	Status CheckStatus `json:"status"`
+	Detail OptString   `json:"detail"`
 }
 
 // GetName returns the value of Name.
@@ -146,9 +148,9 @@ func (s *Check) GetName() string {
 	return s.Name
 }
 
-// GetOk returns the value of Ok.
-func (s *Check) GetOk() bool {
-	return s.Ok
+// GetStatus returns the value of Status.
+func (s *Check) GetStatus() CheckStatus {
+	return s.Status
 }
 
 // GetDetail returns the value of Detail.
@@ -161,14 +163,71 @@ func (s *Check) SetName(val string) {
 	s.Name = val
 }
 
-// SetOk sets the value of Ok.
-func (s *Check) SetOk(val bool) {
-	s.Ok = val
+// SetStatus sets the value of Status.
+func (s *Check) SetStatus(val CheckStatus) {
+	s.Status = val
 }
 
 // SetDetail sets the value of Detail.
 func (s *Check) SetDetail(val OptString) {
 	s.Detail = val
+}
+
+// Warning: somebody should look. degraded: an outside service is away, and the server does without.
+// failing: the server is not ready because of it.
+type CheckStatus string
+
+const (
+	CheckStatusOk       CheckStatus = "ok"
+	CheckStatusWarning  CheckStatus = "warning"
+	CheckStatusDegraded CheckStatus = "degraded"
+	CheckStatusFailing  CheckStatus = "failing"
+)
+
+// AllValues returns all CheckStatus values.
+func (CheckStatus) AllValues() []CheckStatus {
+	return []CheckStatus{
+		CheckStatusOk,
+		CheckStatusWarning,
+		CheckStatusDegraded,
+		CheckStatusFailing,
+	}
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (s CheckStatus) MarshalText() ([]byte, error) {
+	switch s {
+	case CheckStatusOk:
+		return []byte(s), nil
+	case CheckStatusWarning:
+		return []byte(s), nil
+	case CheckStatusDegraded:
+		return []byte(s), nil
+	case CheckStatusFailing:
+		return []byte(s), nil
+	default:
+		return nil, errors.Errorf("invalid value: %q", s)
+	}
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *CheckStatus) UnmarshalText(data []byte) error {
+	switch CheckStatus(data) {
+	case CheckStatusOk:
+		*s = CheckStatusOk
+		return nil
+	case CheckStatusWarning:
+		*s = CheckStatusWarning
+		return nil
+	case CheckStatusDegraded:
+		*s = CheckStatusDegraded
+		return nil
+	case CheckStatusFailing:
+		*s = CheckStatusFailing
+		return nil
+	default:
+		return errors.Errorf("invalid value: %q", data)
+	}
 }
 
 // Ref: #/components/schemas/Comment

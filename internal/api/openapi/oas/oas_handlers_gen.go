@@ -2073,7 +2073,8 @@ func (s *Server) handleGetProductRequest(args [1]string, argsEscaped bool, w htt
 
 // handleGetReadyRequest handles getReady operation.
 //
-// 503 while draining, or when the database or its schema can't serve.
+// 503 while draining, or when the database or its schema can't serve. A schema ahead of this release
+// and an outside service that fails are told and change nothing.
 //
 // GET /api/ready
 func (s *Server) handleGetReadyRequest(args [0]string, argsEscaped bool, w http.ResponseWriter, r *http.Request) {

@@ -109,7 +109,8 @@ type Handler interface {
 	GetProduct(ctx context.Context, params GetProductParams) (*ProductResponse, error)
 	// GetReady implements getReady operation.
 	//
-	// 503 while draining, or when the database or its schema can't serve.
+	// 503 while draining, or when the database or its schema can't serve. A schema ahead of this release
+	// and an outside service that fails are told and change nothing.
 	//
 	// GET /api/ready
 	GetReady(ctx context.Context) (GetReadyRes, error)

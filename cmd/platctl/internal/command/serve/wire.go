@@ -47,11 +47,19 @@ func (o *options) server(ctx context.Context, p pools, secrets settings.ServerSe
 	srv, err := server.New(ctx, server.Options{
 		Build: o.deps.Build, Log: o.log, Pool: p.requests, JobsPool: p.jobs, Hasher: hasher, SigningKey: secrets.SigningKey, IDKey: secrets.IDKey,
 		AccessTTL: c.Auth.AccessTTL, RefreshTTL: c.Auth.RefreshTTL, DeletionGrace: c.Auth.DeletionGrace,
-		DrainDelay: c.Server.DrainDelay, ShutdownGrace: c.Server.ShutdownGrace,
-		MinSchema: postgres.MinSchema, Role: active{holder}, Debug: c.Debug, Origins: c.Server.Origins(), MaxConnsPerIP: c.Server.MaxConnsPerIP, Tracer: o.traces.Tracer,
+		DrainDelay: c.Server.DrainDelay, ShutdownGrace: c.Server.ShutdownGrace, MaxConnsPerIP: c.Server.MaxConnsPerIP, Origins: c.Server.Origins(),
+		MinSchema: postgres.MinSchema, BuiltSchema: postgres.BuiltSchema(), Outside: o.outside(), Role: active{holder}, Debug: c.Debug, Tracer: o.traces.Tracer,
 		SchemaVersion: func(ctx context.Context) (int64, error) { return migrate.Current(ctx, p.requests) },
 	})
 	return srv, holder, err
+}
+
+// outside is the services that the server can do without.
+func (o *options) outside() (out []server.Outside) {
+	if b := o.traces.Collector; b != nil {
+		out = append(out, b)
+	}
+	return out
 }
 
 // seedDemo has a session of its own: the pool's statements have two seconds.
