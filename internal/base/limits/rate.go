@@ -24,8 +24,8 @@ type Rate struct {
 
 // Limit is a rate and how much of it may be used at once. A client that was quiet for long enough has Burst units.
 type Limit struct {
-	Rate  Rate
-	Burst int64
+	Rate  Rate  `yaml:"rate" json:"rate"`
+	Burst int64 `yaml:"burst" json:"burst"`
 }
 
 // ParseRate reads COUNT/PERIOD: 20/s, 10/min, 5/15m, 1000/h, 3/d.
@@ -62,7 +62,7 @@ func (r Rate) check() error {
 		return fault.New(fault.Invalid, "a rate of %d is not between 1 and %d", r.Count, int64(maxUnits))
 	case r.Per < time.Millisecond || r.Per > maxPeriod:
 		return fault.New(fault.Invalid, "a rate per %s is not between a millisecond and 7 days", r.Per)
-	case r.Interval() < minInterval:
+	case time.Duration(r.Count) > r.Per/minInterval:
 		return fault.New(fault.Invalid, "%s is more than a million a second", r)
 	}
 	return nil
