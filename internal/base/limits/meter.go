@@ -2,6 +2,7 @@ package limits
 
 import (
 	"hash/maphash"
+	"math"
 	"math/bits"
 	"net/netip"
 	"sync"
@@ -115,15 +116,20 @@ func (m *Meter) place(k Key) (*shard, *[ways]slot, uint64) {
 
 // Take admits cost units of a client at now, or refuses them and changes nothing.
 func (m *Meter) Take(k Key, cost int64, now time.Duration) Reading {
+	return m.TakeWithin(k, cost, now, math.MaxInt64)
+}
+
+// TakeWithin is Take for a client that may use a part of its burst only: what takes depth to come back.
+func (m *Meter) TakeWithin(k Key, cost int64, now, depth time.Duration) Reading {
 	s, set, id := m.place(k)
 	s.mu.Lock()
 	at := int64(now)
-	i, found := find(set, id, at)
-	r := Reading{interval: s.interval, depth: s.depth, cost: cost}
+	i, found := find(set, id)
+	r := Reading{interval: s.interval, depth: min(s.depth, int64(depth)), cost: cost}
 	if found {
 		r.backlog = max(set[i].tat-at, 0)
 	}
-	if next := r.backlog + cost*s.interval; next <= s.depth {
+	if next := r.backlog + cost*s.interval; next <= r.depth {
 		if !found && set[i].tat > at {
 			s.evicted++
 		}
@@ -135,7 +141,7 @@ func (m *Meter) Take(k Key, cost int64, now time.Duration) Reading {
 }
 
 // find returns the slot of a client, or else the one that it would take: a free one, or that of who owes least.
-func find(set *[ways]slot, id uint64, now int64) (i int, found bool) {
+func find(set *[ways]slot, id uint64) (i int, found bool) {
 	least := 0
 	for i := range set {
 		if set[i].id == id {
@@ -149,25 +155,22 @@ func find(set *[ways]slot, id uint64, now int64) (i int, found bool) {
 }
 
 // Give returns cost units that were taken and not used.
-func (m *Meter) Give(k Key, cost int64, now time.Duration) { m.add(k, -cost, now) }
-
-// Owe books cost units whether they are admitted or not: they were used elsewhere.
-func (m *Meter) Owe(k Key, cost int64, now time.Duration) { m.add(k, cost, now) }
-
-func (m *Meter) add(k Key, cost int64, now time.Duration) {
+func (m *Meter) Give(k Key, cost int64, now time.Duration) {
 	s, set, id := m.place(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at := int64(now)
-	i, found := find(set, id, at)
-	if !found && cost <= 0 {
-		return
+	if i, found := find(set, id); found {
+		set[i].tat -= min(cost*s.interval, max(set[i].tat-int64(now), 0))
 	}
-	backlog := int64(0)
-	if found {
-		backlog = max(set[i].tat-at, 0)
-	}
-	set[i] = slot{id, at + min(max(backlog+cost*s.interval, 0), maxBacklog)}
+}
+
+// Set makes a client owe units, whatever it owed before.
+func (m *Meter) Set(k Key, units int64, now time.Duration) {
+	s, set, id := m.place(k)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i, _ := find(set, id)
+	set[i] = slot{id, int64(now) + min(units*s.interval, maxBacklog)}
 }
 
 // Read says what a client owes.
@@ -176,7 +179,7 @@ func (m *Meter) Read(k Key, now time.Duration) Reading {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := Reading{OK: true, interval: s.interval, depth: s.depth}
-	if i, found := find(set, id, int64(now)); found {
+	if i, found := find(set, id); found {
 		r.backlog = max(set[i].tat-int64(now), 0)
 	}
 	return r

@@ -124,7 +124,7 @@ func TestMeterIsExactUnderLoad(t *testing.T) {
 // Many goroutines on one client share one budget: nothing is admitted twice, nothing is lost.
 func TestMeterInParallel(t *testing.T) {
 	t.Parallel()
-	l := limit(t, "1/h", 1000)
+	l := limit(t, "1/m", 1000)
 	m := NewMeter(l, 1024)
 	var admitted atomic.Int64
 	var wg sync.WaitGroup
@@ -174,7 +174,7 @@ func TestFloodForgetsNoOffender(t *testing.T) {
 	}
 }
 
-// A changed rate keeps what everybody owes, in units; a refund and a booking move it by theirs.
+// A changed rate keeps what everybody owes, in units; a refund takes off its own.
 func TestChangeKeepsDebts(t *testing.T) {
 	t.Parallel()
 	m := NewMeter(limit(t, "10/s", 20), 64)
@@ -192,7 +192,13 @@ func TestChangeKeepsDebts(t *testing.T) {
 		}
 	}
 	m.Give(k, 5, now)
-	m.Owe(k, 40, now)
+	if r := m.Read(k, now); r.Owed() != 10 || r.Left() != 30 {
+		t.Errorf("%d owed, %d left after 5 were given back; want 10 and 30", r.Owed(), r.Left())
+	}
+	if r := m.TakeWithin(k, 1, now, 10*100*time.Millisecond); r.OK || r.Left() != 0 {
+		t.Errorf("beyond its part of the burst: %+v", r)
+	}
+	m.Set(k, 50, now)
 	if r := m.Read(k, now); r.Owed() != 50 || r.Left() != 0 {
 		t.Errorf("%d owed, %d left; want 50 and 0", r.Owed(), r.Left())
 	}

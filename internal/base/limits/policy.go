@@ -64,19 +64,6 @@ type Operation struct {
 	Cost  int64  `yaml:"cost,omitempty" json:"cost,omitempty"` // 0 is 1
 }
 
-// of returns the limit of one kind of client.
-func (c Class) of(k Kind) *Limit {
-	switch k {
-	case Anonymous:
-		return c.Anonymous
-	case Moderator:
-		if c.Moderator != nil {
-			return c.Moderator
-		}
-	}
-	return c.User
-}
-
 // limits returns the limits of a class by name.
 func (c Class) limits() map[string]*Limit {
 	all := map[string]*Limit{"anonymous": c.Anonymous, "user": c.User, "moderator": c.Moderator, "global": c.Global}
