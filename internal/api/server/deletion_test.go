@@ -157,25 +157,10 @@ func TestDeletedAndBanned(t *testing.T) {
 	if err != nil || found.DeletedAt == nil || found.PurgeAt == nil {
 		t.Fatalf("Find = %+v, %v", found, err)
 	}
-	setBanned := func(banned bool) {
-		t.Helper()
-		var changed bool
-		err := svc.Change(t.Context(), func(c *session.Change) (err error) {
-			if banned {
-				changed, _, err = c.Ban(t.Context(), found.ID)
-			} else {
-				changed, err = c.Unban(t.Context(), found.ID)
-			}
-			return err
-		})
-		if err != nil || !changed {
-			t.Fatalf("banned %v: %v, %v", banned, changed, err)
-		}
-	}
-	setBanned(true)
+	setBanned(t, env, "ana", true)
 	_, err = restore(t, env, "ana", password)
 	wantProblem(t, err, 403, "banned")
-	setBanned(false)
+	setBanned(t, env, "ana", false)
 	if _, err := restore(t, env, "ana", password); err != nil {
 		t.Errorf("restore after the ban was lifted: %v", err)
 	}

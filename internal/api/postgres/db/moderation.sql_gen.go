@@ -396,8 +396,8 @@ func (q *Queries) ListResolvedReports(ctx context.Context, arg ListResolvedRepor
 }
 
 const lockAccounts = `-- name: LockAccounts :many
-select id, handle, display_name, role, banned_at from users
-where id = any($1::bigint[]) and deleted_at is null
+select id, handle, display_name, role, banned_at, (deleted_at is not null)::bool as deleted from users
+where id = any($1::bigint[])
 order by id
 for no key update
 `
@@ -408,6 +408,7 @@ type LockAccountsRow struct {
 	DisplayName string
 	Role        string
 	BannedAt    *time.Time
+	Deleted     bool
 }
 
 // Those who take part in an act, in one order for everybody: two who act on each other take turns. The lock lets the roles that
@@ -428,6 +429,7 @@ func (q *Queries) LockAccounts(ctx context.Context, ids []int64) ([]LockAccounts
 			&i.DisplayName,
 			&i.Role,
 			&i.BannedAt,
+			&i.Deleted,
 		); err != nil {
 			return nil, err
 		}
