@@ -45,6 +45,9 @@ func reactions() []reaction {
 		{"delete comment", comment, func(ctx context.Context, q *db.Queries, ana, _ int64) error {
 			return errOf(q.DeleteComment(ctx, db.DeleteCommentParams{ViewerID: ana, ID: 1}))
 		}},
+		{"remove comment", comment, func(ctx context.Context, q *db.Queries, _, _ int64) error {
+			return errOf(q.RemoveComment(ctx, 1))
+		}},
 	}
 }
 
@@ -69,11 +72,22 @@ func TestReactingWhileLeaving(t *testing.T) {
 				if r.prepare != nil {
 					r.prepare(t, a, post)
 				}
+				likeAndComment(t, b, post) // a counter doesn't go below 0, which would hide what was taken out twice
 				oneAfterTheOther(t, env, func(ctx context.Context, tx pgx.Tx) error { return order[0](ctx, tx, 2) },
 					func(ctx context.Context, tx pgx.Tx) error { return order[1](ctx, tx, 2) })
 				noDrift(t, env)
 			})
 		}
+	}
+}
+
+func likeAndComment(t *testing.T, c *client.Client, post client.PostId) {
+	t.Helper()
+	if _, err := c.LikePost(t.Context(), client.LikePostParams{ID: post}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.CreateComment(t.Context(), &client.CreateCommentRequest{Body: "mine"}, client.CreateCommentParams{ID: post}); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -466,16 +466,16 @@ func (q *Queries) PostAuthor(ctx context.Context, id int64) (int64, error) {
 const removeComment = `-- name: RemoveComment :execrows
 with del as (
     update comments w set deleted_at = now() where w.id = $1 and w.deleted_at is null returning w.post_id, w.author_id
+), author as (
+    select d.post_id from del d cross join lateral living(d.author_id)
 ), stat as (
     update post_stats s set comment_count = greatest(0, s.comment_count - 1)
-    from del join users u on u.id = del.author_id and u.deleted_at is null and u.banned_at is null
-    where s.post_id = del.post_id
+    from author a where s.post_id = a.post_id
 )
 select 1 from del
 `
 
-// The counter counts living people: the comment of somebody banned has left it already.
-// concealment: exempt a moderator removes what people wrote who block them
+// The counter counts living people: the comment of somebody who has gone has left it already.
 func (q *Queries) RemoveComment(ctx context.Context, id int64) (int64, error) {
 	result, err := q.db.Exec(ctx, removeComment, id)
 	if err != nil {

@@ -112,8 +112,7 @@ type Querier interface {
 	PostAuthor(ctx context.Context, id int64) (int64, error)
 	PostExists(ctx context.Context, arg PostExistsParams) (bool, error)
 	ProductByID(ctx context.Context, id int64) (ProductByIDRow, error)
-	// The counter counts living people: the comment of somebody banned has left it already.
-	// concealment: exempt a moderator removes what people wrote who block them
+	// The counter counts living people: the comment of somebody who has gone has left it already.
 	RemoveComment(ctx context.Context, id int64) (int64, error)
 	RemovePost(ctx context.Context, id int64) (int64, error)
 	// Every replica with the live revocations that it has not applied.

@@ -99,14 +99,14 @@ select author_id from comments where id = @id and deleted_at is null;
 update posts set deleted_at = now() where id = @id and deleted_at is null;
 
 -- name: RemoveComment :execrows
--- The counter counts living people: the comment of somebody banned has left it already.
--- concealment: exempt a moderator removes what people wrote who block them
+-- The counter counts living people: the comment of somebody who has gone has left it already.
 with del as (
     update comments w set deleted_at = now() where w.id = @id and w.deleted_at is null returning w.post_id, w.author_id
+), author as (
+    select d.post_id from del d cross join lateral living(d.author_id)
 ), stat as (
     update post_stats s set comment_count = greatest(0, s.comment_count - 1)
-    from del join users u on u.id = del.author_id and u.deleted_at is null and u.banned_at is null
-    where s.post_id = del.post_id
+    from author a where s.post_id = a.post_id
 )
 select 1 from del;
 
