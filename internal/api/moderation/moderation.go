@@ -54,8 +54,9 @@ type Target struct {
 // Subject is somebody as a moderator sees them.
 type Subject struct {
 	account.Person
-	Role   Role
-	Banned bool
+	Role    Role
+	Banned  bool
+	Deleted bool // and not purged yet
 }
 
 // Options shapes a Service. The functions may be nil.
@@ -156,7 +157,7 @@ func (a *act) lock(ctx context.Context, subject int64, needs Role) error {
 	}
 	actor := account(a.by.Account)
 	switch {
-	case actor == nil || actor.Banned:
+	case actor == nil || actor.Banned || actor.Deleted:
 		return errGone()
 	case !actor.Role.atLeast(needs):
 		return errNeeds(needs)
@@ -169,7 +170,7 @@ func (a *act) lock(ctx context.Context, subject int64, needs Role) error {
 }
 
 func subjectOf(r db.LockAccountsRow) Subject {
-	return Subject{account.Person{ID: r.ID, Handle: r.Handle, DisplayName: r.DisplayName}, Role(r.Role), r.BannedAt != nil}
+	return Subject{account.Person{ID: r.ID, Handle: r.Handle, DisplayName: r.DisplayName}, Role(r.Role), r.BannedAt != nil, r.DeletedAt != nil}
 }
 
 // actor returns who acts, for a column that is null at the command line.

@@ -82,7 +82,7 @@ func (s *Service) SetRole(ctx context.Context, by Actor, id int64, to Role, reas
 	var out RoleChange
 	find := func(ctx context.Context, q *db.Queries) (int64, error) { return id, q.LockRoles(ctx) }
 	err := s.act(ctx, by, plan{op: "set role", needs: Admin, reason: reason, find: find}, func(a *act) error {
-		if a.subject == nil {
+		if a.subject == nil || a.subject.Deleted {
 			return absent(User, pgx.ErrNoRows)
 		}
 		out = RoleChange{Subject: *a.subject, From: a.subject.Role}

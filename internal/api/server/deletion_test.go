@@ -152,30 +152,16 @@ func TestDeletedAndBanned(t *testing.T) {
 	if _, err := deleteMe(t, a, password); err != nil {
 		t.Fatal(err)
 	}
-	svc := session.New(env.Pool, session.NewDenyMap(), session.Options{})
-	found, err := svc.Find(t.Context(), "Ana")
+	found, err := session.New(env.Pool, session.NewDenyMap(), session.Options{}).Find(t.Context(), "Ana")
 	if err != nil || found.DeletedAt == nil || found.PurgeAt == nil {
 		t.Fatalf("Find = %+v, %v", found, err)
 	}
-	setBanned := func(banned bool) {
-		t.Helper()
-		var changed bool
-		err := svc.Change(t.Context(), func(c *session.Change) (err error) {
-			if banned {
-				changed, _, err = c.Ban(t.Context(), found.ID)
-			} else {
-				changed, err = c.Unban(t.Context(), found.ID)
-			}
-			return err
-		})
-		if err != nil || !changed {
-			t.Fatalf("banned %v: %v, %v", banned, changed, err)
-		}
+	if b := setBanned(t, env, "ana", true); !b.Changed {
+		t.Fatal("a deleted account can't be banned")
 	}
-	setBanned(true)
 	_, err = restore(t, env, "ana", password)
 	wantProblem(t, err, 403, "banned")
-	setBanned(false)
+	setBanned(t, env, "ana", false)
 	if _, err := restore(t, env, "ana", password); err != nil {
 		t.Errorf("restore after the ban was lifted: %v", err)
 	}

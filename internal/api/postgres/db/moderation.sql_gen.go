@@ -396,8 +396,8 @@ func (q *Queries) ListResolvedReports(ctx context.Context, arg ListResolvedRepor
 }
 
 const lockAccounts = `-- name: LockAccounts :many
-select id, handle, display_name, role, banned_at from users
-where id = any($1::bigint[]) and deleted_at is null
+select id, handle, display_name, role, banned_at, deleted_at from users
+where id = any($1::bigint[])
 order by id
 for no key update
 `
@@ -408,10 +408,11 @@ type LockAccountsRow struct {
 	DisplayName string
 	Role        string
 	BannedAt    *time.Time
+	DeletedAt   *time.Time
 }
 
 // Those who take part in an act, in one order for everybody: two who act on each other take turns. The lock lets the roles that
-// were read stand until the act commits.
+// were read stand until the act commits. Who deleted their account can be banned, or they would come back without a ban.
 // concealment: exempt a moderator acts on whoever blocks them
 func (q *Queries) LockAccounts(ctx context.Context, ids []int64) ([]LockAccountsRow, error) {
 	rows, err := q.db.Query(ctx, lockAccounts, ids)
@@ -428,6 +429,7 @@ func (q *Queries) LockAccounts(ctx context.Context, ids []int64) ([]LockAccounts
 			&i.DisplayName,
 			&i.Role,
 			&i.BannedAt,
+			&i.DeletedAt,
 		); err != nil {
 			return nil, err
 		}
