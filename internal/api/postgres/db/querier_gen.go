@@ -26,7 +26,7 @@ type Querier interface {
 	CommentAuthor(ctx context.Context, id int64) (int64, error)
 	CountProducts(ctx context.Context) (int64, error)
 	CountUnread(ctx context.Context, arg CountUnreadParams) (int64, error)
-	// No row: there is no such post. The counter is written last, so its row is locked for the commit only.
+	// No row: there is no such post, or the viewer is gone. The counter is written last, so its row is locked for the commit only.
 	CreateComment(ctx context.Context, arg CreateCommentParams) (CreateCommentRow, error)
 	// No row: the account is gone.
 	CreatePost(ctx context.Context, arg CreatePostParams) (CreatePostRow, error)
@@ -41,7 +41,8 @@ type Querier interface {
 	// No row: the account is gone, banned, or has another password by now. Counters let go of it in the same statement: 0.55 s
 	// for 100,000 likes.
 	DeleteAccount(ctx context.Context, arg DeleteAccountParams) (time.Time, error)
-	// Whether it was the viewer's to delete: their comment, or a comment on their post. No row: there is no such comment.
+	// Whether it was the viewer's to delete: their comment, or a comment on their post. No row: there is no such comment, or its
+	// author has just gone and taken it out of the counter.
 	DeleteComment(ctx context.Context, arg DeleteCommentParams) (bool, error)
 	// Whether it was the viewer's to delete. No row: there is no such post.
 	DeletePost(ctx context.Context, arg DeletePostParams) (bool, error)

@@ -12,7 +12,8 @@ import (
 
 const createComment = `-- name: CreateComment :one
 with me as (
-    select u.id, u.handle, u.display_name from visible_users($1::bigint) u where u.id = $1::bigint
+    select u.id, u.handle, u.display_name from visible_users($1::bigint) u
+    where u.id = $1::bigint and exists (select 1 from living($1::bigint))
 ), target as (
     select p.id, p.author_id from visible_posts($1) p where p.id = $2::bigint
 ), ins as (
@@ -50,7 +51,7 @@ type CreateCommentRow struct {
 	DisplayName string
 }
 
-// No row: there is no such post. The counter is written last, so its row is locked for the commit only.
+// No row: there is no such post, or the viewer is gone. The counter is written last, so its row is locked for the commit only.
 func (q *Queries) CreateComment(ctx context.Context, arg CreateCommentParams) (CreateCommentRow, error) {
 	row := q.db.QueryRow(ctx, createComment, arg.ViewerID, arg.PostID, arg.Body)
 	var i CreateCommentRow
@@ -70,6 +71,7 @@ const deleteComment = `-- name: DeleteComment :one
 with target as (
     select c.id, (c.author_id = $1::bigint or p.author_id = $1::bigint) as mine
     from visible_comments($1::bigint) c join visible_posts($1) p on p.id = c.post_id
+    cross join lateral living(c.author_id) author
     where c.id = $2::bigint
 ), del as (
     update comments w set deleted_at = now()
@@ -87,7 +89,8 @@ type DeleteCommentParams struct {
 	ID       int64
 }
 
-// Whether it was the viewer's to delete: their comment, or a comment on their post. No row: there is no such comment.
+// Whether it was the viewer's to delete: their comment, or a comment on their post. No row: there is no such comment, or its
+// author has just gone and taken it out of the counter.
 func (q *Queries) DeleteComment(ctx context.Context, arg DeleteCommentParams) (bool, error) {
 	row := q.db.QueryRow(ctx, deleteComment, arg.ViewerID, arg.ID)
 	var mine bool
@@ -98,7 +101,7 @@ func (q *Queries) DeleteComment(ctx context.Context, arg DeleteCommentParams) (b
 const likePost = `-- name: LikePost :one
 with target as (
     select p.id, p.author_id from visible_posts($1::bigint) p
-    where p.id = $2::bigint and exists (select 1 from visible_users($1) u where u.id = $1)
+    where p.id = $2::bigint and exists (select 1 from living($1::bigint))
 ), ins as (
     insert into likes (post_id, user_id)
     select t.id, $1 from target t
@@ -261,7 +264,7 @@ func (q *Queries) ListLikers(ctx context.Context, arg ListLikersParams) ([]ListL
 const unlikePost = `-- name: UnlikePost :one
 with target as (
     select p.id, p.author_id from visible_posts($1::bigint) p
-    where p.id = $2::bigint and exists (select 1 from visible_users($1) u where u.id = $1)
+    where p.id = $2::bigint and exists (select 1 from living($1::bigint))
 ), del as (
     delete from likes d using target t where d.post_id = t.id and d.user_id = $1::bigint
     returning d.post_id

@@ -1,7 +1,8 @@
 -- name: CreateComment :one
--- No row: there is no such post. The counter is written last, so its row is locked for the commit only.
+-- No row: there is no such post, or the viewer is gone. The counter is written last, so its row is locked for the commit only.
 with me as (
-    select u.id, u.handle, u.display_name from visible_users(@viewer_id::bigint) u where u.id = @viewer_id::bigint
+    select u.id, u.handle, u.display_name from visible_users(@viewer_id::bigint) u
+    where u.id = @viewer_id::bigint and exists (select 1 from living(@viewer_id::bigint))
 ), target as (
     select p.id, p.author_id from visible_posts(@viewer_id) p where p.id = @post_id::bigint
 ), ins as (
@@ -39,10 +40,12 @@ join visible_users(@viewer_id) u on u.id = c.author_id
 order by c.id;
 
 -- name: DeleteComment :one
--- Whether it was the viewer's to delete: their comment, or a comment on their post. No row: there is no such comment.
+-- Whether it was the viewer's to delete: their comment, or a comment on their post. No row: there is no such comment, or its
+-- author has just gone and taken it out of the counter.
 with target as (
     select c.id, (c.author_id = @viewer_id::bigint or p.author_id = @viewer_id::bigint) as mine
     from visible_comments(@viewer_id::bigint) c join visible_posts(@viewer_id) p on p.id = c.post_id
+    cross join lateral living(c.author_id) author
     where c.id = @id::bigint
 ), del as (
     update comments w set deleted_at = now()
@@ -59,7 +62,7 @@ select mine::bool as mine from target;
 -- left them already. The counter moves only with a like that was really new, and last.
 with target as (
     select p.id, p.author_id from visible_posts(@viewer_id::bigint) p
-    where p.id = @post_id::bigint and exists (select 1 from visible_users(@viewer_id) u where u.id = @viewer_id)
+    where p.id = @post_id::bigint and exists (select 1 from living(@viewer_id::bigint))
 ), ins as (
     insert into likes (post_id, user_id)
     select t.id, @viewer_id from target t
@@ -83,7 +86,7 @@ from target t cross join lateral post_counts(@viewer_id, t.id) n;
 -- and last.
 with target as (
     select p.id, p.author_id from visible_posts(@viewer_id::bigint) p
-    where p.id = @post_id::bigint and exists (select 1 from visible_users(@viewer_id) u where u.id = @viewer_id)
+    where p.id = @post_id::bigint and exists (select 1 from living(@viewer_id::bigint))
 ), del as (
     delete from likes d using target t where d.post_id = t.id and d.user_id = @viewer_id::bigint
     returning d.post_id
