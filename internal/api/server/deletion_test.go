@@ -152,8 +152,7 @@ func TestDeletedAndBanned(t *testing.T) {
 	if _, err := deleteMe(t, a, password); err != nil {
 		t.Fatal(err)
 	}
-	svc := session.New(env.Pool, session.NewDenyMap(), session.Options{})
-	found, err := svc.Find(t.Context(), "Ana")
+	found, err := session.New(env.Pool, session.NewDenyMap(), session.Options{}).Find(t.Context(), "Ana")
 	if err != nil || found.DeletedAt == nil || found.PurgeAt == nil {
 		t.Fatalf("Find = %+v, %v", found, err)
 	}

@@ -412,7 +412,7 @@ type LockAccountsRow struct {
 }
 
 // Those who take part in an act, in one order for everybody: two who act on each other take turns. The lock lets the roles that
-// were read stand until the act commits.
+// were read stand until the act commits. Who deleted their account can be banned, or they would come back without a ban.
 // concealment: exempt a moderator acts on whoever blocks them
 func (q *Queries) LockAccounts(ctx context.Context, ids []int64) ([]LockAccountsRow, error) {
 	rows, err := q.db.Query(ctx, lockAccounts, ids)

@@ -98,7 +98,7 @@ type Querier interface {
 	// The trigger on revocations notifies; a poll covers a notification that got lost.
 	ListenRevocations(ctx context.Context) error
 	// Those who take part in an act, in one order for everybody: two who act on each other take turns. The lock lets the roles that
-	// were read stand until the act commits.
+	// were read stand until the act commits. Who deleted their account can be banned, or they would come back without a ban.
 	// concealment: exempt a moderator acts on whoever blocks them
 	LockAccounts(ctx context.Context, ids []int64) ([]LockAccountsRow, error)
 	// Changes of roles take turns, so that two can't each leave the other as the last admin.

@@ -5,7 +5,7 @@ select role from users where id = @id and deleted_at is null and banned_at is nu
 
 -- name: LockAccounts :many
 -- Those who take part in an act, in one order for everybody: two who act on each other take turns. The lock lets the roles that
--- were read stand until the act commits.
+-- were read stand until the act commits. Who deleted their account can be banned, or they would come back without a ban.
 -- concealment: exempt a moderator acts on whoever blocks them
 select id, handle, display_name, role, banned_at, (deleted_at is not null)::bool as deleted from users
 where id = any(@ids::bigint[])
