@@ -115,6 +115,10 @@ bench: postgres ## Print the figures that the documentation claims
 	go test ./internal/base/pg/pgtest -run '^$$' -bench 'Clone' -benchtime 20x
 	go test ./internal/api/server -run '^$$' -bench 'BareHandler' -benchtime 20x
 
+.PHONY: restarts
+restarts: postgres ## Stop and start two servers 20 times under load: no request fails, no write is lost
+	go test ./cmd/platctl -count=1 -run TestRestartsUnderLoad -restarts 20 -v
+
 .PHONY: coverage
 coverage: postgres ## How much of internal/api the journeys run; fails below 80 %
 	@tools/coverage.sh

@@ -58,8 +58,9 @@ func New(d *command.Deps) *cobra.Command {
 		Use:   "serve [--dev] [--listen HOST:PORT | --socket PATH]",
 		Short: "Run the API server",
 		Long: "Runs the API until it is told to stop, then drains: not ready, Connection: close for server.drain_delay, then\n" +
-			"requests in flight get server.shutdown_grace. A second signal ends it at once. It never migrates, but with --dev:\n" +
-			"then it starts a private PostgreSQL, applies the migrations and fills an empty database with demo data.",
+			"requests in flight get server.shutdown_grace. A second signal ends it at once and logs what it cuts off.\n" +
+			"It never migrates, but with --dev: then it starts a private PostgreSQL, applies the migrations and fills an empty\n" +
+			"database with demo data.",
 		Example: `
 			platctl serve --dev
 			platctl serve --listen 127.0.0.1:8080 --config configs/production.yaml
@@ -106,6 +107,7 @@ func (o *options) run(ctx context.Context, cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	defer lastWords(srv)()
 	res := o.result(ls)
 	res.ReadyMS = time.Since(start).Milliseconds()
 	if err := o.print(cmd, res); err != nil {
