@@ -18,8 +18,43 @@ import (
 
 // WriteFile replaces path with data: temporary file, fsync, rename, fsync of the directory.
 func WriteFile(path string, data []byte, perm fs.FileMode) error {
+	return write(path, data, perm, func(*os.File) error { return nil })
+}
+
+// Replace does the same to a file that exists, and gives the new one its owner, group and mode: who could read it can read it
+// still, also when root replaces the file of somebody else. It fails where that can't be.
+func Replace(path string, data []byte) error {
+	st, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	return write(path, data, 0o600, func(f *os.File) error {
+		mine, err := f.Stat()
+		if err != nil {
+			return err
+		}
+		uid, gid, known := owner(st)
+		if myUID, myGID, _ := owner(mine); known && (uid != myUID || gid != myGID) {
+			if err := f.Chown(uid, gid); err != nil {
+				return err
+			}
+		}
+		return f.Chmod(st.Mode().Perm())
+	})
+}
+
+func owner(st fs.FileInfo) (uid, gid int, known bool) {
+	sys, ok := st.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, 0, false
+	}
+	return int(sys.Uid), int(sys.Gid), true
+}
+
+// write calls prepare on the temporary file while that is empty.
+func write(path string, data []byte, perm fs.FileMode, prepare func(*os.File) error) error {
 	tmp := path + ".tmp"
-	if err := writeSynced(tmp, data, perm); err != nil {
+	if err := writeSynced(tmp, data, perm, prepare); err != nil {
 		_ = os.Remove(tmp)
 		return err
 	}
@@ -88,12 +123,14 @@ func StorageFull(err error) bool {
 	return false
 }
 
-func writeSynced(path string, data []byte, perm fs.FileMode) error {
+func writeSynced(path string, data []byte, perm fs.FileMode, prepare func(*os.File) error) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|syscall.O_NOFOLLOW, perm)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
+	if err = prepare(f); err == nil {
+		_, err = f.Write(data)
+	}
 	if err == nil {
 		err = f.Sync()
 	}

@@ -47,6 +47,42 @@ func TestWriteFileKeepsTheOldBytesWhenItFails(t *testing.T) {
 	}
 }
 
+// Who could read the file can read it still: mode and group stay, and as root the owner too.
+func TestReplaceKeepsOwnerAndMode(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "f")
+	if err := Replace(path, []byte("new")); !os.IsNotExist(err) {
+		t.Fatalf("replaced nothing: %v", err)
+	}
+	if err := os.WriteFile(path, []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if os.Getuid() == 0 {
+		if err := os.Chown(path, 65534, 65534); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(path, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Replace(path, []byte("new")); err != nil {
+		t.Fatal(err)
+	}
+	after, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wasUID, wasGID, _ := owner(before)
+	uid, gid, _ := owner(after)
+	if got, err := os.ReadFile(path); err != nil || string(got) != "new" || after.Mode() != before.Mode() || uid != wasUID || gid != wasGID {
+		t.Errorf("%q, %v: %v of %d:%d, was %v of %d:%d", got, err, after.Mode(), uid, gid, before.Mode(), wasUID, wasGID)
+	}
+}
+
 func TestReadFileIsBoundedAndNeverWaits(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
