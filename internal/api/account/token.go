@@ -1,14 +1,12 @@
 package account
 
 import (
-	"crypto/ed25519"
-	"crypto/sha256"
-	"encoding/hex"
 	"strconv"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/platctl/platctl/internal/api/keyring"
 	"github.com/platctl/platctl/internal/base/fault"
 )
 
@@ -16,31 +14,36 @@ const (
 	issuer   = "platctl"
 	audience = "market-api"
 	leeway   = 5 * time.Second // between the clocks of two servers
+	// slowServer is how long a server may be late to sign with a new key: its clock is behind, or it was paused.
+	slowServer = time.Minute
 )
+
+// KeyOverlap is how long a key has to be believed after the next one signs: until its last token has expired everywhere.
+func KeyOverlap(ttl time.Duration) time.Duration { return ttl + leeway + slowServer }
+
+// Keys is the ring in force; it may change between two calls.
+type Keys interface{ Ring() keyring.Ring }
 
 // Tokens issues and checks access tokens: JWTs signed with Ed25519, nothing else accepted.
 type Tokens struct {
-	key    ed25519.PrivateKey
-	kid    string
+	keys   Keys
 	ttl    time.Duration
 	now    func() time.Time
 	parser *jwt.Parser
 }
 
-// NewTokens returns Tokens that sign with the key made from seed (32 bytes).
-func NewTokens(seed []byte, ttl time.Duration, now func() time.Time) (*Tokens, error) {
-	if len(seed) != ed25519.SeedSize {
-		return nil, fault.New(fault.Config, "the signing key has %d bytes; it needs exactly %d", len(seed), ed25519.SeedSize)
-	}
-	key := ed25519.NewKeyFromSeed(seed)
-	sum := sha256.Sum256(key.Public().(ed25519.PublicKey))
+// NewTokens returns Tokens that sign with the key of keys whose turn it is.
+func NewTokens(keys Keys, ttl time.Duration, now func() time.Time) *Tokens {
 	return &Tokens{
-		key: key, kid: hex.EncodeToString(sum[:8]), ttl: ttl, now: now,
+		keys: keys, ttl: ttl, now: now,
 		parser: jwt.NewParser(
 			jwt.WithValidMethods([]string{jwt.SigningMethodEdDSA.Alg()}), jwt.WithIssuer(issuer), jwt.WithAudience(audience),
 			jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithStrictDecoding(), jwt.WithLeeway(leeway), jwt.WithTimeFunc(now)),
-	}, nil
+	}
 }
+
+// Public returns the keys that tokens are verified with now, for whoever else wants to verify them.
+func (t *Tokens) Public() []keyring.Key { return t.keys.Ring().Believed(t.now()) }
 
 // TTL is how long a token lives.
 func (t *Tokens) TTL() time.Duration { return t.ttl }
@@ -67,8 +70,9 @@ func (t *Tokens) Issue(c Claims) (string, error) {
 		},
 		Session: strconv.FormatInt(c.Session, 10),
 	})
-	tok.Header["kid"] = t.kid
-	s, err := tok.SignedString(t.key)
+	key := t.keys.Ring().Signer(t.now())
+	tok.Header["kid"] = key.Kid
+	s, err := tok.SignedString(key.Private())
 	return s, fault.Op("sign token", err)
 }
 
@@ -77,10 +81,12 @@ func (t *Tokens) Issue(c Claims) (string, error) {
 func (t *Tokens) Verify(token string) (Claims, error) {
 	var c wireClaims
 	tok, err := t.parser.ParseWithClaims(token, &c, func(tok *jwt.Token) (any, error) {
-		if tok.Header["kid"] != t.kid {
+		kid, _ := tok.Header["kid"].(string)
+		key, ok := t.keys.Ring().Verifier(kid, t.now())
+		if !ok {
 			return nil, jwt.ErrTokenUnverifiable
 		}
-		return t.key.Public(), nil
+		return key, nil
 	})
 	if err == nil && tok.Valid && c.IssuedAt != nil && t.now().Sub(c.IssuedAt.Time) < t.ttl+leeway {
 		account, aerr := strconv.ParseInt(c.Subject, 10, 64)

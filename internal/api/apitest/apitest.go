@@ -22,6 +22,7 @@ import (
 	validator "github.com/pb33f/libopenapi-validator"
 
 	"github.com/platctl/platctl/internal/api/account"
+	"github.com/platctl/platctl/internal/api/keyring"
 	"github.com/platctl/platctl/internal/api/openapi"
 	"github.com/platctl/platctl/internal/api/openapi/client"
 	"github.com/platctl/platctl/internal/api/postgres"
@@ -69,9 +70,13 @@ func On(t testing.TB, url string, opts ...Option) *Env {
 	}
 	hasher := account.NewHasher(1, 32, 20*time.Second)
 	t.Cleanup(hasher.Close)
+	ring, err := keyring.Single(bytes.Repeat([]byte{7}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
 	o := server.Options{
 		Build: build.Info{Version: "test"}, Log: log, Pool: pool, Hasher: hasher,
-		SigningKey: bytes.Repeat([]byte{7}, 32), IDKey: IDKey(), AccessTTL: 10 * time.Minute, RefreshTTL: time.Hour, DeletionGrace: 30 * 24 * time.Hour,
+		Keys: keyring.Static(ring), IDKey: IDKey(), AccessTTL: 10 * time.Minute, RefreshTTL: time.Hour, DeletionGrace: 30 * 24 * time.Hour,
 		DrainDelay: 300 * time.Millisecond, ShutdownGrace: 10 * time.Second, MinSchema: postgres.MinSchema, Role: active{},
 		SchemaVersion: func(ctx context.Context) (int64, error) { return migrate.Current(ctx, pool) },
 	}

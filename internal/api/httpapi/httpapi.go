@@ -22,6 +22,7 @@ import (
 // Services is what the handlers call.
 type Services struct {
 	Account    *account.Service
+	Tokens     *account.Tokens
 	Sessions   *session.Service
 	Timeline   *timeline.Service
 	Market     *market.Service
@@ -43,6 +44,7 @@ type API struct {
 	notificationsAPI
 	moderationAPI
 	dataAPI
+	keysAPI
 	problems
 }
 
@@ -65,6 +67,7 @@ func New(s Services) (*oas.Server, error) {
 		notificationsAPI: notificationsAPI{s.Timeline, s.IDs},
 		moderationAPI:    moderationAPI{s.Moderation, s.IDs},
 		dataAPI:          dataAPI{s.Account, s.IDs},
+		keysAPI:          keysAPI{s.Tokens},
 		problems:         problems{s.Log},
 	}
 	return oas.NewServer(a, a, a,

@@ -16,12 +16,12 @@ const (
 	maxQueueWait = 300 * time.Millisecond
 )
 
-// class says how important an operation is when not all can be served, and whether it needs a slot at all: health must
-// answer always, and hashing has a bounded queue of its own (holding a slot there would let a flood of logins starve
+// class says how important an operation is when not all can be served, and whether it needs a slot at all: health and the public keys
+// do no I/O, and hashing has a bounded queue of its own (holding a slot there would let a flood of logins starve
 // everybody else).
 func class(route string) (c admission.Class, needsSlot bool) {
 	switch route {
-	case "getHealth", "getReady", "signup", "login", "changePassword", "deleteMe", "restoreAccount":
+	case "getHealth", "getReady", "getSigningKeys", "signup", "login", "changePassword", "deleteMe", "restoreAccount":
 		return admission.Critical, false
 	case "refreshSession", "logout", "placeOrder":
 		return admission.Critical, true

@@ -63,6 +63,10 @@ func newMetrics(s *Server, pool *pgxpool.Pool) *metrics {
 		gauge("auth_revocation_feed_age_seconds", "Time since the revocations were read here; above 5 this server trusts no token.", s.feedAge),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "auth_refresh_reuse_total", Help: "Refresh tokens used again outside the window; each ended its session."},
 			func() float64 { return float64(s.sessions.Reused()) }),
+		gauge("auth_signing_key_age_seconds", "How long the key that signs now has been signing; NaN for one of unknown age.", s.keyAge),
+		gauge("auth_signing_keys_unreadable", "1 while the file of the signing keys can't be used; those read before are in force.", s.keysUnreadable),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "auth_signing_keys_read_failures_total", Help: "How often the file of the signing keys was found unusable."},
+			func() float64 { return float64(s.opts.Keys.Failures()) }),
 		gauge("db_client_connections_used", "Connections in use.", func() float64 { return float64(pool.Stat().AcquiredConns()) }),
 		gauge("db_client_connections_idle", "Connections at rest.", func() float64 { return float64(pool.Stat().IdleConns()) }),
 		gauge("db_client_connections_max", "Connections the pool may open.", func() float64 { return float64(pool.Stat().MaxConns()) }),
@@ -79,6 +83,22 @@ func (s *Server) feedAge() float64 {
 		return math.Inf(1)
 	}
 	return age.Seconds()
+}
+
+func (s *Server) keyAge() float64 {
+	now := s.opts.Now()
+	k := s.opts.Keys.Ring().Signer(now)
+	if k.SignsFrom.IsZero() {
+		return math.NaN()
+	}
+	return now.Sub(k.SignsFrom).Seconds()
+}
+
+func (s *Server) keysUnreadable() float64 {
+	if s.opts.Keys.Failing() {
+		return 1
+	}
+	return 0
 }
 
 // shed counts the requests of a class that were turned away.

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/platctl/platctl/internal/api/httpapi"
+	"github.com/platctl/platctl/internal/api/keyring"
 	"github.com/platctl/platctl/internal/api/openapi/oas"
 	"github.com/platctl/platctl/internal/api/session"
 	"github.com/platctl/platctl/internal/base/pg"
@@ -22,7 +23,7 @@ import (
 // asks the database at each request and is not ready.
 const feedStart = 3 * time.Second
 
-// feedRun is one run of the revocation feed.
+// feedRun is one run of the revocation feed, and of what follows the signing keys beside it.
 type feedRun struct {
 	mu   sync.Mutex
 	stop func()
@@ -61,7 +62,7 @@ func replicaName() string {
 	return fmt.Sprintf("%s/%d/%s", host, os.Getpid(), hex.EncodeToString(b[:]))
 }
 
-// Start follows the revocations until Stop. Run does both; whoever serves Handler by other means calls them. Starting twice
+// Start follows the revocations and the signing keys until Stop. Run does both; whoever serves Handler by other means calls them. Starting twice
 // is starting once.
 func (s *Server) Start(ctx context.Context) {
 	s.feedRun.mu.Lock()
@@ -70,14 +71,12 @@ func (s *Server) Start(ctx context.Context) {
 		return
 	}
 	follow, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		s.feed.Run(follow)
-	}()
+	var running sync.WaitGroup
+	running.Go(func() { s.feed.Run(follow) })
+	running.Go(func() { s.opts.Keys.Run(follow, keyring.PollEvery) })
 	s.feedRun.stop = func() {
 		cancel()
-		<-ended
+		running.Wait()
 	}
 	wait := time.NewTimer(feedStart)
 	defer wait.Stop()

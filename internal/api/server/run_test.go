@@ -214,7 +214,7 @@ func TestMetrics(t *testing.T) {
 	text := metrics(t, env)
 	for _, want := range []string{
 		`http_server_request_duration_seconds_count{http_request_method="GET",http_response_status_code="200",http_route="listProducts"} 1`,
-		`http_response_status_code="404",http_route="none"`, "db_client_connections_max 6", "process_resident_memory_bytes", "go_goroutines",
+		`http_response_status_code="404",http_route="none"`, "db_client_connections_max 6", "auth_signing_keys_unreadable 0", "auth_signing_key_age_seconds NaN", "process_resident_memory_bytes", "go_goroutines",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("metrics lack %s", want)

@@ -19,6 +19,7 @@ import (
 	"github.com/platctl/platctl/internal/api/admission"
 	"github.com/platctl/platctl/internal/api/httpapi"
 	"github.com/platctl/platctl/internal/api/jobs"
+	"github.com/platctl/platctl/internal/api/keyring"
 	"github.com/platctl/platctl/internal/api/market"
 	"github.com/platctl/platctl/internal/api/moderation"
 	"github.com/platctl/platctl/internal/api/openapi"
@@ -64,7 +65,7 @@ type Options struct {
 	Log           *slog.Logger
 	Pool          *pgxpool.Pool
 	Hasher        *account.Hasher
-	SigningKey    []byte // 32 bytes
+	Keys          *keyring.Source
 	IDKey         []byte // 16 bytes or more
 	AccessTTL     time.Duration
 	RefreshTTL    time.Duration
@@ -78,9 +79,10 @@ type Options struct {
 	Role          Role
 	Debug         config.Debug
 	Tracer        telemetry.Tracer
-	Origins       []string      // browsers' origins that may call the API
-	MaxConnsPerIP int           // on a TCP listener; 0: no limit
-	JobsPool      *pgxpool.Pool // for the job workers; nil: this server makes jobs and works none
+	Origins       []string         // browsers' origins that may call the API
+	MaxConnsPerIP int              // on a TCP listener; 0: no limit
+	JobsPool      *pgxpool.Pool    // for the job workers; nil: this server makes jobs and works none
+	Now           func() time.Time // for access tokens; nil: time.Now
 	// FeedConnect opens the session that listens for revocations; nil: like the pool. It can't go through a pooler that shares
 	// sessions between transactions.
 	FeedConnect func(ctx context.Context) (*pgx.Conn, error)
@@ -109,15 +111,15 @@ type Server struct {
 
 // New wires a Server. It hashes one password, so it takes about 30 ms.
 func New(ctx context.Context, o Options) (*Server, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	s := &Server{opts: o, log: o.Log, limit: connlimit.New(o.MaxConnsPerIP)}
 	ids, err := publicid.New(o.IDKey)
 	if err != nil {
 		return nil, err
 	}
-	tokens, err := account.NewTokens(o.SigningKey, o.AccessTTL, time.Now)
-	if err != nil {
-		return nil, err
-	}
+	tokens := account.NewTokens(o.Keys, o.AccessTTL, o.Now)
 	s.deny = session.NewDenyMap()
 	s.feed = s.newFeed(s.deny)
 	s.sessions = session.New(o.Pool, s.deny, session.Options{AccessTTL: o.AccessTTL, RefreshTTL: o.RefreshTTL, Fenced: s.feed.Fenced})
@@ -129,7 +131,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 	s.operations, err = httpapi.New(httpapi.Services{
-		Account: accounts, Sessions: s.sessions, Timeline: timeline.New(queries), Market: market.New(queries), System: s, IDs: ids, Log: o.Log,
+		Account: accounts, Sessions: s.sessions, Timeline: timeline.New(queries), Market: market.New(queries), System: s, IDs: ids, Log: o.Log, Tokens: tokens,
 		Moderation: moderation.New(o.Pool, s.sessions, moderation.Options{
 			OnReport: func(reason string) { s.metrics.reports.WithLabelValues(reason).Inc() },
 			OnAct:    func(a moderation.Action) { s.metrics.acts.WithLabelValues(string(a)).Inc() },

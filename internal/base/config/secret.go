@@ -17,6 +17,9 @@ func (s Secret) IsReference() bool {
 	return strings.HasPrefix(string(s), "env:") || strings.HasPrefix(string(s), "file:")
 }
 
+// File returns the path of a secret that is kept in a file.
+func (s Secret) File() (path string, ok bool) { return strings.CutPrefix(string(s), "file:") }
+
 // Resolve returns the secret itself. lookup reads the environment; files are read here and lose one trailing newline.
 func (s Secret) Resolve(key string, lookup func(string) (string, bool)) (string, error) {
 	kind, name, _ := strings.Cut(string(s), ":")

@@ -11,6 +11,7 @@ import (
 	"github.com/platctl/platctl/cmd/platctl/internal/command/doctor"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/edge"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/history"
+	"github.com/platctl/platctl/cmd/platctl/internal/command/keys"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/mail"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/migrate"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/perf"
@@ -34,6 +35,7 @@ func register(root *cobra.Command, d *command.Deps) {
 		migrate.New(d),
 		db.New(d),
 		auth.New(d),
+		keys.New(d),
 		mail.New(d),
 		release.New(d),
 		sbom.New(d),

@@ -2,7 +2,9 @@ package settings
 
 import (
 	"encoding/base64"
+	"path/filepath"
 
+	"github.com/platctl/platctl/internal/api/keyring"
 	"github.com/platctl/platctl/internal/base/config"
 	"github.com/platctl/platctl/internal/base/fault"
 )
@@ -13,7 +15,7 @@ const makeKey = "`head -c 32 /dev/urandom | base64` makes one"
 // outside production.
 type ServerSecrets struct {
 	DatabaseURL string
-	SigningKey  []byte
+	SigningKeys keyring.Place
 	IDKey       []byte
 	SMTPURL     string
 }
@@ -26,8 +28,13 @@ func (s *Settings) ServerSecrets() (ServerSecrets, error) {
 	if out.DatabaseURL, err = s.required("database.url", c.Database.URL); err != nil {
 		return out, err
 	}
-	if out.SigningKey, err = s.key("auth.signing_key", c.Auth.SigningKey, "exactly 32", func(n int) bool { return n == 32 }); err != nil {
+	if out.SigningKeys, err = s.SigningKeys(); err != nil {
 		return out, err
+	}
+	if !out.SigningKeys.IsZero() {
+		if _, err = out.SigningKeys.Load(); err != nil {
+			return out, err
+		}
 	}
 	if out.IDKey, err = s.key("auth.id_key", c.Auth.IDKey, "16 or more", func(n int) bool { return n >= 16 }); err != nil {
 		return out, err
@@ -48,6 +55,22 @@ func (s *Settings) MailServer() (string, error) {
 			WithHint(`set %s to "Market <noreply@example.org>"`, EnvName("mail.from"))
 	}
 	return s.Secret("mail.smtp_url", c.Mail.SMTPURL)
+}
+
+// SigningKeys says where the ring of signing keys is; zero where that is not set.
+func (s *Settings) SigningKeys() (keyring.Place, error) {
+	const key = "auth.signing_key"
+	ref := s.Config.Auth.SigningKey
+	if path, ok := ref.File(); ok {
+		return keyring.Place{Name: key, Path: path}, nil
+	}
+	text, err := s.required(key, ref)
+	return keyring.Place{Name: key, Text: text}, err
+}
+
+// LocalKey is the file of a key that a server makes itself where its setting is empty, which production refuses.
+func (s *Settings) LocalKey(name string) string {
+	return filepath.Join(s.Config.StateDir, "keys", name+".key")
 }
 
 func (s *Settings) required(key string, ref config.Secret) (string, error) {

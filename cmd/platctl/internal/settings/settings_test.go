@@ -184,27 +184,28 @@ func TestServerSecrets(t *testing.T) {
 		return s.ServerSecrets()
 	}
 	got, err := load(production...)
-	if err != nil || got.DatabaseURL != "postgres://h/x" || len(got.SigningKey) != 32 || len(got.IDKey) != 16 ||
+	if err != nil || got.DatabaseURL != "postgres://h/x" || got.SigningKeys.Text != b64(32) || len(got.IDKey) != 16 ||
 		got.SMTPURL != "smtps://mail.example.org" {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if got, err := load(); err != nil || got.DatabaseURL != "" || got.SigningKey != nil || got.IDKey != nil {
+	if got, err := load(); err != nil || got.DatabaseURL != "" || !got.SigningKeys.IsZero() || got.IDKey != nil {
 		t.Errorf("nothing set: %+v, %v", got, err)
 	}
 	for want, change := range map[string]string{
-		"database.url is not set":        "PLATCTL_DATABASE_URL=",
-		"auth.signing_key is not set":    "PLATCTL_AUTH_SIGNING_KEY=",
-		"auth.id_key is not set":         "PLATCTL_AUTH_ID_KEY=",
-		"auth.signing_key is not base64": "PLATCTL_AUTH_SIGNING_KEY=%%%",
-		"auth.signing_key has 31 bytes":  "PLATCTL_AUTH_SIGNING_KEY=" + b64(31),
-		"auth.signing_key has 33 bytes":  "PLATCTL_AUTH_SIGNING_KEY=" + b64(33),
-		"auth.id_key has 15 bytes":       "PLATCTL_AUTH_ID_KEY=" + b64(15),
-		"variable NOBODY, which is not":  "PLATCTL_DATABASE_URL=env:NOBODY",
-		"none.key, which can't be read":  "PLATCTL_AUTH_ID_KEY=file:" + dir + "/none.key",
-		"variable DB, which is not set":  "DB=",
-		"mail.smtp_url is not set":       "PLATCTL_MAIL_SMTP_URL=",
-		"mail.from is not set":           "PLATCTL_MAIL_FROM=",
-		"variable SMTP, which is not":    "SMTP=",
+		"database.url is not set":       "PLATCTL_DATABASE_URL=",
+		"auth.signing_key is not set":   "PLATCTL_AUTH_SIGNING_KEY=",
+		"auth.id_key is not set":        "PLATCTL_AUTH_ID_KEY=",
+		"auth.signing_key is neither":   "PLATCTL_AUTH_SIGNING_KEY=%%%",
+		"none.key) can't be read":       "PLATCTL_AUTH_SIGNING_KEY=file:" + dir + "/none.key",
+		"auth.signing_key has 31 bytes": "PLATCTL_AUTH_SIGNING_KEY=" + b64(31),
+		"auth.signing_key has 33 bytes": "PLATCTL_AUTH_SIGNING_KEY=" + b64(33),
+		"auth.id_key has 15 bytes":      "PLATCTL_AUTH_ID_KEY=" + b64(15),
+		"variable NOBODY, which is not": "PLATCTL_DATABASE_URL=env:NOBODY",
+		"none.key, which can't be read": "PLATCTL_AUTH_ID_KEY=file:" + dir + "/none.key",
+		"variable DB, which is not set": "DB=",
+		"mail.smtp_url is not set":      "PLATCTL_MAIL_SMTP_URL=",
+		"mail.from is not set":          "PLATCTL_MAIL_FROM=",
+		"variable SMTP, which is not":   "SMTP=",
 	} {
 		if _, err := load(append(slices.Clone(production), change)...); !errors.Is(err, fault.Config) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", change, err, want)

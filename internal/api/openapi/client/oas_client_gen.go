@@ -133,6 +133,14 @@ type Invoker interface {
 	//
 	// GET /api/v1/moderation/reports/{id}
 	GetReport(ctx context.Context, params GetReportParams) (*ReportResponse, error)
+	// GetSigningKeys invokes getSigningKeys operation.
+	//
+	// A JSON Web Key Set (RFC 7517), so that other services can verify access tokens themselves: Ed25519
+	// only, by the `kid` in the token's header. A key is here before it signs and for as long as its
+	// tokens live. A token that verifies may still be of a session that has ended: only this API knows.
+	//
+	// GET /.well-known/jwks.json
+	GetSigningKeys(ctx context.Context) (*JsonWebKeySetHeaders, error)
 	// GetUnreadCount invokes getUnreadCount operation.
 	//
 	// How many events you have not seen.
@@ -1881,6 +1889,51 @@ func (c *Client) sendGetReport(ctx context.Context, params GetReportParams) (res
 	}()
 
 	result, err := decodeGetReportResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// GetSigningKeys invokes getSigningKeys operation.
+//
+// A JSON Web Key Set (RFC 7517), so that other services can verify access tokens themselves: Ed25519
+// only, by the `kid` in the token's header. A key is here before it signs and for as long as its
+// tokens live. A token that verifies may still be of a session that has ended: only this API knows.
+//
+// GET /.well-known/jwks.json
+func (c *Client) GetSigningKeys(ctx context.Context) (*JsonWebKeySetHeaders, error) {
+	res, err := c.sendGetSigningKeys(ctx)
+	return res, err
+}
+
+func (c *Client) sendGetSigningKeys(ctx context.Context) (res *JsonWebKeySetHeaders, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [1]string
+	pathParts[0] = "/.well-known/jwks.json"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "GET", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeGetSigningKeysResponse(resp)
 	if err != nil {
 		return res, errors.Wrap(err, "decode response")
 	}

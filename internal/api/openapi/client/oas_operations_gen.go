@@ -23,6 +23,7 @@ const (
 	GetProductOperation        OperationName = "GetProduct"
 	GetReadyOperation          OperationName = "GetReady"
 	GetReportOperation         OperationName = "GetReport"
+	GetSigningKeysOperation    OperationName = "GetSigningKeys"
 	GetUnreadCountOperation    OperationName = "GetUnreadCount"
 	GetUserOperation           OperationName = "GetUser"
 	LikePostOperation          OperationName = "LikePost"

@@ -760,6 +760,254 @@ func (s *HealthStatus) UnmarshalText(data []byte) error {
 	}
 }
 
+// Ref: #/components/schemas/JsonWebKey
+type JsonWebKey struct {
+	Kty JsonWebKeyKty `json:"kty"`
+	Crv JsonWebKeyCrv `json:"crv"`
+	Use JsonWebKeyUse `json:"use"`
+	Alg JsonWebKeyAlg `json:"alg"`
+	Kid string        `json:"kid"`
+	// The public key, 32 bytes in base64url.
+	X string `json:"x"`
+}
+
+// GetKty returns the value of Kty.
+func (s *JsonWebKey) GetKty() JsonWebKeyKty {
+	return s.Kty
+}
+
+// GetCrv returns the value of Crv.
+func (s *JsonWebKey) GetCrv() JsonWebKeyCrv {
+	return s.Crv
+}
+
+// GetUse returns the value of Use.
+func (s *JsonWebKey) GetUse() JsonWebKeyUse {
+	return s.Use
+}
+
+// GetAlg returns the value of Alg.
+func (s *JsonWebKey) GetAlg() JsonWebKeyAlg {
+	return s.Alg
+}
+
+// GetKid returns the value of Kid.
+func (s *JsonWebKey) GetKid() string {
+	return s.Kid
+}
+
+// GetX returns the value of X.
+func (s *JsonWebKey) GetX() string {
+	return s.X
+}
+
+// SetKty sets the value of Kty.
+func (s *JsonWebKey) SetKty(val JsonWebKeyKty) {
+	s.Kty = val
+}
+
+// SetCrv sets the value of Crv.
+func (s *JsonWebKey) SetCrv(val JsonWebKeyCrv) {
+	s.Crv = val
+}
+
+// SetUse sets the value of Use.
+func (s *JsonWebKey) SetUse(val JsonWebKeyUse) {
+	s.Use = val
+}
+
+// SetAlg sets the value of Alg.
+func (s *JsonWebKey) SetAlg(val JsonWebKeyAlg) {
+	s.Alg = val
+}
+
+// SetKid sets the value of Kid.
+func (s *JsonWebKey) SetKid(val string) {
+	s.Kid = val
+}
+
+// SetX sets the value of X.
+func (s *JsonWebKey) SetX(val string) {
+	s.X = val
+}
+
+type JsonWebKeyAlg string
+
+const (
+	JsonWebKeyAlgEdDSA JsonWebKeyAlg = "EdDSA"
+)
+
+// AllValues returns all JsonWebKeyAlg values.
+func (JsonWebKeyAlg) AllValues() []JsonWebKeyAlg {
+	return []JsonWebKeyAlg{
+		JsonWebKeyAlgEdDSA,
+	}
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (s JsonWebKeyAlg) MarshalText() ([]byte, error) {
+	switch s {
+	case JsonWebKeyAlgEdDSA:
+		return []byte(s), nil
+	default:
+		return nil, errors.Errorf("invalid value: %q", s)
+	}
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *JsonWebKeyAlg) UnmarshalText(data []byte) error {
+	switch JsonWebKeyAlg(data) {
+	case JsonWebKeyAlgEdDSA:
+		*s = JsonWebKeyAlgEdDSA
+		return nil
+	default:
+		return errors.Errorf("invalid value: %q", data)
+	}
+}
+
+type JsonWebKeyCrv string
+
+const (
+	JsonWebKeyCrvEd25519 JsonWebKeyCrv = "Ed25519"
+)
+
+// AllValues returns all JsonWebKeyCrv values.
+func (JsonWebKeyCrv) AllValues() []JsonWebKeyCrv {
+	return []JsonWebKeyCrv{
+		JsonWebKeyCrvEd25519,
+	}
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (s JsonWebKeyCrv) MarshalText() ([]byte, error) {
+	switch s {
+	case JsonWebKeyCrvEd25519:
+		return []byte(s), nil
+	default:
+		return nil, errors.Errorf("invalid value: %q", s)
+	}
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *JsonWebKeyCrv) UnmarshalText(data []byte) error {
+	switch JsonWebKeyCrv(data) {
+	case JsonWebKeyCrvEd25519:
+		*s = JsonWebKeyCrvEd25519
+		return nil
+	default:
+		return errors.Errorf("invalid value: %q", data)
+	}
+}
+
+type JsonWebKeyKty string
+
+const (
+	JsonWebKeyKtyOKP JsonWebKeyKty = "OKP"
+)
+
+// AllValues returns all JsonWebKeyKty values.
+func (JsonWebKeyKty) AllValues() []JsonWebKeyKty {
+	return []JsonWebKeyKty{
+		JsonWebKeyKtyOKP,
+	}
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (s JsonWebKeyKty) MarshalText() ([]byte, error) {
+	switch s {
+	case JsonWebKeyKtyOKP:
+		return []byte(s), nil
+	default:
+		return nil, errors.Errorf("invalid value: %q", s)
+	}
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *JsonWebKeyKty) UnmarshalText(data []byte) error {
+	switch JsonWebKeyKty(data) {
+	case JsonWebKeyKtyOKP:
+		*s = JsonWebKeyKtyOKP
+		return nil
+	default:
+		return errors.Errorf("invalid value: %q", data)
+	}
+}
+
+// Ref: #/components/schemas/JsonWebKeySet
+type JsonWebKeySet struct {
+	Keys []JsonWebKey `json:"keys"`
+}
+
+// GetKeys returns the value of Keys.
+func (s *JsonWebKeySet) GetKeys() []JsonWebKey {
+	return s.Keys
+}
+
+// SetKeys sets the value of Keys.
+func (s *JsonWebKeySet) SetKeys(val []JsonWebKey) {
+	s.Keys = val
+}
+
+// JsonWebKeySetHeaders wraps JsonWebKeySet with response headers.
+type JsonWebKeySetHeaders struct {
+	CacheControl string
+	Response     JsonWebKeySet
+}
+
+// GetCacheControl returns the value of CacheControl.
+func (s *JsonWebKeySetHeaders) GetCacheControl() string {
+	return s.CacheControl
+}
+
+// GetResponse returns the value of Response.
+func (s *JsonWebKeySetHeaders) GetResponse() JsonWebKeySet {
+	return s.Response
+}
+
+// SetCacheControl sets the value of CacheControl.
+func (s *JsonWebKeySetHeaders) SetCacheControl(val string) {
+	s.CacheControl = val
+}
+
+// SetResponse sets the value of Response.
+func (s *JsonWebKeySetHeaders) SetResponse(val JsonWebKeySet) {
+	s.Response = val
+}
+
+type JsonWebKeyUse string
+
+const (
+	JsonWebKeyUseSig JsonWebKeyUse = "sig"
+)
+
+// AllValues returns all JsonWebKeyUse values.
+func (JsonWebKeyUse) AllValues() []JsonWebKeyUse {
+	return []JsonWebKeyUse{
+		JsonWebKeyUseSig,
+	}
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (s JsonWebKeyUse) MarshalText() ([]byte, error) {
+	switch s {
+	case JsonWebKeyUseSig:
+		return []byte(s), nil
+	default:
+		return nil, errors.Errorf("invalid value: %q", s)
+	}
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *JsonWebKeyUse) UnmarshalText(data []byte) error {
+	switch JsonWebKeyUse(data) {
+	case JsonWebKeyUseSig:
+		*s = JsonWebKeyUseSig
+		return nil
+	default:
+		return errors.Errorf("invalid value: %q", data)
+	}
+}
+
 // Ref: #/components/schemas/Like
 type Like struct {
 	Post      PostId `json:"post"`

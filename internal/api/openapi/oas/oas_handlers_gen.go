@@ -2289,6 +2289,84 @@ func (s *Server) handleGetReportRequest(args [1]string, argsEscaped bool, w http
 	}
 }
 
+// handleGetSigningKeysRequest handles getSigningKeys operation.
+//
+// A JSON Web Key Set (RFC 7517), so that other services can verify access tokens themselves: Ed25519
+// only, by the `kid` in the token's header. A key is here before it signs and for as long as its
+// tokens live. A token that verifies may still be of a session that has ended: only this API knows.
+//
+// GET /.well-known/jwks.json
+func (s *Server) handleGetSigningKeysRequest(args [0]string, argsEscaped bool, w http.ResponseWriter, r *http.Request) {
+	statusWriter := &codeRecorder{ResponseWriter: w}
+	w = statusWriter
+	ctx := r.Context()
+
+	var (
+		err error
+	)
+
+	var rawBody []byte
+
+	var response *JsonWebKeySetHeaders
+	if m := s.cfg.Middleware; m != nil {
+		mreq := middleware.Request{
+			Context:          ctx,
+			OperationName:    GetSigningKeysOperation,
+			OperationSummary: "The public keys behind access tokens",
+			OperationID:      "getSigningKeys",
+			Body:             nil,
+			RawBody:          rawBody,
+			Params:           middleware.Parameters{},
+			Raw:              r,
+		}
+
+		type (
+			Request  = struct{}
+			Params   = struct{}
+			Response = *JsonWebKeySetHeaders
+		)
+		response, err = middleware.HookMiddleware[
+			Request,
+			Params,
+			Response,
+		](
+			m,
+			mreq,
+			nil,
+			func(ctx context.Context, request Request, params Params) (response Response, err error) {
+				response, err = s.h.GetSigningKeys(ctx)
+				return response, err
+			},
+		)
+	} else {
+		response, err = s.h.GetSigningKeys(ctx)
+	}
+	if err != nil {
+		if errRes, ok := errors.Into[*ProblemStatusCode](err); ok {
+			if err := encodeErrorResponse(errRes, w); err != nil {
+				defer recordError("Internal", err)
+			}
+			return
+		}
+		if errors.Is(err, ht.ErrNotImplemented) {
+			s.cfg.ErrorHandler(ctx, w, r, err)
+			return
+		}
+		if err := encodeErrorResponse(s.h.NewError(ctx, err), w); err != nil {
+			defer recordError("Internal", err)
+		}
+		return
+	}
+
+	if err := encodeGetSigningKeysResponse(response, w); err != nil {
+		defer recordError("EncodeResponse", err)
+		if !errors.Is(err, ht.ErrInternalServerErrorResponse) {
+			s.cfg.ErrorHandler(ctx, w, r, err)
+		}
+		return
+	}
+}
+
 // handleGetUnreadCountRequest handles getUnreadCount operation.
 //
 // How many events you have not seen.

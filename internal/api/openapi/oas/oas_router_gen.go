@@ -11,83 +11,83 @@ import (
 )
 
 var (
-	rn45AllowedHeaders = map[string]string{
-		"POST": "Content-Type",
-	}
 	rn47AllowedHeaders = map[string]string{
-		"POST": "Authorization",
-	}
-	rn48AllowedHeaders = map[string]string{
-		"POST": "Authorization",
-	}
-	rn52AllowedHeaders = map[string]string{
 		"POST": "Content-Type",
 	}
-	rn61AllowedHeaders = map[string]string{
+	rn49AllowedHeaders = map[string]string{
+		"POST": "Authorization",
+	}
+	rn50AllowedHeaders = map[string]string{
+		"POST": "Authorization",
+	}
+	rn54AllowedHeaders = map[string]string{
 		"POST": "Content-Type",
 	}
-	rn67AllowedHeaders = map[string]string{
+	rn63AllowedHeaders = map[string]string{
+		"POST": "Content-Type",
+	}
+	rn69AllowedHeaders = map[string]string{
 		"POST": "Content-Type",
 	}
 	rn16AllowedHeaders = map[string]string{
 		"DELETE": "Authorization",
 	}
-	rn35AllowedHeaders = map[string]string{
+	rn37AllowedHeaders = map[string]string{
 		"GET": "Authorization",
 	}
 	rn23AllowedHeaders = map[string]string{
 		"GET":   "Authorization",
 		"PATCH": "Authorization,Content-Type",
 	}
-	rn34AllowedHeaders = map[string]string{
+	rn36AllowedHeaders = map[string]string{
 		"GET": "Authorization",
 	}
 	rn18AllowedHeaders = map[string]string{
 		"POST": "Authorization,Content-Type",
 	}
-	rn40AllowedHeaders = map[string]string{
+	rn42AllowedHeaders = map[string]string{
 		"GET": "Authorization",
 	}
-	rn50AllowedHeaders = map[string]string{
+	rn52AllowedHeaders = map[string]string{
 		"PUT": "Authorization,Content-Type",
 	}
-	rn31AllowedHeaders = map[string]string{
+	rn33AllowedHeaders = map[string]string{
 		"GET": "Authorization",
 	}
 	rn9AllowedHeaders = map[string]string{
 		"PUT": "Authorization,Content-Type",
 	}
-	rn43AllowedHeaders = map[string]string{
+	rn45AllowedHeaders = map[string]string{
 		"GET": "Authorization",
 	}
-	rn63AllowedHeaders = map[string]string{
+	rn65AllowedHeaders = map[string]string{
 		"DELETE": "Authorization",
 	}
-	rn55AllowedHeaders = map[string]string{
+	rn57AllowedHeaders = map[string]string{
 		"POST": "Authorization,Content-Type",
 	}
-	rn39AllowedHeaders = map[string]string{
+	rn41AllowedHeaders = map[string]string{
 		"GET": "Authorization",
 	}
-	rn58AllowedHeaders = map[string]string{
+	rn60AllowedHeaders = map[string]string{
 		"POST": "Authorization,Content-Type",
 	}
-	rn42AllowedHeaders = map[string]string{
+	rn44AllowedHeaders = map[string]string{
 		"GET": "Authorization",
 	}
 	rn30AllowedHeaders = map[string]string{
 		"GET": "Authorization",
 	}
-	rn59AllowedHeaders = map[string]string{
+	rn61AllowedHeaders = map[string]string{
 		"POST": "Authorization,Content-Type",
 	}
 	rn3AllowedHeaders = map[string]string{
 		"POST": "Authorization,Content-Type",
 	}
-	rn66AllowedHeaders = map[string]string{
+	rn68AllowedHeaders = map[string]string{
 		"PUT": "Authorization,Content-Type",
 	}
-	rn68AllowedHeaders = map[string]string{
+	rn70AllowedHeaders = map[string]string{
 		"POST": "Authorization,Content-Type",
 	}
 	rn13AllowedHeaders = map[string]string{
@@ -102,17 +102,17 @@ var (
 		"GET":  "Authorization",
 		"POST": "Authorization,Content-Type",
 	}
-	rn33AllowedHeaders = map[string]string{
+	rn35AllowedHeaders = map[string]string{
 		"DELETE": "Authorization",
 		"PUT":    "Authorization",
 	}
-	rn38AllowedHeaders = map[string]string{
+	rn40AllowedHeaders = map[string]string{
 		"GET": "Authorization",
 	}
 	rn14AllowedHeaders = map[string]string{
 		"POST": "Authorization,Content-Type",
 	}
-	rn64AllowedHeaders = map[string]string{
+	rn66AllowedHeaders = map[string]string{
 		"GET": "Authorization",
 	}
 	rn6AllowedHeaders = map[string]string{
@@ -126,13 +126,13 @@ var (
 		"DELETE": "Authorization",
 		"PUT":    "Authorization",
 	}
-	rn36AllowedHeaders = map[string]string{
+	rn38AllowedHeaders = map[string]string{
 		"GET": "Authorization",
 	}
-	rn37AllowedHeaders = map[string]string{
+	rn39AllowedHeaders = map[string]string{
 		"GET": "Authorization",
 	}
-	rn44AllowedHeaders = map[string]string{
+	rn46AllowedHeaders = map[string]string{
 		"GET": "Authorization",
 	}
 )
@@ -176,9 +176,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			break
 		}
 		switch elem[0] {
-		case '/': // Prefix: "/api/"
+		case '/': // Prefix: "/"
 
-			if l := len("/api/"); len(elem) >= l && elem[0:l] == "/api/" {
+			if l := len("/"); len(elem) >= l && elem[0:l] == "/" {
 				elem = elem[l:]
 			} else {
 				break
@@ -188,9 +188,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				break
 			}
 			switch elem[0] {
-			case 'h': // Prefix: "health"
+			case '.': // Prefix: ".well-known/jwks.json"
 
-				if l := len("health"); len(elem) >= l && elem[0:l] == "health" {
+				if l := len(".well-known/jwks.json"); len(elem) >= l && elem[0:l] == ".well-known/jwks.json" {
 					elem = elem[l:]
 				} else {
 					break
@@ -200,7 +200,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 					// Leaf node.
 					switch r.Method {
 					case "GET":
-						s.handleGetHealthRequest([0]string{}, elemIsEscaped, w, r)
+						s.handleGetSigningKeysRequest([0]string{}, elemIsEscaped, w, r)
 					default:
 						s.notAllowed(w, r, notAllowedParams{
 							allowedMethods: "GET",
@@ -213,34 +213,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 					return
 				}
 
-			case 'r': // Prefix: "ready"
+			case 'a': // Prefix: "api/"
 
-				if l := len("ready"); len(elem) >= l && elem[0:l] == "ready" {
-					elem = elem[l:]
-				} else {
-					break
-				}
-
-				if len(elem) == 0 {
-					// Leaf node.
-					switch r.Method {
-					case "GET":
-						s.handleGetReadyRequest([0]string{}, elemIsEscaped, w, r)
-					default:
-						s.notAllowed(w, r, notAllowedParams{
-							allowedMethods: "GET",
-							allowedHeaders: nil,
-							acceptPost:     "",
-							acceptPatch:    "",
-						})
-					}
-
-					return
-				}
-
-			case 'v': // Prefix: "v1/"
-
-				if l := len("v1/"); len(elem) >= l && elem[0:l] == "v1/" {
+				if l := len("api/"); len(elem) >= l && elem[0:l] == "api/" {
 					elem = elem[l:]
 				} else {
 					break
@@ -250,238 +225,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 					break
 				}
 				switch elem[0] {
-				case 'a': // Prefix: "auth/"
+				case 'h': // Prefix: "health"
 
-					if l := len("auth/"); len(elem) >= l && elem[0:l] == "auth/" {
-						elem = elem[l:]
-					} else {
-						break
-					}
-
-					if len(elem) == 0 {
-						break
-					}
-					switch elem[0] {
-					case 'l': // Prefix: "log"
-
-						if l := len("log"); len(elem) >= l && elem[0:l] == "log" {
-							elem = elem[l:]
-						} else {
-							break
-						}
-
-						if len(elem) == 0 {
-							break
-						}
-						switch elem[0] {
-						case 'i': // Prefix: "in"
-
-							if l := len("in"); len(elem) >= l && elem[0:l] == "in" {
-								elem = elem[l:]
-							} else {
-								break
-							}
-
-							if len(elem) == 0 {
-								// Leaf node.
-								switch r.Method {
-								case "POST":
-									s.handleLoginRequest([0]string{}, elemIsEscaped, w, r)
-								default:
-									s.notAllowed(w, r, notAllowedParams{
-										allowedMethods: "POST",
-										allowedHeaders: rn45AllowedHeaders,
-										acceptPost:     "application/json",
-										acceptPatch:    "",
-									})
-								}
-
-								return
-							}
-
-						case 'o': // Prefix: "out"
-
-							if l := len("out"); len(elem) >= l && elem[0:l] == "out" {
-								elem = elem[l:]
-							} else {
-								break
-							}
-
-							if len(elem) == 0 {
-								switch r.Method {
-								case "POST":
-									s.handleLogoutRequest([0]string{}, elemIsEscaped, w, r)
-								default:
-									s.notAllowed(w, r, notAllowedParams{
-										allowedMethods: "POST",
-										allowedHeaders: rn47AllowedHeaders,
-										acceptPost:     "",
-										acceptPatch:    "",
-									})
-								}
-
-								return
-							}
-							switch elem[0] {
-							case '-': // Prefix: "-everywhere"
-
-								if l := len("-everywhere"); len(elem) >= l && elem[0:l] == "-everywhere" {
-									elem = elem[l:]
-								} else {
-									break
-								}
-
-								if len(elem) == 0 {
-									// Leaf node.
-									switch r.Method {
-									case "POST":
-										s.handleLogoutEverywhereRequest([0]string{}, elemIsEscaped, w, r)
-									default:
-										s.notAllowed(w, r, notAllowedParams{
-											allowedMethods: "POST",
-											allowedHeaders: rn48AllowedHeaders,
-											acceptPost:     "",
-											acceptPatch:    "",
-										})
-									}
-
-									return
-								}
-
-							}
-
-						}
-
-					case 'r': // Prefix: "re"
-
-						if l := len("re"); len(elem) >= l && elem[0:l] == "re" {
-							elem = elem[l:]
-						} else {
-							break
-						}
-
-						if len(elem) == 0 {
-							break
-						}
-						switch elem[0] {
-						case 'f': // Prefix: "fresh"
-
-							if l := len("fresh"); len(elem) >= l && elem[0:l] == "fresh" {
-								elem = elem[l:]
-							} else {
-								break
-							}
-
-							if len(elem) == 0 {
-								// Leaf node.
-								switch r.Method {
-								case "POST":
-									s.handleRefreshSessionRequest([0]string{}, elemIsEscaped, w, r)
-								default:
-									s.notAllowed(w, r, notAllowedParams{
-										allowedMethods: "POST",
-										allowedHeaders: rn52AllowedHeaders,
-										acceptPost:     "application/json",
-										acceptPatch:    "",
-									})
-								}
-
-								return
-							}
-
-						case 's': // Prefix: "store"
-
-							if l := len("store"); len(elem) >= l && elem[0:l] == "store" {
-								elem = elem[l:]
-							} else {
-								break
-							}
-
-							if len(elem) == 0 {
-								// Leaf node.
-								switch r.Method {
-								case "POST":
-									s.handleRestoreAccountRequest([0]string{}, elemIsEscaped, w, r)
-								default:
-									s.notAllowed(w, r, notAllowedParams{
-										allowedMethods: "POST",
-										allowedHeaders: rn61AllowedHeaders,
-										acceptPost:     "application/json",
-										acceptPatch:    "",
-									})
-								}
-
-								return
-							}
-
-						}
-
-					case 's': // Prefix: "signup"
-
-						if l := len("signup"); len(elem) >= l && elem[0:l] == "signup" {
-							elem = elem[l:]
-						} else {
-							break
-						}
-
-						if len(elem) == 0 {
-							// Leaf node.
-							switch r.Method {
-							case "POST":
-								s.handleSignupRequest([0]string{}, elemIsEscaped, w, r)
-							default:
-								s.notAllowed(w, r, notAllowedParams{
-									allowedMethods: "POST",
-									allowedHeaders: rn67AllowedHeaders,
-									acceptPost:     "application/json",
-									acceptPatch:    "",
-								})
-							}
-
-							return
-						}
-
-					}
-
-				case 'c': // Prefix: "comments/"
-
-					if l := len("comments/"); len(elem) >= l && elem[0:l] == "comments/" {
-						elem = elem[l:]
-					} else {
-						break
-					}
-
-					// Param: "id"
-					// Leaf parameter, slashes are prohibited
-					idx := strings.IndexByte(elem, '/')
-					if idx >= 0 {
-						break
-					}
-					args[0] = elem
-					elem = ""
-
-					if len(elem) == 0 {
-						// Leaf node.
-						switch r.Method {
-						case "DELETE":
-							s.handleDeleteCommentRequest([1]string{
-								args[0],
-							}, elemIsEscaped, w, r)
-						default:
-							s.notAllowed(w, r, notAllowedParams{
-								allowedMethods: "DELETE",
-								allowedHeaders: rn16AllowedHeaders,
-								acceptPost:     "",
-								acceptPatch:    "",
-							})
-						}
-
-						return
-					}
-
-				case 'f': // Prefix: "feed"
-
-					if l := len("feed"); len(elem) >= l && elem[0:l] == "feed" {
+					if l := len("health"); len(elem) >= l && elem[0:l] == "health" {
 						elem = elem[l:]
 					} else {
 						break
@@ -491,11 +237,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 						// Leaf node.
 						switch r.Method {
 						case "GET":
-							s.handleListFeedRequest([0]string{}, elemIsEscaped, w, r)
+							s.handleGetHealthRequest([0]string{}, elemIsEscaped, w, r)
 						default:
 							s.notAllowed(w, r, notAllowedParams{
 								allowedMethods: "GET",
-								allowedHeaders: rn35AllowedHeaders,
+								allowedHeaders: nil,
 								acceptPost:     "",
 								acceptPatch:    "",
 							})
@@ -504,9 +250,34 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 						return
 					}
 
-				case 'm': // Prefix: "m"
+				case 'r': // Prefix: "ready"
 
-					if l := len("m"); len(elem) >= l && elem[0:l] == "m" {
+					if l := len("ready"); len(elem) >= l && elem[0:l] == "ready" {
+						elem = elem[l:]
+					} else {
+						break
+					}
+
+					if len(elem) == 0 {
+						// Leaf node.
+						switch r.Method {
+						case "GET":
+							s.handleGetReadyRequest([0]string{}, elemIsEscaped, w, r)
+						default:
+							s.notAllowed(w, r, notAllowedParams{
+								allowedMethods: "GET",
+								allowedHeaders: nil,
+								acceptPost:     "",
+								acceptPatch:    "",
+							})
+						}
+
+						return
+					}
+
+				case 'v': // Prefix: "v1/"
+
+					if l := len("v1/"); len(elem) >= l && elem[0:l] == "v1/" {
 						elem = elem[l:]
 					} else {
 						break
@@ -516,35 +287,21 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 						break
 					}
 					switch elem[0] {
-					case 'e': // Prefix: "e"
+					case 'a': // Prefix: "auth/"
 
-						if l := len("e"); len(elem) >= l && elem[0:l] == "e" {
+						if l := len("auth/"); len(elem) >= l && elem[0:l] == "auth/" {
 							elem = elem[l:]
 						} else {
 							break
 						}
 
 						if len(elem) == 0 {
-							switch r.Method {
-							case "GET":
-								s.handleGetMeRequest([0]string{}, elemIsEscaped, w, r)
-							case "PATCH":
-								s.handleUpdateMeRequest([0]string{}, elemIsEscaped, w, r)
-							default:
-								s.notAllowed(w, r, notAllowedParams{
-									allowedMethods: "GET,PATCH",
-									allowedHeaders: rn23AllowedHeaders,
-									acceptPost:     "",
-									acceptPatch:    "application/json",
-								})
-							}
-
-							return
+							break
 						}
 						switch elem[0] {
-						case '/': // Prefix: "/"
+						case 'l': // Prefix: "log"
 
-							if l := len("/"); len(elem) >= l && elem[0:l] == "/" {
+							if l := len("log"); len(elem) >= l && elem[0:l] == "log" {
 								elem = elem[l:]
 							} else {
 								break
@@ -554,34 +311,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 								break
 							}
 							switch elem[0] {
-							case 'b': // Prefix: "blocks"
+							case 'i': // Prefix: "in"
 
-								if l := len("blocks"); len(elem) >= l && elem[0:l] == "blocks" {
-									elem = elem[l:]
-								} else {
-									break
-								}
-
-								if len(elem) == 0 {
-									// Leaf node.
-									switch r.Method {
-									case "GET":
-										s.handleListBlocksRequest([0]string{}, elemIsEscaped, w, r)
-									default:
-										s.notAllowed(w, r, notAllowedParams{
-											allowedMethods: "GET",
-											allowedHeaders: rn34AllowedHeaders,
-											acceptPost:     "",
-											acceptPatch:    "",
-										})
-									}
-
-									return
-								}
-
-							case 'd': // Prefix: "delete"
-
-								if l := len("delete"); len(elem) >= l && elem[0:l] == "delete" {
+								if l := len("in"); len(elem) >= l && elem[0:l] == "in" {
 									elem = elem[l:]
 								} else {
 									break
@@ -591,11 +323,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 									// Leaf node.
 									switch r.Method {
 									case "POST":
-										s.handleDeleteMeRequest([0]string{}, elemIsEscaped, w, r)
+										s.handleLoginRequest([0]string{}, elemIsEscaped, w, r)
 									default:
 										s.notAllowed(w, r, notAllowedParams{
 											allowedMethods: "POST",
-											allowedHeaders: rn18AllowedHeaders,
+											allowedHeaders: rn47AllowedHeaders,
 											acceptPost:     "application/json",
 											acceptPatch:    "",
 										})
@@ -604,9 +336,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 									return
 								}
 
-							case 'n': // Prefix: "notifications"
+							case 'o': // Prefix: "out"
 
-								if l := len("notifications"); len(elem) >= l && elem[0:l] == "notifications" {
+								if l := len("out"); len(elem) >= l && elem[0:l] == "out" {
 									elem = elem[l:]
 								} else {
 									break
@@ -614,12 +346,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 								if len(elem) == 0 {
 									switch r.Method {
-									case "GET":
-										s.handleListNotificationsRequest([0]string{}, elemIsEscaped, w, r)
+									case "POST":
+										s.handleLogoutRequest([0]string{}, elemIsEscaped, w, r)
 									default:
 										s.notAllowed(w, r, notAllowedParams{
-											allowedMethods: "GET",
-											allowedHeaders: rn40AllowedHeaders,
+											allowedMethods: "POST",
+											allowedHeaders: rn49AllowedHeaders,
 											acceptPost:     "",
 											acceptPatch:    "",
 										})
@@ -628,75 +360,50 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 									return
 								}
 								switch elem[0] {
-								case '/': // Prefix: "/"
+								case '-': // Prefix: "-everywhere"
 
-									if l := len("/"); len(elem) >= l && elem[0:l] == "/" {
+									if l := len("-everywhere"); len(elem) >= l && elem[0:l] == "-everywhere" {
 										elem = elem[l:]
 									} else {
 										break
 									}
 
 									if len(elem) == 0 {
-										break
-									}
-									switch elem[0] {
-									case 's': // Prefix: "seen"
-
-										if l := len("seen"); len(elem) >= l && elem[0:l] == "seen" {
-											elem = elem[l:]
-										} else {
-											break
+										// Leaf node.
+										switch r.Method {
+										case "POST":
+											s.handleLogoutEverywhereRequest([0]string{}, elemIsEscaped, w, r)
+										default:
+											s.notAllowed(w, r, notAllowedParams{
+												allowedMethods: "POST",
+												allowedHeaders: rn50AllowedHeaders,
+												acceptPost:     "",
+												acceptPatch:    "",
+											})
 										}
 
-										if len(elem) == 0 {
-											// Leaf node.
-											switch r.Method {
-											case "PUT":
-												s.handleMarkSeenRequest([0]string{}, elemIsEscaped, w, r)
-											default:
-												s.notAllowed(w, r, notAllowedParams{
-													allowedMethods: "PUT",
-													allowedHeaders: rn50AllowedHeaders,
-													acceptPost:     "",
-													acceptPatch:    "",
-												})
-											}
-
-											return
-										}
-
-									case 'u': // Prefix: "unread"
-
-										if l := len("unread"); len(elem) >= l && elem[0:l] == "unread" {
-											elem = elem[l:]
-										} else {
-											break
-										}
-
-										if len(elem) == 0 {
-											// Leaf node.
-											switch r.Method {
-											case "GET":
-												s.handleGetUnreadCountRequest([0]string{}, elemIsEscaped, w, r)
-											default:
-												s.notAllowed(w, r, notAllowedParams{
-													allowedMethods: "GET",
-													allowedHeaders: rn31AllowedHeaders,
-													acceptPost:     "",
-													acceptPatch:    "",
-												})
-											}
-
-											return
-										}
-
+										return
 									}
 
 								}
 
-							case 'p': // Prefix: "password"
+							}
 
-								if l := len("password"); len(elem) >= l && elem[0:l] == "password" {
+						case 'r': // Prefix: "re"
+
+							if l := len("re"); len(elem) >= l && elem[0:l] == "re" {
+								elem = elem[l:]
+							} else {
+								break
+							}
+
+							if len(elem) == 0 {
+								break
+							}
+							switch elem[0] {
+							case 'f': // Prefix: "fresh"
+
+								if l := len("fresh"); len(elem) >= l && elem[0:l] == "fresh" {
 									elem = elem[l:]
 								} else {
 									break
@@ -705,12 +412,495 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 								if len(elem) == 0 {
 									// Leaf node.
 									switch r.Method {
-									case "PUT":
-										s.handleChangePasswordRequest([0]string{}, elemIsEscaped, w, r)
+									case "POST":
+										s.handleRefreshSessionRequest([0]string{}, elemIsEscaped, w, r)
 									default:
 										s.notAllowed(w, r, notAllowedParams{
-											allowedMethods: "PUT",
-											allowedHeaders: rn9AllowedHeaders,
+											allowedMethods: "POST",
+											allowedHeaders: rn54AllowedHeaders,
+											acceptPost:     "application/json",
+											acceptPatch:    "",
+										})
+									}
+
+									return
+								}
+
+							case 's': // Prefix: "store"
+
+								if l := len("store"); len(elem) >= l && elem[0:l] == "store" {
+									elem = elem[l:]
+								} else {
+									break
+								}
+
+								if len(elem) == 0 {
+									// Leaf node.
+									switch r.Method {
+									case "POST":
+										s.handleRestoreAccountRequest([0]string{}, elemIsEscaped, w, r)
+									default:
+										s.notAllowed(w, r, notAllowedParams{
+											allowedMethods: "POST",
+											allowedHeaders: rn63AllowedHeaders,
+											acceptPost:     "application/json",
+											acceptPatch:    "",
+										})
+									}
+
+									return
+								}
+
+							}
+
+						case 's': // Prefix: "signup"
+
+							if l := len("signup"); len(elem) >= l && elem[0:l] == "signup" {
+								elem = elem[l:]
+							} else {
+								break
+							}
+
+							if len(elem) == 0 {
+								// Leaf node.
+								switch r.Method {
+								case "POST":
+									s.handleSignupRequest([0]string{}, elemIsEscaped, w, r)
+								default:
+									s.notAllowed(w, r, notAllowedParams{
+										allowedMethods: "POST",
+										allowedHeaders: rn69AllowedHeaders,
+										acceptPost:     "application/json",
+										acceptPatch:    "",
+									})
+								}
+
+								return
+							}
+
+						}
+
+					case 'c': // Prefix: "comments/"
+
+						if l := len("comments/"); len(elem) >= l && elem[0:l] == "comments/" {
+							elem = elem[l:]
+						} else {
+							break
+						}
+
+						// Param: "id"
+						// Leaf parameter, slashes are prohibited
+						idx := strings.IndexByte(elem, '/')
+						if idx >= 0 {
+							break
+						}
+						args[0] = elem
+						elem = ""
+
+						if len(elem) == 0 {
+							// Leaf node.
+							switch r.Method {
+							case "DELETE":
+								s.handleDeleteCommentRequest([1]string{
+									args[0],
+								}, elemIsEscaped, w, r)
+							default:
+								s.notAllowed(w, r, notAllowedParams{
+									allowedMethods: "DELETE",
+									allowedHeaders: rn16AllowedHeaders,
+									acceptPost:     "",
+									acceptPatch:    "",
+								})
+							}
+
+							return
+						}
+
+					case 'f': // Prefix: "feed"
+
+						if l := len("feed"); len(elem) >= l && elem[0:l] == "feed" {
+							elem = elem[l:]
+						} else {
+							break
+						}
+
+						if len(elem) == 0 {
+							// Leaf node.
+							switch r.Method {
+							case "GET":
+								s.handleListFeedRequest([0]string{}, elemIsEscaped, w, r)
+							default:
+								s.notAllowed(w, r, notAllowedParams{
+									allowedMethods: "GET",
+									allowedHeaders: rn37AllowedHeaders,
+									acceptPost:     "",
+									acceptPatch:    "",
+								})
+							}
+
+							return
+						}
+
+					case 'm': // Prefix: "m"
+
+						if l := len("m"); len(elem) >= l && elem[0:l] == "m" {
+							elem = elem[l:]
+						} else {
+							break
+						}
+
+						if len(elem) == 0 {
+							break
+						}
+						switch elem[0] {
+						case 'e': // Prefix: "e"
+
+							if l := len("e"); len(elem) >= l && elem[0:l] == "e" {
+								elem = elem[l:]
+							} else {
+								break
+							}
+
+							if len(elem) == 0 {
+								switch r.Method {
+								case "GET":
+									s.handleGetMeRequest([0]string{}, elemIsEscaped, w, r)
+								case "PATCH":
+									s.handleUpdateMeRequest([0]string{}, elemIsEscaped, w, r)
+								default:
+									s.notAllowed(w, r, notAllowedParams{
+										allowedMethods: "GET,PATCH",
+										allowedHeaders: rn23AllowedHeaders,
+										acceptPost:     "",
+										acceptPatch:    "application/json",
+									})
+								}
+
+								return
+							}
+							switch elem[0] {
+							case '/': // Prefix: "/"
+
+								if l := len("/"); len(elem) >= l && elem[0:l] == "/" {
+									elem = elem[l:]
+								} else {
+									break
+								}
+
+								if len(elem) == 0 {
+									break
+								}
+								switch elem[0] {
+								case 'b': // Prefix: "blocks"
+
+									if l := len("blocks"); len(elem) >= l && elem[0:l] == "blocks" {
+										elem = elem[l:]
+									} else {
+										break
+									}
+
+									if len(elem) == 0 {
+										// Leaf node.
+										switch r.Method {
+										case "GET":
+											s.handleListBlocksRequest([0]string{}, elemIsEscaped, w, r)
+										default:
+											s.notAllowed(w, r, notAllowedParams{
+												allowedMethods: "GET",
+												allowedHeaders: rn36AllowedHeaders,
+												acceptPost:     "",
+												acceptPatch:    "",
+											})
+										}
+
+										return
+									}
+
+								case 'd': // Prefix: "delete"
+
+									if l := len("delete"); len(elem) >= l && elem[0:l] == "delete" {
+										elem = elem[l:]
+									} else {
+										break
+									}
+
+									if len(elem) == 0 {
+										// Leaf node.
+										switch r.Method {
+										case "POST":
+											s.handleDeleteMeRequest([0]string{}, elemIsEscaped, w, r)
+										default:
+											s.notAllowed(w, r, notAllowedParams{
+												allowedMethods: "POST",
+												allowedHeaders: rn18AllowedHeaders,
+												acceptPost:     "application/json",
+												acceptPatch:    "",
+											})
+										}
+
+										return
+									}
+
+								case 'n': // Prefix: "notifications"
+
+									if l := len("notifications"); len(elem) >= l && elem[0:l] == "notifications" {
+										elem = elem[l:]
+									} else {
+										break
+									}
+
+									if len(elem) == 0 {
+										switch r.Method {
+										case "GET":
+											s.handleListNotificationsRequest([0]string{}, elemIsEscaped, w, r)
+										default:
+											s.notAllowed(w, r, notAllowedParams{
+												allowedMethods: "GET",
+												allowedHeaders: rn42AllowedHeaders,
+												acceptPost:     "",
+												acceptPatch:    "",
+											})
+										}
+
+										return
+									}
+									switch elem[0] {
+									case '/': // Prefix: "/"
+
+										if l := len("/"); len(elem) >= l && elem[0:l] == "/" {
+											elem = elem[l:]
+										} else {
+											break
+										}
+
+										if len(elem) == 0 {
+											break
+										}
+										switch elem[0] {
+										case 's': // Prefix: "seen"
+
+											if l := len("seen"); len(elem) >= l && elem[0:l] == "seen" {
+												elem = elem[l:]
+											} else {
+												break
+											}
+
+											if len(elem) == 0 {
+												// Leaf node.
+												switch r.Method {
+												case "PUT":
+													s.handleMarkSeenRequest([0]string{}, elemIsEscaped, w, r)
+												default:
+													s.notAllowed(w, r, notAllowedParams{
+														allowedMethods: "PUT",
+														allowedHeaders: rn52AllowedHeaders,
+														acceptPost:     "",
+														acceptPatch:    "",
+													})
+												}
+
+												return
+											}
+
+										case 'u': // Prefix: "unread"
+
+											if l := len("unread"); len(elem) >= l && elem[0:l] == "unread" {
+												elem = elem[l:]
+											} else {
+												break
+											}
+
+											if len(elem) == 0 {
+												// Leaf node.
+												switch r.Method {
+												case "GET":
+													s.handleGetUnreadCountRequest([0]string{}, elemIsEscaped, w, r)
+												default:
+													s.notAllowed(w, r, notAllowedParams{
+														allowedMethods: "GET",
+														allowedHeaders: rn33AllowedHeaders,
+														acceptPost:     "",
+														acceptPatch:    "",
+													})
+												}
+
+												return
+											}
+
+										}
+
+									}
+
+								case 'p': // Prefix: "password"
+
+									if l := len("password"); len(elem) >= l && elem[0:l] == "password" {
+										elem = elem[l:]
+									} else {
+										break
+									}
+
+									if len(elem) == 0 {
+										// Leaf node.
+										switch r.Method {
+										case "PUT":
+											s.handleChangePasswordRequest([0]string{}, elemIsEscaped, w, r)
+										default:
+											s.notAllowed(w, r, notAllowedParams{
+												allowedMethods: "PUT",
+												allowedHeaders: rn9AllowedHeaders,
+												acceptPost:     "",
+												acceptPatch:    "",
+											})
+										}
+
+										return
+									}
+
+								case 's': // Prefix: "sessions"
+
+									if l := len("sessions"); len(elem) >= l && elem[0:l] == "sessions" {
+										elem = elem[l:]
+									} else {
+										break
+									}
+
+									if len(elem) == 0 {
+										switch r.Method {
+										case "GET":
+											s.handleListSessionsRequest([0]string{}, elemIsEscaped, w, r)
+										default:
+											s.notAllowed(w, r, notAllowedParams{
+												allowedMethods: "GET",
+												allowedHeaders: rn45AllowedHeaders,
+												acceptPost:     "",
+												acceptPatch:    "",
+											})
+										}
+
+										return
+									}
+									switch elem[0] {
+									case '/': // Prefix: "/"
+
+										if l := len("/"); len(elem) >= l && elem[0:l] == "/" {
+											elem = elem[l:]
+										} else {
+											break
+										}
+
+										// Param: "id"
+										// Leaf parameter, slashes are prohibited
+										idx := strings.IndexByte(elem, '/')
+										if idx >= 0 {
+											break
+										}
+										args[0] = elem
+										elem = ""
+
+										if len(elem) == 0 {
+											// Leaf node.
+											switch r.Method {
+											case "DELETE":
+												s.handleRevokeSessionRequest([1]string{
+													args[0],
+												}, elemIsEscaped, w, r)
+											default:
+												s.notAllowed(w, r, notAllowedParams{
+													allowedMethods: "DELETE",
+													allowedHeaders: rn65AllowedHeaders,
+													acceptPost:     "",
+													acceptPatch:    "",
+												})
+											}
+
+											return
+										}
+
+									}
+
+								}
+
+							}
+
+						case 'o': // Prefix: "oderation/"
+
+							if l := len("oderation/"); len(elem) >= l && elem[0:l] == "oderation/" {
+								elem = elem[l:]
+							} else {
+								break
+							}
+
+							if len(elem) == 0 {
+								break
+							}
+							switch elem[0] {
+							case 'c': // Prefix: "comments/"
+
+								if l := len("comments/"); len(elem) >= l && elem[0:l] == "comments/" {
+									elem = elem[l:]
+								} else {
+									break
+								}
+
+								// Param: "id"
+								// Match until "/"
+								idx := strings.IndexByte(elem, '/')
+								if idx < 0 {
+									idx = len(elem)
+								}
+								args[0] = elem[:idx]
+								elem = elem[idx:]
+
+								if len(elem) == 0 {
+									break
+								}
+								switch elem[0] {
+								case '/': // Prefix: "/remove"
+
+									if l := len("/remove"); len(elem) >= l && elem[0:l] == "/remove" {
+										elem = elem[l:]
+									} else {
+										break
+									}
+
+									if len(elem) == 0 {
+										// Leaf node.
+										switch r.Method {
+										case "POST":
+											s.handleRemoveCommentRequest([1]string{
+												args[0],
+											}, elemIsEscaped, w, r)
+										default:
+											s.notAllowed(w, r, notAllowedParams{
+												allowedMethods: "POST",
+												allowedHeaders: rn57AllowedHeaders,
+												acceptPost:     "application/json",
+												acceptPatch:    "",
+											})
+										}
+
+										return
+									}
+
+								}
+
+							case 'l': // Prefix: "log"
+
+								if l := len("log"); len(elem) >= l && elem[0:l] == "log" {
+									elem = elem[l:]
+								} else {
+									break
+								}
+
+								if len(elem) == 0 {
+									// Leaf node.
+									switch r.Method {
+									case "GET":
+										s.handleListModerationLogRequest([0]string{}, elemIsEscaped, w, r)
+									default:
+										s.notAllowed(w, r, notAllowedParams{
+											allowedMethods: "GET",
+											allowedHeaders: rn41AllowedHeaders,
 											acceptPost:     "",
 											acceptPatch:    "",
 										})
@@ -719,9 +909,59 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 									return
 								}
 
-							case 's': // Prefix: "sessions"
+							case 'p': // Prefix: "posts/"
 
-								if l := len("sessions"); len(elem) >= l && elem[0:l] == "sessions" {
+								if l := len("posts/"); len(elem) >= l && elem[0:l] == "posts/" {
+									elem = elem[l:]
+								} else {
+									break
+								}
+
+								// Param: "id"
+								// Match until "/"
+								idx := strings.IndexByte(elem, '/')
+								if idx < 0 {
+									idx = len(elem)
+								}
+								args[0] = elem[:idx]
+								elem = elem[idx:]
+
+								if len(elem) == 0 {
+									break
+								}
+								switch elem[0] {
+								case '/': // Prefix: "/remove"
+
+									if l := len("/remove"); len(elem) >= l && elem[0:l] == "/remove" {
+										elem = elem[l:]
+									} else {
+										break
+									}
+
+									if len(elem) == 0 {
+										// Leaf node.
+										switch r.Method {
+										case "POST":
+											s.handleRemovePostRequest([1]string{
+												args[0],
+											}, elemIsEscaped, w, r)
+										default:
+											s.notAllowed(w, r, notAllowedParams{
+												allowedMethods: "POST",
+												allowedHeaders: rn60AllowedHeaders,
+												acceptPost:     "application/json",
+												acceptPatch:    "",
+											})
+										}
+
+										return
+									}
+
+								}
+
+							case 'r': // Prefix: "reports"
+
+								if l := len("reports"); len(elem) >= l && elem[0:l] == "reports" {
 									elem = elem[l:]
 								} else {
 									break
@@ -730,11 +970,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 								if len(elem) == 0 {
 									switch r.Method {
 									case "GET":
-										s.handleListSessionsRequest([0]string{}, elemIsEscaped, w, r)
+										s.handleListReportsRequest([0]string{}, elemIsEscaped, w, r)
 									default:
 										s.notAllowed(w, r, notAllowedParams{
 											allowedMethods: "GET",
-											allowedHeaders: rn43AllowedHeaders,
+											allowedHeaders: rn44AllowedHeaders,
 											acceptPost:     "",
 											acceptPatch:    "",
 										})
@@ -752,31 +992,177 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 									}
 
 									// Param: "id"
-									// Leaf parameter, slashes are prohibited
+									// Match until "/"
 									idx := strings.IndexByte(elem, '/')
-									if idx >= 0 {
-										break
+									if idx < 0 {
+										idx = len(elem)
 									}
-									args[0] = elem
-									elem = ""
+									args[0] = elem[:idx]
+									elem = elem[idx:]
 
 									if len(elem) == 0 {
-										// Leaf node.
 										switch r.Method {
-										case "DELETE":
-											s.handleRevokeSessionRequest([1]string{
+										case "GET":
+											s.handleGetReportRequest([1]string{
 												args[0],
 											}, elemIsEscaped, w, r)
 										default:
 											s.notAllowed(w, r, notAllowedParams{
-												allowedMethods: "DELETE",
-												allowedHeaders: rn63AllowedHeaders,
+												allowedMethods: "GET",
+												allowedHeaders: rn30AllowedHeaders,
 												acceptPost:     "",
 												acceptPatch:    "",
 											})
 										}
 
 										return
+									}
+									switch elem[0] {
+									case '/': // Prefix: "/resolution"
+
+										if l := len("/resolution"); len(elem) >= l && elem[0:l] == "/resolution" {
+											elem = elem[l:]
+										} else {
+											break
+										}
+
+										if len(elem) == 0 {
+											// Leaf node.
+											switch r.Method {
+											case "POST":
+												s.handleResolveReportRequest([1]string{
+													args[0],
+												}, elemIsEscaped, w, r)
+											default:
+												s.notAllowed(w, r, notAllowedParams{
+													allowedMethods: "POST",
+													allowedHeaders: rn61AllowedHeaders,
+													acceptPost:     "application/json",
+													acceptPatch:    "",
+												})
+											}
+
+											return
+										}
+
+									}
+
+								}
+
+							case 'u': // Prefix: "users/"
+
+								if l := len("users/"); len(elem) >= l && elem[0:l] == "users/" {
+									elem = elem[l:]
+								} else {
+									break
+								}
+
+								// Param: "id"
+								// Match until "/"
+								idx := strings.IndexByte(elem, '/')
+								if idx < 0 {
+									idx = len(elem)
+								}
+								args[0] = elem[:idx]
+								elem = elem[idx:]
+
+								if len(elem) == 0 {
+									break
+								}
+								switch elem[0] {
+								case '/': // Prefix: "/"
+
+									if l := len("/"); len(elem) >= l && elem[0:l] == "/" {
+										elem = elem[l:]
+									} else {
+										break
+									}
+
+									if len(elem) == 0 {
+										break
+									}
+									switch elem[0] {
+									case 'b': // Prefix: "ban"
+
+										if l := len("ban"); len(elem) >= l && elem[0:l] == "ban" {
+											elem = elem[l:]
+										} else {
+											break
+										}
+
+										if len(elem) == 0 {
+											// Leaf node.
+											switch r.Method {
+											case "POST":
+												s.handleBanUserRequest([1]string{
+													args[0],
+												}, elemIsEscaped, w, r)
+											default:
+												s.notAllowed(w, r, notAllowedParams{
+													allowedMethods: "POST",
+													allowedHeaders: rn3AllowedHeaders,
+													acceptPost:     "application/json",
+													acceptPatch:    "",
+												})
+											}
+
+											return
+										}
+
+									case 'r': // Prefix: "role"
+
+										if l := len("role"); len(elem) >= l && elem[0:l] == "role" {
+											elem = elem[l:]
+										} else {
+											break
+										}
+
+										if len(elem) == 0 {
+											// Leaf node.
+											switch r.Method {
+											case "PUT":
+												s.handleSetRoleRequest([1]string{
+													args[0],
+												}, elemIsEscaped, w, r)
+											default:
+												s.notAllowed(w, r, notAllowedParams{
+													allowedMethods: "PUT",
+													allowedHeaders: rn68AllowedHeaders,
+													acceptPost:     "",
+													acceptPatch:    "",
+												})
+											}
+
+											return
+										}
+
+									case 'u': // Prefix: "unban"
+
+										if l := len("unban"); len(elem) >= l && elem[0:l] == "unban" {
+											elem = elem[l:]
+										} else {
+											break
+										}
+
+										if len(elem) == 0 {
+											// Leaf node.
+											switch r.Method {
+											case "POST":
+												s.handleUnbanUserRequest([1]string{
+													args[0],
+												}, elemIsEscaped, w, r)
+											default:
+												s.notAllowed(w, r, notAllowedParams{
+													allowedMethods: "POST",
+													allowedHeaders: rn70AllowedHeaders,
+													acceptPost:     "application/json",
+													acceptPatch:    "",
+												})
+											}
+
+											return
+										}
+
 									}
 
 								}
@@ -785,9 +1171,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 						}
 
-					case 'o': // Prefix: "oderation/"
+					case 'p': // Prefix: "p"
 
-						if l := len("oderation/"); len(elem) >= l && elem[0:l] == "oderation/" {
+						if l := len("p"); len(elem) >= l && elem[0:l] == "p" {
 							elem = elem[l:]
 						} else {
 							break
@@ -797,134 +1183,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 							break
 						}
 						switch elem[0] {
-						case 'c': // Prefix: "comments/"
+						case 'o': // Prefix: "osts"
 
-							if l := len("comments/"); len(elem) >= l && elem[0:l] == "comments/" {
-								elem = elem[l:]
-							} else {
-								break
-							}
-
-							// Param: "id"
-							// Match until "/"
-							idx := strings.IndexByte(elem, '/')
-							if idx < 0 {
-								idx = len(elem)
-							}
-							args[0] = elem[:idx]
-							elem = elem[idx:]
-
-							if len(elem) == 0 {
-								break
-							}
-							switch elem[0] {
-							case '/': // Prefix: "/remove"
-
-								if l := len("/remove"); len(elem) >= l && elem[0:l] == "/remove" {
-									elem = elem[l:]
-								} else {
-									break
-								}
-
-								if len(elem) == 0 {
-									// Leaf node.
-									switch r.Method {
-									case "POST":
-										s.handleRemoveCommentRequest([1]string{
-											args[0],
-										}, elemIsEscaped, w, r)
-									default:
-										s.notAllowed(w, r, notAllowedParams{
-											allowedMethods: "POST",
-											allowedHeaders: rn55AllowedHeaders,
-											acceptPost:     "application/json",
-											acceptPatch:    "",
-										})
-									}
-
-									return
-								}
-
-							}
-
-						case 'l': // Prefix: "log"
-
-							if l := len("log"); len(elem) >= l && elem[0:l] == "log" {
-								elem = elem[l:]
-							} else {
-								break
-							}
-
-							if len(elem) == 0 {
-								// Leaf node.
-								switch r.Method {
-								case "GET":
-									s.handleListModerationLogRequest([0]string{}, elemIsEscaped, w, r)
-								default:
-									s.notAllowed(w, r, notAllowedParams{
-										allowedMethods: "GET",
-										allowedHeaders: rn39AllowedHeaders,
-										acceptPost:     "",
-										acceptPatch:    "",
-									})
-								}
-
-								return
-							}
-
-						case 'p': // Prefix: "posts/"
-
-							if l := len("posts/"); len(elem) >= l && elem[0:l] == "posts/" {
-								elem = elem[l:]
-							} else {
-								break
-							}
-
-							// Param: "id"
-							// Match until "/"
-							idx := strings.IndexByte(elem, '/')
-							if idx < 0 {
-								idx = len(elem)
-							}
-							args[0] = elem[:idx]
-							elem = elem[idx:]
-
-							if len(elem) == 0 {
-								break
-							}
-							switch elem[0] {
-							case '/': // Prefix: "/remove"
-
-								if l := len("/remove"); len(elem) >= l && elem[0:l] == "/remove" {
-									elem = elem[l:]
-								} else {
-									break
-								}
-
-								if len(elem) == 0 {
-									// Leaf node.
-									switch r.Method {
-									case "POST":
-										s.handleRemovePostRequest([1]string{
-											args[0],
-										}, elemIsEscaped, w, r)
-									default:
-										s.notAllowed(w, r, notAllowedParams{
-											allowedMethods: "POST",
-											allowedHeaders: rn58AllowedHeaders,
-											acceptPost:     "application/json",
-											acceptPatch:    "",
-										})
-									}
-
-									return
-								}
-
-							}
-
-						case 'r': // Prefix: "reports"
-
-							if l := len("reports"); len(elem) >= l && elem[0:l] == "reports" {
+							if l := len("osts"); len(elem) >= l && elem[0:l] == "osts" {
 								elem = elem[l:]
 							} else {
 								break
@@ -932,13 +1193,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 							if len(elem) == 0 {
 								switch r.Method {
-								case "GET":
-									s.handleListReportsRequest([0]string{}, elemIsEscaped, w, r)
+								case "POST":
+									s.handleCreatePostRequest([0]string{}, elemIsEscaped, w, r)
 								default:
 									s.notAllowed(w, r, notAllowedParams{
-										allowedMethods: "GET",
-										allowedHeaders: rn42AllowedHeaders,
-										acceptPost:     "",
+										allowedMethods: "POST",
+										allowedHeaders: rn13AllowedHeaders,
+										acceptPost:     "application/json",
 										acceptPatch:    "",
 									})
 								}
@@ -965,72 +1226,160 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 								if len(elem) == 0 {
 									switch r.Method {
+									case "DELETE":
+										s.handleDeletePostRequest([1]string{
+											args[0],
+										}, elemIsEscaped, w, r)
 									case "GET":
-										s.handleGetReportRequest([1]string{
+										s.handleGetPostRequest([1]string{
+											args[0],
+										}, elemIsEscaped, w, r)
+									case "PATCH":
+										s.handleEditPostRequest([1]string{
 											args[0],
 										}, elemIsEscaped, w, r)
 									default:
 										s.notAllowed(w, r, notAllowedParams{
-											allowedMethods: "GET",
-											allowedHeaders: rn30AllowedHeaders,
+											allowedMethods: "DELETE,GET,PATCH",
+											allowedHeaders: rn11AllowedHeaders,
 											acceptPost:     "",
-											acceptPatch:    "",
+											acceptPatch:    "application/json",
 										})
 									}
 
 									return
 								}
 								switch elem[0] {
-								case '/': // Prefix: "/resolution"
+								case '/': // Prefix: "/"
 
-									if l := len("/resolution"); len(elem) >= l && elem[0:l] == "/resolution" {
+									if l := len("/"); len(elem) >= l && elem[0:l] == "/" {
 										elem = elem[l:]
 									} else {
 										break
 									}
 
 									if len(elem) == 0 {
-										// Leaf node.
-										switch r.Method {
-										case "POST":
-											s.handleResolveReportRequest([1]string{
-												args[0],
-											}, elemIsEscaped, w, r)
-										default:
-											s.notAllowed(w, r, notAllowedParams{
-												allowedMethods: "POST",
-												allowedHeaders: rn59AllowedHeaders,
-												acceptPost:     "application/json",
-												acceptPatch:    "",
-											})
+										break
+									}
+									switch elem[0] {
+									case 'c': // Prefix: "comments"
+
+										if l := len("comments"); len(elem) >= l && elem[0:l] == "comments" {
+											elem = elem[l:]
+										} else {
+											break
 										}
 
-										return
+										if len(elem) == 0 {
+											// Leaf node.
+											switch r.Method {
+											case "GET":
+												s.handleListCommentsRequest([1]string{
+													args[0],
+												}, elemIsEscaped, w, r)
+											case "POST":
+												s.handleCreateCommentRequest([1]string{
+													args[0],
+												}, elemIsEscaped, w, r)
+											default:
+												s.notAllowed(w, r, notAllowedParams{
+													allowedMethods: "GET,POST",
+													allowedHeaders: rn12AllowedHeaders,
+													acceptPost:     "application/json",
+													acceptPatch:    "",
+												})
+											}
+
+											return
+										}
+
+									case 'l': // Prefix: "like"
+
+										if l := len("like"); len(elem) >= l && elem[0:l] == "like" {
+											elem = elem[l:]
+										} else {
+											break
+										}
+
+										if len(elem) == 0 {
+											switch r.Method {
+											case "DELETE":
+												s.handleUnlikePostRequest([1]string{
+													args[0],
+												}, elemIsEscaped, w, r)
+											case "PUT":
+												s.handleLikePostRequest([1]string{
+													args[0],
+												}, elemIsEscaped, w, r)
+											default:
+												s.notAllowed(w, r, notAllowedParams{
+													allowedMethods: "DELETE,PUT",
+													allowedHeaders: rn35AllowedHeaders,
+													acceptPost:     "",
+													acceptPatch:    "",
+												})
+											}
+
+											return
+										}
+										switch elem[0] {
+										case 's': // Prefix: "s"
+
+											if l := len("s"); len(elem) >= l && elem[0:l] == "s" {
+												elem = elem[l:]
+											} else {
+												break
+											}
+
+											if len(elem) == 0 {
+												// Leaf node.
+												switch r.Method {
+												case "GET":
+													s.handleListLikersRequest([1]string{
+														args[0],
+													}, elemIsEscaped, w, r)
+												default:
+													s.notAllowed(w, r, notAllowedParams{
+														allowedMethods: "GET",
+														allowedHeaders: rn40AllowedHeaders,
+														acceptPost:     "",
+														acceptPatch:    "",
+													})
+												}
+
+												return
+											}
+
+										}
+
 									}
 
 								}
 
 							}
 
-						case 'u': // Prefix: "users/"
+						case 'r': // Prefix: "roducts"
 
-							if l := len("users/"); len(elem) >= l && elem[0:l] == "users/" {
+							if l := len("roducts"); len(elem) >= l && elem[0:l] == "roducts" {
 								elem = elem[l:]
 							} else {
 								break
 							}
 
-							// Param: "id"
-							// Match until "/"
-							idx := strings.IndexByte(elem, '/')
-							if idx < 0 {
-								idx = len(elem)
-							}
-							args[0] = elem[:idx]
-							elem = elem[idx:]
-
 							if len(elem) == 0 {
-								break
+								switch r.Method {
+								case "GET":
+									s.handleListProductsRequest([0]string{}, elemIsEscaped, w, r)
+								default:
+									s.notAllowed(w, r, notAllowedParams{
+										allowedMethods: "GET",
+										allowedHeaders: nil,
+										acceptPost:     "",
+										acceptPatch:    "",
+									})
+								}
+
+								return
 							}
 							switch elem[0] {
 							case '/': // Prefix: "/"
@@ -1041,114 +1390,66 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 									break
 								}
 
-								if len(elem) == 0 {
+								// Param: "id"
+								// Leaf parameter, slashes are prohibited
+								idx := strings.IndexByte(elem, '/')
+								if idx >= 0 {
 									break
 								}
-								switch elem[0] {
-								case 'b': // Prefix: "ban"
+								args[0] = elem
+								elem = ""
 
-									if l := len("ban"); len(elem) >= l && elem[0:l] == "ban" {
-										elem = elem[l:]
-									} else {
-										break
+								if len(elem) == 0 {
+									// Leaf node.
+									switch r.Method {
+									case "GET":
+										s.handleGetProductRequest([1]string{
+											args[0],
+										}, elemIsEscaped, w, r)
+									default:
+										s.notAllowed(w, r, notAllowedParams{
+											allowedMethods: "GET",
+											allowedHeaders: nil,
+											acceptPost:     "",
+											acceptPatch:    "",
+										})
 									}
 
-									if len(elem) == 0 {
-										// Leaf node.
-										switch r.Method {
-										case "POST":
-											s.handleBanUserRequest([1]string{
-												args[0],
-											}, elemIsEscaped, w, r)
-										default:
-											s.notAllowed(w, r, notAllowedParams{
-												allowedMethods: "POST",
-												allowedHeaders: rn3AllowedHeaders,
-												acceptPost:     "application/json",
-												acceptPatch:    "",
-											})
-										}
-
-										return
-									}
-
-								case 'r': // Prefix: "role"
-
-									if l := len("role"); len(elem) >= l && elem[0:l] == "role" {
-										elem = elem[l:]
-									} else {
-										break
-									}
-
-									if len(elem) == 0 {
-										// Leaf node.
-										switch r.Method {
-										case "PUT":
-											s.handleSetRoleRequest([1]string{
-												args[0],
-											}, elemIsEscaped, w, r)
-										default:
-											s.notAllowed(w, r, notAllowedParams{
-												allowedMethods: "PUT",
-												allowedHeaders: rn66AllowedHeaders,
-												acceptPost:     "",
-												acceptPatch:    "",
-											})
-										}
-
-										return
-									}
-
-								case 'u': // Prefix: "unban"
-
-									if l := len("unban"); len(elem) >= l && elem[0:l] == "unban" {
-										elem = elem[l:]
-									} else {
-										break
-									}
-
-									if len(elem) == 0 {
-										// Leaf node.
-										switch r.Method {
-										case "POST":
-											s.handleUnbanUserRequest([1]string{
-												args[0],
-											}, elemIsEscaped, w, r)
-										default:
-											s.notAllowed(w, r, notAllowedParams{
-												allowedMethods: "POST",
-												allowedHeaders: rn68AllowedHeaders,
-												acceptPost:     "application/json",
-												acceptPatch:    "",
-											})
-										}
-
-										return
-									}
-
+									return
 								}
 
 							}
 
 						}
 
-					}
+					case 'r': // Prefix: "reports"
 
-				case 'p': // Prefix: "p"
+						if l := len("reports"); len(elem) >= l && elem[0:l] == "reports" {
+							elem = elem[l:]
+						} else {
+							break
+						}
 
-					if l := len("p"); len(elem) >= l && elem[0:l] == "p" {
-						elem = elem[l:]
-					} else {
-						break
-					}
+						if len(elem) == 0 {
+							// Leaf node.
+							switch r.Method {
+							case "POST":
+								s.handleCreateReportRequest([0]string{}, elemIsEscaped, w, r)
+							default:
+								s.notAllowed(w, r, notAllowedParams{
+									allowedMethods: "POST",
+									allowedHeaders: rn14AllowedHeaders,
+									acceptPost:     "application/json",
+									acceptPatch:    "",
+								})
+							}
 
-					if len(elem) == 0 {
-						break
-					}
-					switch elem[0] {
-					case 'o': // Prefix: "osts"
+							return
+						}
 
-						if l := len("osts"); len(elem) >= l && elem[0:l] == "osts" {
+					case 'u': // Prefix: "users"
+
+						if l := len("users"); len(elem) >= l && elem[0:l] == "users" {
 							elem = elem[l:]
 						} else {
 							break
@@ -1156,13 +1457,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 						if len(elem) == 0 {
 							switch r.Method {
-							case "POST":
-								s.handleCreatePostRequest([0]string{}, elemIsEscaped, w, r)
+							case "GET":
+								s.handleSearchPeopleRequest([0]string{}, elemIsEscaped, w, r)
 							default:
 								s.notAllowed(w, r, notAllowedParams{
-									allowedMethods: "POST",
-									allowedHeaders: rn13AllowedHeaders,
-									acceptPost:     "application/json",
+									allowedMethods: "GET",
+									allowedHeaders: rn66AllowedHeaders,
+									acceptPost:     "",
 									acceptPatch:    "",
 								})
 							}
@@ -1189,24 +1490,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 							if len(elem) == 0 {
 								switch r.Method {
-								case "DELETE":
-									s.handleDeletePostRequest([1]string{
-										args[0],
-									}, elemIsEscaped, w, r)
 								case "GET":
-									s.handleGetPostRequest([1]string{
-										args[0],
-									}, elemIsEscaped, w, r)
-								case "PATCH":
-									s.handleEditPostRequest([1]string{
+									s.handleGetUserRequest([1]string{
 										args[0],
 									}, elemIsEscaped, w, r)
 								default:
 									s.notAllowed(w, r, notAllowedParams{
-										allowedMethods: "DELETE,GET,PATCH",
-										allowedHeaders: rn11AllowedHeaders,
+										allowedMethods: "GET",
+										allowedHeaders: rn6AllowedHeaders,
 										acceptPost:     "",
-										acceptPatch:    "application/json",
+										acceptPatch:    "",
 									})
 								}
 
@@ -1225,9 +1518,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 									break
 								}
 								switch elem[0] {
-								case 'c': // Prefix: "comments"
+								case 'b': // Prefix: "block"
 
-									if l := len("comments"); len(elem) >= l && elem[0:l] == "comments" {
+									if l := len("block"); len(elem) >= l && elem[0:l] == "block" {
 										elem = elem[l:]
 									} else {
 										break
@@ -1236,19 +1529,19 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 									if len(elem) == 0 {
 										// Leaf node.
 										switch r.Method {
-										case "GET":
-											s.handleListCommentsRequest([1]string{
+										case "DELETE":
+											s.handleUnblockUserRequest([1]string{
 												args[0],
 											}, elemIsEscaped, w, r)
-										case "POST":
-											s.handleCreateCommentRequest([1]string{
+										case "PUT":
+											s.handleBlockUserRequest([1]string{
 												args[0],
 											}, elemIsEscaped, w, r)
 										default:
 											s.notAllowed(w, r, notAllowedParams{
-												allowedMethods: "GET,POST",
-												allowedHeaders: rn12AllowedHeaders,
-												acceptPost:     "application/json",
+												allowedMethods: "DELETE,PUT",
+												allowedHeaders: rn7AllowedHeaders,
+												acceptPost:     "",
 												acceptPatch:    "",
 											})
 										}
@@ -1256,9 +1549,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 										return
 									}
 
-								case 'l': // Prefix: "like"
+								case 'f': // Prefix: "follow"
 
-									if l := len("like"); len(elem) >= l && elem[0:l] == "like" {
+									if l := len("follow"); len(elem) >= l && elem[0:l] == "follow" {
 										elem = elem[l:]
 									} else {
 										break
@@ -1267,17 +1560,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 									if len(elem) == 0 {
 										switch r.Method {
 										case "DELETE":
-											s.handleUnlikePostRequest([1]string{
+											s.handleUnfollowUserRequest([1]string{
 												args[0],
 											}, elemIsEscaped, w, r)
 										case "PUT":
-											s.handleLikePostRequest([1]string{
+											s.handleFollowUserRequest([1]string{
 												args[0],
 											}, elemIsEscaped, w, r)
 										default:
 											s.notAllowed(w, r, notAllowedParams{
 												allowedMethods: "DELETE,PUT",
-												allowedHeaders: rn33AllowedHeaders,
+												allowedHeaders: rn20AllowedHeaders,
 												acceptPost:     "",
 												acceptPatch:    "",
 											})
@@ -1286,9 +1579,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 										return
 									}
 									switch elem[0] {
-									case 's': // Prefix: "s"
+									case 'e': // Prefix: "ers"
 
-										if l := len("s"); len(elem) >= l && elem[0:l] == "s" {
+										if l := len("ers"); len(elem) >= l && elem[0:l] == "ers" {
 											elem = elem[l:]
 										} else {
 											break
@@ -1298,7 +1591,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 											// Leaf node.
 											switch r.Method {
 											case "GET":
-												s.handleListLikersRequest([1]string{
+												s.handleListFollowersRequest([1]string{
 													args[0],
 												}, elemIsEscaped, w, r)
 											default:
@@ -1313,238 +1606,38 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 											return
 										}
 
+									case 'i': // Prefix: "ing"
+
+										if l := len("ing"); len(elem) >= l && elem[0:l] == "ing" {
+											elem = elem[l:]
+										} else {
+											break
+										}
+
+										if len(elem) == 0 {
+											// Leaf node.
+											switch r.Method {
+											case "GET":
+												s.handleListFollowingRequest([1]string{
+													args[0],
+												}, elemIsEscaped, w, r)
+											default:
+												s.notAllowed(w, r, notAllowedParams{
+													allowedMethods: "GET",
+													allowedHeaders: rn39AllowedHeaders,
+													acceptPost:     "",
+													acceptPatch:    "",
+												})
+											}
+
+											return
+										}
+
 									}
 
-								}
+								case 'p': // Prefix: "posts"
 
-							}
-
-						}
-
-					case 'r': // Prefix: "roducts"
-
-						if l := len("roducts"); len(elem) >= l && elem[0:l] == "roducts" {
-							elem = elem[l:]
-						} else {
-							break
-						}
-
-						if len(elem) == 0 {
-							switch r.Method {
-							case "GET":
-								s.handleListProductsRequest([0]string{}, elemIsEscaped, w, r)
-							default:
-								s.notAllowed(w, r, notAllowedParams{
-									allowedMethods: "GET",
-									allowedHeaders: nil,
-									acceptPost:     "",
-									acceptPatch:    "",
-								})
-							}
-
-							return
-						}
-						switch elem[0] {
-						case '/': // Prefix: "/"
-
-							if l := len("/"); len(elem) >= l && elem[0:l] == "/" {
-								elem = elem[l:]
-							} else {
-								break
-							}
-
-							// Param: "id"
-							// Leaf parameter, slashes are prohibited
-							idx := strings.IndexByte(elem, '/')
-							if idx >= 0 {
-								break
-							}
-							args[0] = elem
-							elem = ""
-
-							if len(elem) == 0 {
-								// Leaf node.
-								switch r.Method {
-								case "GET":
-									s.handleGetProductRequest([1]string{
-										args[0],
-									}, elemIsEscaped, w, r)
-								default:
-									s.notAllowed(w, r, notAllowedParams{
-										allowedMethods: "GET",
-										allowedHeaders: nil,
-										acceptPost:     "",
-										acceptPatch:    "",
-									})
-								}
-
-								return
-							}
-
-						}
-
-					}
-
-				case 'r': // Prefix: "reports"
-
-					if l := len("reports"); len(elem) >= l && elem[0:l] == "reports" {
-						elem = elem[l:]
-					} else {
-						break
-					}
-
-					if len(elem) == 0 {
-						// Leaf node.
-						switch r.Method {
-						case "POST":
-							s.handleCreateReportRequest([0]string{}, elemIsEscaped, w, r)
-						default:
-							s.notAllowed(w, r, notAllowedParams{
-								allowedMethods: "POST",
-								allowedHeaders: rn14AllowedHeaders,
-								acceptPost:     "application/json",
-								acceptPatch:    "",
-							})
-						}
-
-						return
-					}
-
-				case 'u': // Prefix: "users"
-
-					if l := len("users"); len(elem) >= l && elem[0:l] == "users" {
-						elem = elem[l:]
-					} else {
-						break
-					}
-
-					if len(elem) == 0 {
-						switch r.Method {
-						case "GET":
-							s.handleSearchPeopleRequest([0]string{}, elemIsEscaped, w, r)
-						default:
-							s.notAllowed(w, r, notAllowedParams{
-								allowedMethods: "GET",
-								allowedHeaders: rn64AllowedHeaders,
-								acceptPost:     "",
-								acceptPatch:    "",
-							})
-						}
-
-						return
-					}
-					switch elem[0] {
-					case '/': // Prefix: "/"
-
-						if l := len("/"); len(elem) >= l && elem[0:l] == "/" {
-							elem = elem[l:]
-						} else {
-							break
-						}
-
-						// Param: "id"
-						// Match until "/"
-						idx := strings.IndexByte(elem, '/')
-						if idx < 0 {
-							idx = len(elem)
-						}
-						args[0] = elem[:idx]
-						elem = elem[idx:]
-
-						if len(elem) == 0 {
-							switch r.Method {
-							case "GET":
-								s.handleGetUserRequest([1]string{
-									args[0],
-								}, elemIsEscaped, w, r)
-							default:
-								s.notAllowed(w, r, notAllowedParams{
-									allowedMethods: "GET",
-									allowedHeaders: rn6AllowedHeaders,
-									acceptPost:     "",
-									acceptPatch:    "",
-								})
-							}
-
-							return
-						}
-						switch elem[0] {
-						case '/': // Prefix: "/"
-
-							if l := len("/"); len(elem) >= l && elem[0:l] == "/" {
-								elem = elem[l:]
-							} else {
-								break
-							}
-
-							if len(elem) == 0 {
-								break
-							}
-							switch elem[0] {
-							case 'b': // Prefix: "block"
-
-								if l := len("block"); len(elem) >= l && elem[0:l] == "block" {
-									elem = elem[l:]
-								} else {
-									break
-								}
-
-								if len(elem) == 0 {
-									// Leaf node.
-									switch r.Method {
-									case "DELETE":
-										s.handleUnblockUserRequest([1]string{
-											args[0],
-										}, elemIsEscaped, w, r)
-									case "PUT":
-										s.handleBlockUserRequest([1]string{
-											args[0],
-										}, elemIsEscaped, w, r)
-									default:
-										s.notAllowed(w, r, notAllowedParams{
-											allowedMethods: "DELETE,PUT",
-											allowedHeaders: rn7AllowedHeaders,
-											acceptPost:     "",
-											acceptPatch:    "",
-										})
-									}
-
-									return
-								}
-
-							case 'f': // Prefix: "follow"
-
-								if l := len("follow"); len(elem) >= l && elem[0:l] == "follow" {
-									elem = elem[l:]
-								} else {
-									break
-								}
-
-								if len(elem) == 0 {
-									switch r.Method {
-									case "DELETE":
-										s.handleUnfollowUserRequest([1]string{
-											args[0],
-										}, elemIsEscaped, w, r)
-									case "PUT":
-										s.handleFollowUserRequest([1]string{
-											args[0],
-										}, elemIsEscaped, w, r)
-									default:
-										s.notAllowed(w, r, notAllowedParams{
-											allowedMethods: "DELETE,PUT",
-											allowedHeaders: rn20AllowedHeaders,
-											acceptPost:     "",
-											acceptPatch:    "",
-										})
-									}
-
-									return
-								}
-								switch elem[0] {
-								case 'e': // Prefix: "ers"
-
-									if l := len("ers"); len(elem) >= l && elem[0:l] == "ers" {
+									if l := len("posts"); len(elem) >= l && elem[0:l] == "posts" {
 										elem = elem[l:]
 									} else {
 										break
@@ -1554,13 +1647,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 										// Leaf node.
 										switch r.Method {
 										case "GET":
-											s.handleListFollowersRequest([1]string{
+											s.handleListUserPostsRequest([1]string{
 												args[0],
 											}, elemIsEscaped, w, r)
 										default:
 											s.notAllowed(w, r, notAllowedParams{
 												allowedMethods: "GET",
-												allowedHeaders: rn36AllowedHeaders,
+												allowedHeaders: rn46AllowedHeaders,
 												acceptPost:     "",
 												acceptPatch:    "",
 											})
@@ -1569,60 +1662,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 										return
 									}
 
-								case 'i': // Prefix: "ing"
-
-									if l := len("ing"); len(elem) >= l && elem[0:l] == "ing" {
-										elem = elem[l:]
-									} else {
-										break
-									}
-
-									if len(elem) == 0 {
-										// Leaf node.
-										switch r.Method {
-										case "GET":
-											s.handleListFollowingRequest([1]string{
-												args[0],
-											}, elemIsEscaped, w, r)
-										default:
-											s.notAllowed(w, r, notAllowedParams{
-												allowedMethods: "GET",
-												allowedHeaders: rn37AllowedHeaders,
-												acceptPost:     "",
-												acceptPatch:    "",
-											})
-										}
-
-										return
-									}
-
-								}
-
-							case 'p': // Prefix: "posts"
-
-								if l := len("posts"); len(elem) >= l && elem[0:l] == "posts" {
-									elem = elem[l:]
-								} else {
-									break
-								}
-
-								if len(elem) == 0 {
-									// Leaf node.
-									switch r.Method {
-									case "GET":
-										s.handleListUserPostsRequest([1]string{
-											args[0],
-										}, elemIsEscaped, w, r)
-									default:
-										s.notAllowed(w, r, notAllowedParams{
-											allowedMethods: "GET",
-											allowedHeaders: rn44AllowedHeaders,
-											acceptPost:     "",
-											acceptPatch:    "",
-										})
-									}
-
-									return
 								}
 
 							}
@@ -1721,9 +1760,9 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 			break
 		}
 		switch elem[0] {
-		case '/': // Prefix: "/api/"
+		case '/': // Prefix: "/"
 
-			if l := len("/api/"); len(elem) >= l && elem[0:l] == "/api/" {
+			if l := len("/"); len(elem) >= l && elem[0:l] == "/" {
 				elem = elem[l:]
 			} else {
 				break
@@ -1733,9 +1772,9 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 				break
 			}
 			switch elem[0] {
-			case 'h': // Prefix: "health"
+			case '.': // Prefix: ".well-known/jwks.json"
 
-				if l := len("health"); len(elem) >= l && elem[0:l] == "health" {
+				if l := len(".well-known/jwks.json"); len(elem) >= l && elem[0:l] == ".well-known/jwks.json" {
 					elem = elem[l:]
 				} else {
 					break
@@ -1745,11 +1784,11 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 					// Leaf node.
 					switch method {
 					case "GET":
-						r.name = GetHealthOperation
-						r.summary = "The process is alive"
-						r.operationID = "getHealth"
+						r.name = GetSigningKeysOperation
+						r.summary = "The public keys behind access tokens"
+						r.operationID = "getSigningKeys"
 						r.operationGroup = ""
-						r.pathPattern = "/api/health"
+						r.pathPattern = "/.well-known/jwks.json"
 						r.args = args
 						r.count = 0
 						return r, true
@@ -1758,34 +1797,9 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 					}
 				}
 
-			case 'r': // Prefix: "ready"
+			case 'a': // Prefix: "api/"
 
-				if l := len("ready"); len(elem) >= l && elem[0:l] == "ready" {
-					elem = elem[l:]
-				} else {
-					break
-				}
-
-				if len(elem) == 0 {
-					// Leaf node.
-					switch method {
-					case "GET":
-						r.name = GetReadyOperation
-						r.summary = "The server can take traffic"
-						r.operationID = "getReady"
-						r.operationGroup = ""
-						r.pathPattern = "/api/ready"
-						r.args = args
-						r.count = 0
-						return r, true
-					default:
-						return
-					}
-				}
-
-			case 'v': // Prefix: "v1/"
-
-				if l := len("v1/"); len(elem) >= l && elem[0:l] == "v1/" {
+				if l := len("api/"); len(elem) >= l && elem[0:l] == "api/" {
 					elem = elem[l:]
 				} else {
 					break
@@ -1795,236 +1809,9 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 					break
 				}
 				switch elem[0] {
-				case 'a': // Prefix: "auth/"
+				case 'h': // Prefix: "health"
 
-					if l := len("auth/"); len(elem) >= l && elem[0:l] == "auth/" {
-						elem = elem[l:]
-					} else {
-						break
-					}
-
-					if len(elem) == 0 {
-						break
-					}
-					switch elem[0] {
-					case 'l': // Prefix: "log"
-
-						if l := len("log"); len(elem) >= l && elem[0:l] == "log" {
-							elem = elem[l:]
-						} else {
-							break
-						}
-
-						if len(elem) == 0 {
-							break
-						}
-						switch elem[0] {
-						case 'i': // Prefix: "in"
-
-							if l := len("in"); len(elem) >= l && elem[0:l] == "in" {
-								elem = elem[l:]
-							} else {
-								break
-							}
-
-							if len(elem) == 0 {
-								// Leaf node.
-								switch method {
-								case "POST":
-									r.name = LoginOperation
-									r.summary = "Log in"
-									r.operationID = "login"
-									r.operationGroup = ""
-									r.pathPattern = "/api/v1/auth/login"
-									r.args = args
-									r.count = 0
-									return r, true
-								default:
-									return
-								}
-							}
-
-						case 'o': // Prefix: "out"
-
-							if l := len("out"); len(elem) >= l && elem[0:l] == "out" {
-								elem = elem[l:]
-							} else {
-								break
-							}
-
-							if len(elem) == 0 {
-								switch method {
-								case "POST":
-									r.name = LogoutOperation
-									r.summary = "End this session"
-									r.operationID = "logout"
-									r.operationGroup = ""
-									r.pathPattern = "/api/v1/auth/logout"
-									r.args = args
-									r.count = 0
-									return r, true
-								default:
-									return
-								}
-							}
-							switch elem[0] {
-							case '-': // Prefix: "-everywhere"
-
-								if l := len("-everywhere"); len(elem) >= l && elem[0:l] == "-everywhere" {
-									elem = elem[l:]
-								} else {
-									break
-								}
-
-								if len(elem) == 0 {
-									// Leaf node.
-									switch method {
-									case "POST":
-										r.name = LogoutEverywhereOperation
-										r.summary = "End all your sessions, this one too"
-										r.operationID = "logoutEverywhere"
-										r.operationGroup = ""
-										r.pathPattern = "/api/v1/auth/logout-everywhere"
-										r.args = args
-										r.count = 0
-										return r, true
-									default:
-										return
-									}
-								}
-
-							}
-
-						}
-
-					case 'r': // Prefix: "re"
-
-						if l := len("re"); len(elem) >= l && elem[0:l] == "re" {
-							elem = elem[l:]
-						} else {
-							break
-						}
-
-						if len(elem) == 0 {
-							break
-						}
-						switch elem[0] {
-						case 'f': // Prefix: "fresh"
-
-							if l := len("fresh"); len(elem) >= l && elem[0:l] == "fresh" {
-								elem = elem[l:]
-							} else {
-								break
-							}
-
-							if len(elem) == 0 {
-								// Leaf node.
-								switch method {
-								case "POST":
-									r.name = RefreshSessionOperation
-									r.summary = "Exchange a refresh token for a new pair"
-									r.operationID = "refreshSession"
-									r.operationGroup = ""
-									r.pathPattern = "/api/v1/auth/refresh"
-									r.args = args
-									r.count = 0
-									return r, true
-								default:
-									return
-								}
-							}
-
-						case 's': // Prefix: "store"
-
-							if l := len("store"); len(elem) >= l && elem[0:l] == "store" {
-								elem = elem[l:]
-							} else {
-								break
-							}
-
-							if len(elem) == 0 {
-								// Leaf node.
-								switch method {
-								case "POST":
-									r.name = RestoreAccountOperation
-									r.summary = "Bring your deleted account back, and log in"
-									r.operationID = "restoreAccount"
-									r.operationGroup = ""
-									r.pathPattern = "/api/v1/auth/restore"
-									r.args = args
-									r.count = 0
-									return r, true
-								default:
-									return
-								}
-							}
-
-						}
-
-					case 's': // Prefix: "signup"
-
-						if l := len("signup"); len(elem) >= l && elem[0:l] == "signup" {
-							elem = elem[l:]
-						} else {
-							break
-						}
-
-						if len(elem) == 0 {
-							// Leaf node.
-							switch method {
-							case "POST":
-								r.name = SignupOperation
-								r.summary = "Create an account"
-								r.operationID = "signup"
-								r.operationGroup = ""
-								r.pathPattern = "/api/v1/auth/signup"
-								r.args = args
-								r.count = 0
-								return r, true
-							default:
-								return
-							}
-						}
-
-					}
-
-				case 'c': // Prefix: "comments/"
-
-					if l := len("comments/"); len(elem) >= l && elem[0:l] == "comments/" {
-						elem = elem[l:]
-					} else {
-						break
-					}
-
-					// Param: "id"
-					// Leaf parameter, slashes are prohibited
-					idx := strings.IndexByte(elem, '/')
-					if idx >= 0 {
-						break
-					}
-					args[0] = elem
-					elem = ""
-
-					if len(elem) == 0 {
-						// Leaf node.
-						switch method {
-						case "DELETE":
-							r.name = DeleteCommentOperation
-							r.summary = "Delete a comment"
-							r.operationID = "deleteComment"
-							r.operationGroup = ""
-							r.pathPattern = "/api/v1/comments/{id}"
-							r.args = args
-							r.count = 1
-							return r, true
-						default:
-							return
-						}
-					}
-
-				case 'f': // Prefix: "feed"
-
-					if l := len("feed"); len(elem) >= l && elem[0:l] == "feed" {
+					if l := len("health"); len(elem) >= l && elem[0:l] == "health" {
 						elem = elem[l:]
 					} else {
 						break
@@ -2034,11 +1821,11 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 						// Leaf node.
 						switch method {
 						case "GET":
-							r.name = ListFeedOperation
-							r.summary = "Your home feed, newest first"
-							r.operationID = "listFeed"
+							r.name = GetHealthOperation
+							r.summary = "The process is alive"
+							r.operationID = "getHealth"
 							r.operationGroup = ""
-							r.pathPattern = "/api/v1/feed"
+							r.pathPattern = "/api/health"
 							r.args = args
 							r.count = 0
 							return r, true
@@ -2047,9 +1834,34 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 						}
 					}
 
-				case 'm': // Prefix: "m"
+				case 'r': // Prefix: "ready"
 
-					if l := len("m"); len(elem) >= l && elem[0:l] == "m" {
+					if l := len("ready"); len(elem) >= l && elem[0:l] == "ready" {
+						elem = elem[l:]
+					} else {
+						break
+					}
+
+					if len(elem) == 0 {
+						// Leaf node.
+						switch method {
+						case "GET":
+							r.name = GetReadyOperation
+							r.summary = "The server can take traffic"
+							r.operationID = "getReady"
+							r.operationGroup = ""
+							r.pathPattern = "/api/ready"
+							r.args = args
+							r.count = 0
+							return r, true
+						default:
+							return
+						}
+					}
+
+				case 'v': // Prefix: "v1/"
+
+					if l := len("v1/"); len(elem) >= l && elem[0:l] == "v1/" {
 						elem = elem[l:]
 					} else {
 						break
@@ -2059,42 +1871,21 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 						break
 					}
 					switch elem[0] {
-					case 'e': // Prefix: "e"
+					case 'a': // Prefix: "auth/"
 
-						if l := len("e"); len(elem) >= l && elem[0:l] == "e" {
+						if l := len("auth/"); len(elem) >= l && elem[0:l] == "auth/" {
 							elem = elem[l:]
 						} else {
 							break
 						}
 
 						if len(elem) == 0 {
-							switch method {
-							case "GET":
-								r.name = GetMeOperation
-								r.summary = "Your own profile"
-								r.operationID = "getMe"
-								r.operationGroup = ""
-								r.pathPattern = "/api/v1/me"
-								r.args = args
-								r.count = 0
-								return r, true
-							case "PATCH":
-								r.name = UpdateMeOperation
-								r.summary = "Change your profile"
-								r.operationID = "updateMe"
-								r.operationGroup = ""
-								r.pathPattern = "/api/v1/me"
-								r.args = args
-								r.count = 0
-								return r, true
-							default:
-								return
-							}
+							break
 						}
 						switch elem[0] {
-						case '/': // Prefix: "/"
+						case 'l': // Prefix: "log"
 
-							if l := len("/"); len(elem) >= l && elem[0:l] == "/" {
+							if l := len("log"); len(elem) >= l && elem[0:l] == "log" {
 								elem = elem[l:]
 							} else {
 								break
@@ -2104,34 +1895,9 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 								break
 							}
 							switch elem[0] {
-							case 'b': // Prefix: "blocks"
+							case 'i': // Prefix: "in"
 
-								if l := len("blocks"); len(elem) >= l && elem[0:l] == "blocks" {
-									elem = elem[l:]
-								} else {
-									break
-								}
-
-								if len(elem) == 0 {
-									// Leaf node.
-									switch method {
-									case "GET":
-										r.name = ListBlocksOperation
-										r.summary = "Whom you block"
-										r.operationID = "listBlocks"
-										r.operationGroup = ""
-										r.pathPattern = "/api/v1/me/blocks"
-										r.args = args
-										r.count = 0
-										return r, true
-									default:
-										return
-									}
-								}
-
-							case 'd': // Prefix: "delete"
-
-								if l := len("delete"); len(elem) >= l && elem[0:l] == "delete" {
+								if l := len("in"); len(elem) >= l && elem[0:l] == "in" {
 									elem = elem[l:]
 								} else {
 									break
@@ -2141,11 +1907,11 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 									// Leaf node.
 									switch method {
 									case "POST":
-										r.name = DeleteMeOperation
-										r.summary = "Delete your account"
-										r.operationID = "deleteMe"
+										r.name = LoginOperation
+										r.summary = "Log in"
+										r.operationID = "login"
 										r.operationGroup = ""
-										r.pathPattern = "/api/v1/me/delete"
+										r.pathPattern = "/api/v1/auth/login"
 										r.args = args
 										r.count = 0
 										return r, true
@@ -2154,9 +1920,9 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 									}
 								}
 
-							case 'n': // Prefix: "notifications"
+							case 'o': // Prefix: "out"
 
-								if l := len("notifications"); len(elem) >= l && elem[0:l] == "notifications" {
+								if l := len("out"); len(elem) >= l && elem[0:l] == "out" {
 									elem = elem[l:]
 								} else {
 									break
@@ -2164,12 +1930,12 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 
 								if len(elem) == 0 {
 									switch method {
-									case "GET":
-										r.name = ListNotificationsOperation
-										r.summary = "What happened, newest first"
-										r.operationID = "listNotifications"
+									case "POST":
+										r.name = LogoutOperation
+										r.summary = "End this session"
+										r.operationID = "logout"
 										r.operationGroup = ""
-										r.pathPattern = "/api/v1/me/notifications"
+										r.pathPattern = "/api/v1/auth/logout"
 										r.args = args
 										r.count = 0
 										return r, true
@@ -2178,75 +1944,50 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 									}
 								}
 								switch elem[0] {
-								case '/': // Prefix: "/"
+								case '-': // Prefix: "-everywhere"
 
-									if l := len("/"); len(elem) >= l && elem[0:l] == "/" {
+									if l := len("-everywhere"); len(elem) >= l && elem[0:l] == "-everywhere" {
 										elem = elem[l:]
 									} else {
 										break
 									}
 
 									if len(elem) == 0 {
-										break
-									}
-									switch elem[0] {
-									case 's': // Prefix: "seen"
-
-										if l := len("seen"); len(elem) >= l && elem[0:l] == "seen" {
-											elem = elem[l:]
-										} else {
-											break
+										// Leaf node.
+										switch method {
+										case "POST":
+											r.name = LogoutEverywhereOperation
+											r.summary = "End all your sessions, this one too"
+											r.operationID = "logoutEverywhere"
+											r.operationGroup = ""
+											r.pathPattern = "/api/v1/auth/logout-everywhere"
+											r.args = args
+											r.count = 0
+											return r, true
+										default:
+											return
 										}
-
-										if len(elem) == 0 {
-											// Leaf node.
-											switch method {
-											case "PUT":
-												r.name = MarkSeenOperation
-												r.summary = "Mark notifications as seen"
-												r.operationID = "markSeen"
-												r.operationGroup = ""
-												r.pathPattern = "/api/v1/me/notifications/seen"
-												r.args = args
-												r.count = 0
-												return r, true
-											default:
-												return
-											}
-										}
-
-									case 'u': // Prefix: "unread"
-
-										if l := len("unread"); len(elem) >= l && elem[0:l] == "unread" {
-											elem = elem[l:]
-										} else {
-											break
-										}
-
-										if len(elem) == 0 {
-											// Leaf node.
-											switch method {
-											case "GET":
-												r.name = GetUnreadCountOperation
-												r.summary = "How many events you have not seen"
-												r.operationID = "getUnreadCount"
-												r.operationGroup = ""
-												r.pathPattern = "/api/v1/me/notifications/unread"
-												r.args = args
-												r.count = 0
-												return r, true
-											default:
-												return
-											}
-										}
-
 									}
 
 								}
 
-							case 'p': // Prefix: "password"
+							}
 
-								if l := len("password"); len(elem) >= l && elem[0:l] == "password" {
+						case 'r': // Prefix: "re"
+
+							if l := len("re"); len(elem) >= l && elem[0:l] == "re" {
+								elem = elem[l:]
+							} else {
+								break
+							}
+
+							if len(elem) == 0 {
+								break
+							}
+							switch elem[0] {
+							case 'f': // Prefix: "fresh"
+
+								if l := len("fresh"); len(elem) >= l && elem[0:l] == "fresh" {
 									elem = elem[l:]
 								} else {
 									break
@@ -2255,12 +1996,12 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 								if len(elem) == 0 {
 									// Leaf node.
 									switch method {
-									case "PUT":
-										r.name = ChangePasswordOperation
-										r.summary = "Change your password"
-										r.operationID = "changePassword"
+									case "POST":
+										r.name = RefreshSessionOperation
+										r.summary = "Exchange a refresh token for a new pair"
+										r.operationID = "refreshSession"
 										r.operationGroup = ""
-										r.pathPattern = "/api/v1/me/password"
+										r.pathPattern = "/api/v1/auth/refresh"
 										r.args = args
 										r.count = 0
 										return r, true
@@ -2269,9 +2010,541 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 									}
 								}
 
-							case 's': // Prefix: "sessions"
+							case 's': // Prefix: "store"
 
-								if l := len("sessions"); len(elem) >= l && elem[0:l] == "sessions" {
+								if l := len("store"); len(elem) >= l && elem[0:l] == "store" {
+									elem = elem[l:]
+								} else {
+									break
+								}
+
+								if len(elem) == 0 {
+									// Leaf node.
+									switch method {
+									case "POST":
+										r.name = RestoreAccountOperation
+										r.summary = "Bring your deleted account back, and log in"
+										r.operationID = "restoreAccount"
+										r.operationGroup = ""
+										r.pathPattern = "/api/v1/auth/restore"
+										r.args = args
+										r.count = 0
+										return r, true
+									default:
+										return
+									}
+								}
+
+							}
+
+						case 's': // Prefix: "signup"
+
+							if l := len("signup"); len(elem) >= l && elem[0:l] == "signup" {
+								elem = elem[l:]
+							} else {
+								break
+							}
+
+							if len(elem) == 0 {
+								// Leaf node.
+								switch method {
+								case "POST":
+									r.name = SignupOperation
+									r.summary = "Create an account"
+									r.operationID = "signup"
+									r.operationGroup = ""
+									r.pathPattern = "/api/v1/auth/signup"
+									r.args = args
+									r.count = 0
+									return r, true
+								default:
+									return
+								}
+							}
+
+						}
+
+					case 'c': // Prefix: "comments/"
+
+						if l := len("comments/"); len(elem) >= l && elem[0:l] == "comments/" {
+							elem = elem[l:]
+						} else {
+							break
+						}
+
+						// Param: "id"
+						// Leaf parameter, slashes are prohibited
+						idx := strings.IndexByte(elem, '/')
+						if idx >= 0 {
+							break
+						}
+						args[0] = elem
+						elem = ""
+
+						if len(elem) == 0 {
+							// Leaf node.
+							switch method {
+							case "DELETE":
+								r.name = DeleteCommentOperation
+								r.summary = "Delete a comment"
+								r.operationID = "deleteComment"
+								r.operationGroup = ""
+								r.pathPattern = "/api/v1/comments/{id}"
+								r.args = args
+								r.count = 1
+								return r, true
+							default:
+								return
+							}
+						}
+
+					case 'f': // Prefix: "feed"
+
+						if l := len("feed"); len(elem) >= l && elem[0:l] == "feed" {
+							elem = elem[l:]
+						} else {
+							break
+						}
+
+						if len(elem) == 0 {
+							// Leaf node.
+							switch method {
+							case "GET":
+								r.name = ListFeedOperation
+								r.summary = "Your home feed, newest first"
+								r.operationID = "listFeed"
+								r.operationGroup = ""
+								r.pathPattern = "/api/v1/feed"
+								r.args = args
+								r.count = 0
+								return r, true
+							default:
+								return
+							}
+						}
+
+					case 'm': // Prefix: "m"
+
+						if l := len("m"); len(elem) >= l && elem[0:l] == "m" {
+							elem = elem[l:]
+						} else {
+							break
+						}
+
+						if len(elem) == 0 {
+							break
+						}
+						switch elem[0] {
+						case 'e': // Prefix: "e"
+
+							if l := len("e"); len(elem) >= l && elem[0:l] == "e" {
+								elem = elem[l:]
+							} else {
+								break
+							}
+
+							if len(elem) == 0 {
+								switch method {
+								case "GET":
+									r.name = GetMeOperation
+									r.summary = "Your own profile"
+									r.operationID = "getMe"
+									r.operationGroup = ""
+									r.pathPattern = "/api/v1/me"
+									r.args = args
+									r.count = 0
+									return r, true
+								case "PATCH":
+									r.name = UpdateMeOperation
+									r.summary = "Change your profile"
+									r.operationID = "updateMe"
+									r.operationGroup = ""
+									r.pathPattern = "/api/v1/me"
+									r.args = args
+									r.count = 0
+									return r, true
+								default:
+									return
+								}
+							}
+							switch elem[0] {
+							case '/': // Prefix: "/"
+
+								if l := len("/"); len(elem) >= l && elem[0:l] == "/" {
+									elem = elem[l:]
+								} else {
+									break
+								}
+
+								if len(elem) == 0 {
+									break
+								}
+								switch elem[0] {
+								case 'b': // Prefix: "blocks"
+
+									if l := len("blocks"); len(elem) >= l && elem[0:l] == "blocks" {
+										elem = elem[l:]
+									} else {
+										break
+									}
+
+									if len(elem) == 0 {
+										// Leaf node.
+										switch method {
+										case "GET":
+											r.name = ListBlocksOperation
+											r.summary = "Whom you block"
+											r.operationID = "listBlocks"
+											r.operationGroup = ""
+											r.pathPattern = "/api/v1/me/blocks"
+											r.args = args
+											r.count = 0
+											return r, true
+										default:
+											return
+										}
+									}
+
+								case 'd': // Prefix: "delete"
+
+									if l := len("delete"); len(elem) >= l && elem[0:l] == "delete" {
+										elem = elem[l:]
+									} else {
+										break
+									}
+
+									if len(elem) == 0 {
+										// Leaf node.
+										switch method {
+										case "POST":
+											r.name = DeleteMeOperation
+											r.summary = "Delete your account"
+											r.operationID = "deleteMe"
+											r.operationGroup = ""
+											r.pathPattern = "/api/v1/me/delete"
+											r.args = args
+											r.count = 0
+											return r, true
+										default:
+											return
+										}
+									}
+
+								case 'n': // Prefix: "notifications"
+
+									if l := len("notifications"); len(elem) >= l && elem[0:l] == "notifications" {
+										elem = elem[l:]
+									} else {
+										break
+									}
+
+									if len(elem) == 0 {
+										switch method {
+										case "GET":
+											r.name = ListNotificationsOperation
+											r.summary = "What happened, newest first"
+											r.operationID = "listNotifications"
+											r.operationGroup = ""
+											r.pathPattern = "/api/v1/me/notifications"
+											r.args = args
+											r.count = 0
+											return r, true
+										default:
+											return
+										}
+									}
+									switch elem[0] {
+									case '/': // Prefix: "/"
+
+										if l := len("/"); len(elem) >= l && elem[0:l] == "/" {
+											elem = elem[l:]
+										} else {
+											break
+										}
+
+										if len(elem) == 0 {
+											break
+										}
+										switch elem[0] {
+										case 's': // Prefix: "seen"
+
+											if l := len("seen"); len(elem) >= l && elem[0:l] == "seen" {
+												elem = elem[l:]
+											} else {
+												break
+											}
+
+											if len(elem) == 0 {
+												// Leaf node.
+												switch method {
+												case "PUT":
+													r.name = MarkSeenOperation
+													r.summary = "Mark notifications as seen"
+													r.operationID = "markSeen"
+													r.operationGroup = ""
+													r.pathPattern = "/api/v1/me/notifications/seen"
+													r.args = args
+													r.count = 0
+													return r, true
+												default:
+													return
+												}
+											}
+
+										case 'u': // Prefix: "unread"
+
+											if l := len("unread"); len(elem) >= l && elem[0:l] == "unread" {
+												elem = elem[l:]
+											} else {
+												break
+											}
+
+											if len(elem) == 0 {
+												// Leaf node.
+												switch method {
+												case "GET":
+													r.name = GetUnreadCountOperation
+													r.summary = "How many events you have not seen"
+													r.operationID = "getUnreadCount"
+													r.operationGroup = ""
+													r.pathPattern = "/api/v1/me/notifications/unread"
+													r.args = args
+													r.count = 0
+													return r, true
+												default:
+													return
+												}
+											}
+
+										}
+
+									}
+
+								case 'p': // Prefix: "password"
+
+									if l := len("password"); len(elem) >= l && elem[0:l] == "password" {
+										elem = elem[l:]
+									} else {
+										break
+									}
+
+									if len(elem) == 0 {
+										// Leaf node.
+										switch method {
+										case "PUT":
+											r.name = ChangePasswordOperation
+											r.summary = "Change your password"
+											r.operationID = "changePassword"
+											r.operationGroup = ""
+											r.pathPattern = "/api/v1/me/password"
+											r.args = args
+											r.count = 0
+											return r, true
+										default:
+											return
+										}
+									}
+
+								case 's': // Prefix: "sessions"
+
+									if l := len("sessions"); len(elem) >= l && elem[0:l] == "sessions" {
+										elem = elem[l:]
+									} else {
+										break
+									}
+
+									if len(elem) == 0 {
+										switch method {
+										case "GET":
+											r.name = ListSessionsOperation
+											r.summary = "Your live sessions, newest first"
+											r.operationID = "listSessions"
+											r.operationGroup = ""
+											r.pathPattern = "/api/v1/me/sessions"
+											r.args = args
+											r.count = 0
+											return r, true
+										default:
+											return
+										}
+									}
+									switch elem[0] {
+									case '/': // Prefix: "/"
+
+										if l := len("/"); len(elem) >= l && elem[0:l] == "/" {
+											elem = elem[l:]
+										} else {
+											break
+										}
+
+										// Param: "id"
+										// Leaf parameter, slashes are prohibited
+										idx := strings.IndexByte(elem, '/')
+										if idx >= 0 {
+											break
+										}
+										args[0] = elem
+										elem = ""
+
+										if len(elem) == 0 {
+											// Leaf node.
+											switch method {
+											case "DELETE":
+												r.name = RevokeSessionOperation
+												r.summary = "End one of your sessions"
+												r.operationID = "revokeSession"
+												r.operationGroup = ""
+												r.pathPattern = "/api/v1/me/sessions/{id}"
+												r.args = args
+												r.count = 1
+												return r, true
+											default:
+												return
+											}
+										}
+
+									}
+
+								}
+
+							}
+
+						case 'o': // Prefix: "oderation/"
+
+							if l := len("oderation/"); len(elem) >= l && elem[0:l] == "oderation/" {
+								elem = elem[l:]
+							} else {
+								break
+							}
+
+							if len(elem) == 0 {
+								break
+							}
+							switch elem[0] {
+							case 'c': // Prefix: "comments/"
+
+								if l := len("comments/"); len(elem) >= l && elem[0:l] == "comments/" {
+									elem = elem[l:]
+								} else {
+									break
+								}
+
+								// Param: "id"
+								// Match until "/"
+								idx := strings.IndexByte(elem, '/')
+								if idx < 0 {
+									idx = len(elem)
+								}
+								args[0] = elem[:idx]
+								elem = elem[idx:]
+
+								if len(elem) == 0 {
+									break
+								}
+								switch elem[0] {
+								case '/': // Prefix: "/remove"
+
+									if l := len("/remove"); len(elem) >= l && elem[0:l] == "/remove" {
+										elem = elem[l:]
+									} else {
+										break
+									}
+
+									if len(elem) == 0 {
+										// Leaf node.
+										switch method {
+										case "POST":
+											r.name = RemoveCommentOperation
+											r.summary = "Remove a comment"
+											r.operationID = "removeComment"
+											r.operationGroup = ""
+											r.pathPattern = "/api/v1/moderation/comments/{id}/remove"
+											r.args = args
+											r.count = 1
+											return r, true
+										default:
+											return
+										}
+									}
+
+								}
+
+							case 'l': // Prefix: "log"
+
+								if l := len("log"); len(elem) >= l && elem[0:l] == "log" {
+									elem = elem[l:]
+								} else {
+									break
+								}
+
+								if len(elem) == 0 {
+									// Leaf node.
+									switch method {
+									case "GET":
+										r.name = ListModerationLogOperation
+										r.summary = "What moderators did, newest first"
+										r.operationID = "listModerationLog"
+										r.operationGroup = ""
+										r.pathPattern = "/api/v1/moderation/log"
+										r.args = args
+										r.count = 0
+										return r, true
+									default:
+										return
+									}
+								}
+
+							case 'p': // Prefix: "posts/"
+
+								if l := len("posts/"); len(elem) >= l && elem[0:l] == "posts/" {
+									elem = elem[l:]
+								} else {
+									break
+								}
+
+								// Param: "id"
+								// Match until "/"
+								idx := strings.IndexByte(elem, '/')
+								if idx < 0 {
+									idx = len(elem)
+								}
+								args[0] = elem[:idx]
+								elem = elem[idx:]
+
+								if len(elem) == 0 {
+									break
+								}
+								switch elem[0] {
+								case '/': // Prefix: "/remove"
+
+									if l := len("/remove"); len(elem) >= l && elem[0:l] == "/remove" {
+										elem = elem[l:]
+									} else {
+										break
+									}
+
+									if len(elem) == 0 {
+										// Leaf node.
+										switch method {
+										case "POST":
+											r.name = RemovePostOperation
+											r.summary = "Remove a post"
+											r.operationID = "removePost"
+											r.operationGroup = ""
+											r.pathPattern = "/api/v1/moderation/posts/{id}/remove"
+											r.args = args
+											r.count = 1
+											return r, true
+										default:
+											return
+										}
+									}
+
+								}
+
+							case 'r': // Prefix: "reports"
+
+								if l := len("reports"); len(elem) >= l && elem[0:l] == "reports" {
 									elem = elem[l:]
 								} else {
 									break
@@ -2280,11 +2553,11 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 								if len(elem) == 0 {
 									switch method {
 									case "GET":
-										r.name = ListSessionsOperation
-										r.summary = "Your live sessions, newest first"
-										r.operationID = "listSessions"
+										r.name = ListReportsOperation
+										r.summary = "What people reported"
+										r.operationID = "listReports"
 										r.operationGroup = ""
-										r.pathPattern = "/api/v1/me/sessions"
+										r.pathPattern = "/api/v1/moderation/reports"
 										r.args = args
 										r.count = 0
 										return r, true
@@ -2302,29 +2575,167 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 									}
 
 									// Param: "id"
-									// Leaf parameter, slashes are prohibited
+									// Match until "/"
 									idx := strings.IndexByte(elem, '/')
-									if idx >= 0 {
-										break
+									if idx < 0 {
+										idx = len(elem)
 									}
-									args[0] = elem
-									elem = ""
+									args[0] = elem[:idx]
+									elem = elem[idx:]
 
 									if len(elem) == 0 {
-										// Leaf node.
 										switch method {
-										case "DELETE":
-											r.name = RevokeSessionOperation
-											r.summary = "End one of your sessions"
-											r.operationID = "revokeSession"
+										case "GET":
+											r.name = GetReportOperation
+											r.summary = "One report"
+											r.operationID = "getReport"
 											r.operationGroup = ""
-											r.pathPattern = "/api/v1/me/sessions/{id}"
+											r.pathPattern = "/api/v1/moderation/reports/{id}"
 											r.args = args
 											r.count = 1
 											return r, true
 										default:
 											return
 										}
+									}
+									switch elem[0] {
+									case '/': // Prefix: "/resolution"
+
+										if l := len("/resolution"); len(elem) >= l && elem[0:l] == "/resolution" {
+											elem = elem[l:]
+										} else {
+											break
+										}
+
+										if len(elem) == 0 {
+											// Leaf node.
+											switch method {
+											case "POST":
+												r.name = ResolveReportOperation
+												r.summary = "Decide a report"
+												r.operationID = "resolveReport"
+												r.operationGroup = ""
+												r.pathPattern = "/api/v1/moderation/reports/{id}/resolution"
+												r.args = args
+												r.count = 1
+												return r, true
+											default:
+												return
+											}
+										}
+
+									}
+
+								}
+
+							case 'u': // Prefix: "users/"
+
+								if l := len("users/"); len(elem) >= l && elem[0:l] == "users/" {
+									elem = elem[l:]
+								} else {
+									break
+								}
+
+								// Param: "id"
+								// Match until "/"
+								idx := strings.IndexByte(elem, '/')
+								if idx < 0 {
+									idx = len(elem)
+								}
+								args[0] = elem[:idx]
+								elem = elem[idx:]
+
+								if len(elem) == 0 {
+									break
+								}
+								switch elem[0] {
+								case '/': // Prefix: "/"
+
+									if l := len("/"); len(elem) >= l && elem[0:l] == "/" {
+										elem = elem[l:]
+									} else {
+										break
+									}
+
+									if len(elem) == 0 {
+										break
+									}
+									switch elem[0] {
+									case 'b': // Prefix: "ban"
+
+										if l := len("ban"); len(elem) >= l && elem[0:l] == "ban" {
+											elem = elem[l:]
+										} else {
+											break
+										}
+
+										if len(elem) == 0 {
+											// Leaf node.
+											switch method {
+											case "POST":
+												r.name = BanUserOperation
+												r.summary = "Ban a member"
+												r.operationID = "banUser"
+												r.operationGroup = ""
+												r.pathPattern = "/api/v1/moderation/users/{id}/ban"
+												r.args = args
+												r.count = 1
+												return r, true
+											default:
+												return
+											}
+										}
+
+									case 'r': // Prefix: "role"
+
+										if l := len("role"); len(elem) >= l && elem[0:l] == "role" {
+											elem = elem[l:]
+										} else {
+											break
+										}
+
+										if len(elem) == 0 {
+											// Leaf node.
+											switch method {
+											case "PUT":
+												r.name = SetRoleOperation
+												r.summary = "Make somebody a member, a moderator or an admin"
+												r.operationID = "setRole"
+												r.operationGroup = ""
+												r.pathPattern = "/api/v1/moderation/users/{id}/role"
+												r.args = args
+												r.count = 1
+												return r, true
+											default:
+												return
+											}
+										}
+
+									case 'u': // Prefix: "unban"
+
+										if l := len("unban"); len(elem) >= l && elem[0:l] == "unban" {
+											elem = elem[l:]
+										} else {
+											break
+										}
+
+										if len(elem) == 0 {
+											// Leaf node.
+											switch method {
+											case "POST":
+												r.name = UnbanUserOperation
+												r.summary = "Lift a ban"
+												r.operationID = "unbanUser"
+												r.operationGroup = ""
+												r.pathPattern = "/api/v1/moderation/users/{id}/unban"
+												r.args = args
+												r.count = 1
+												return r, true
+											default:
+												return
+											}
+										}
+
 									}
 
 								}
@@ -2333,9 +2744,9 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 
 						}
 
-					case 'o': // Prefix: "oderation/"
+					case 'p': // Prefix: "p"
 
-						if l := len("oderation/"); len(elem) >= l && elem[0:l] == "oderation/" {
+						if l := len("p"); len(elem) >= l && elem[0:l] == "p" {
 							elem = elem[l:]
 						} else {
 							break
@@ -2345,130 +2756,9 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 							break
 						}
 						switch elem[0] {
-						case 'c': // Prefix: "comments/"
+						case 'o': // Prefix: "osts"
 
-							if l := len("comments/"); len(elem) >= l && elem[0:l] == "comments/" {
-								elem = elem[l:]
-							} else {
-								break
-							}
-
-							// Param: "id"
-							// Match until "/"
-							idx := strings.IndexByte(elem, '/')
-							if idx < 0 {
-								idx = len(elem)
-							}
-							args[0] = elem[:idx]
-							elem = elem[idx:]
-
-							if len(elem) == 0 {
-								break
-							}
-							switch elem[0] {
-							case '/': // Prefix: "/remove"
-
-								if l := len("/remove"); len(elem) >= l && elem[0:l] == "/remove" {
-									elem = elem[l:]
-								} else {
-									break
-								}
-
-								if len(elem) == 0 {
-									// Leaf node.
-									switch method {
-									case "POST":
-										r.name = RemoveCommentOperation
-										r.summary = "Remove a comment"
-										r.operationID = "removeComment"
-										r.operationGroup = ""
-										r.pathPattern = "/api/v1/moderation/comments/{id}/remove"
-										r.args = args
-										r.count = 1
-										return r, true
-									default:
-										return
-									}
-								}
-
-							}
-
-						case 'l': // Prefix: "log"
-
-							if l := len("log"); len(elem) >= l && elem[0:l] == "log" {
-								elem = elem[l:]
-							} else {
-								break
-							}
-
-							if len(elem) == 0 {
-								// Leaf node.
-								switch method {
-								case "GET":
-									r.name = ListModerationLogOperation
-									r.summary = "What moderators did, newest first"
-									r.operationID = "listModerationLog"
-									r.operationGroup = ""
-									r.pathPattern = "/api/v1/moderation/log"
-									r.args = args
-									r.count = 0
-									return r, true
-								default:
-									return
-								}
-							}
-
-						case 'p': // Prefix: "posts/"
-
-							if l := len("posts/"); len(elem) >= l && elem[0:l] == "posts/" {
-								elem = elem[l:]
-							} else {
-								break
-							}
-
-							// Param: "id"
-							// Match until "/"
-							idx := strings.IndexByte(elem, '/')
-							if idx < 0 {
-								idx = len(elem)
-							}
-							args[0] = elem[:idx]
-							elem = elem[idx:]
-
-							if len(elem) == 0 {
-								break
-							}
-							switch elem[0] {
-							case '/': // Prefix: "/remove"
-
-								if l := len("/remove"); len(elem) >= l && elem[0:l] == "/remove" {
-									elem = elem[l:]
-								} else {
-									break
-								}
-
-								if len(elem) == 0 {
-									// Leaf node.
-									switch method {
-									case "POST":
-										r.name = RemovePostOperation
-										r.summary = "Remove a post"
-										r.operationID = "removePost"
-										r.operationGroup = ""
-										r.pathPattern = "/api/v1/moderation/posts/{id}/remove"
-										r.args = args
-										r.count = 1
-										return r, true
-									default:
-										return
-									}
-								}
-
-							}
-
-						case 'r': // Prefix: "reports"
-
-							if l := len("reports"); len(elem) >= l && elem[0:l] == "reports" {
+							if l := len("osts"); len(elem) >= l && elem[0:l] == "osts" {
 								elem = elem[l:]
 							} else {
 								break
@@ -2476,12 +2766,12 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 
 							if len(elem) == 0 {
 								switch method {
-								case "GET":
-									r.name = ListReportsOperation
-									r.summary = "What people reported"
-									r.operationID = "listReports"
+								case "POST":
+									r.name = CreatePostOperation
+									r.summary = "Publish a post"
+									r.operationID = "createPost"
 									r.operationGroup = ""
-									r.pathPattern = "/api/v1/moderation/reports"
+									r.pathPattern = "/api/v1/posts"
 									r.args = args
 									r.count = 0
 									return r, true
@@ -2509,12 +2799,30 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 
 								if len(elem) == 0 {
 									switch method {
-									case "GET":
-										r.name = GetReportOperation
-										r.summary = "One report"
-										r.operationID = "getReport"
+									case "DELETE":
+										r.name = DeletePostOperation
+										r.summary = "Delete your post"
+										r.operationID = "deletePost"
 										r.operationGroup = ""
-										r.pathPattern = "/api/v1/moderation/reports/{id}"
+										r.pathPattern = "/api/v1/posts/{id}"
+										r.args = args
+										r.count = 1
+										return r, true
+									case "GET":
+										r.name = GetPostOperation
+										r.summary = "One post"
+										r.operationID = "getPost"
+										r.operationGroup = ""
+										r.pathPattern = "/api/v1/posts/{id}"
+										r.args = args
+										r.count = 1
+										return r, true
+									case "PATCH":
+										r.name = EditPostOperation
+										r.summary = "Change your post"
+										r.operationID = "editPost"
+										r.operationGroup = ""
+										r.pathPattern = "/api/v1/posts/{id}"
 										r.args = args
 										r.count = 1
 										return r, true
@@ -2523,54 +2831,140 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 									}
 								}
 								switch elem[0] {
-								case '/': // Prefix: "/resolution"
+								case '/': // Prefix: "/"
 
-									if l := len("/resolution"); len(elem) >= l && elem[0:l] == "/resolution" {
+									if l := len("/"); len(elem) >= l && elem[0:l] == "/" {
 										elem = elem[l:]
 									} else {
 										break
 									}
 
 									if len(elem) == 0 {
-										// Leaf node.
-										switch method {
-										case "POST":
-											r.name = ResolveReportOperation
-											r.summary = "Decide a report"
-											r.operationID = "resolveReport"
-											r.operationGroup = ""
-											r.pathPattern = "/api/v1/moderation/reports/{id}/resolution"
-											r.args = args
-											r.count = 1
-											return r, true
-										default:
-											return
+										break
+									}
+									switch elem[0] {
+									case 'c': // Prefix: "comments"
+
+										if l := len("comments"); len(elem) >= l && elem[0:l] == "comments" {
+											elem = elem[l:]
+										} else {
+											break
 										}
+
+										if len(elem) == 0 {
+											// Leaf node.
+											switch method {
+											case "GET":
+												r.name = ListCommentsOperation
+												r.summary = "The comments on a post, oldest first"
+												r.operationID = "listComments"
+												r.operationGroup = ""
+												r.pathPattern = "/api/v1/posts/{id}/comments"
+												r.args = args
+												r.count = 1
+												return r, true
+											case "POST":
+												r.name = CreateCommentOperation
+												r.summary = "Comment on a post"
+												r.operationID = "createComment"
+												r.operationGroup = ""
+												r.pathPattern = "/api/v1/posts/{id}/comments"
+												r.args = args
+												r.count = 1
+												return r, true
+											default:
+												return
+											}
+										}
+
+									case 'l': // Prefix: "like"
+
+										if l := len("like"); len(elem) >= l && elem[0:l] == "like" {
+											elem = elem[l:]
+										} else {
+											break
+										}
+
+										if len(elem) == 0 {
+											switch method {
+											case "DELETE":
+												r.name = UnlikePostOperation
+												r.summary = "Take a like back"
+												r.operationID = "unlikePost"
+												r.operationGroup = ""
+												r.pathPattern = "/api/v1/posts/{id}/like"
+												r.args = args
+												r.count = 1
+												return r, true
+											case "PUT":
+												r.name = LikePostOperation
+												r.summary = "Like a post"
+												r.operationID = "likePost"
+												r.operationGroup = ""
+												r.pathPattern = "/api/v1/posts/{id}/like"
+												r.args = args
+												r.count = 1
+												return r, true
+											default:
+												return
+											}
+										}
+										switch elem[0] {
+										case 's': // Prefix: "s"
+
+											if l := len("s"); len(elem) >= l && elem[0:l] == "s" {
+												elem = elem[l:]
+											} else {
+												break
+											}
+
+											if len(elem) == 0 {
+												// Leaf node.
+												switch method {
+												case "GET":
+													r.name = ListLikersOperation
+													r.summary = "Who likes a post"
+													r.operationID = "listLikers"
+													r.operationGroup = ""
+													r.pathPattern = "/api/v1/posts/{id}/likes"
+													r.args = args
+													r.count = 1
+													return r, true
+												default:
+													return
+												}
+											}
+
+										}
+
 									}
 
 								}
 
 							}
 
-						case 'u': // Prefix: "users/"
+						case 'r': // Prefix: "roducts"
 
-							if l := len("users/"); len(elem) >= l && elem[0:l] == "users/" {
+							if l := len("roducts"); len(elem) >= l && elem[0:l] == "roducts" {
 								elem = elem[l:]
 							} else {
 								break
 							}
 
-							// Param: "id"
-							// Match until "/"
-							idx := strings.IndexByte(elem, '/')
-							if idx < 0 {
-								idx = len(elem)
-							}
-							args[0] = elem[:idx]
-							elem = elem[idx:]
-
 							if len(elem) == 0 {
-								break
+								switch method {
+								case "GET":
+									r.name = ListProductsOperation
+									r.summary = "The catalogue, newest first"
+									r.operationID = "listProducts"
+									r.operationGroup = ""
+									r.pathPattern = "/api/v1/products"
+									r.args = args
+									r.count = 0
+									return r, true
+								default:
+									return
+								}
 							}
 							switch elem[0] {
 							case '/': // Prefix: "/"
@@ -2581,108 +2975,64 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 									break
 								}
 
-								if len(elem) == 0 {
+								// Param: "id"
+								// Leaf parameter, slashes are prohibited
+								idx := strings.IndexByte(elem, '/')
+								if idx >= 0 {
 									break
 								}
-								switch elem[0] {
-								case 'b': // Prefix: "ban"
+								args[0] = elem
+								elem = ""
 
-									if l := len("ban"); len(elem) >= l && elem[0:l] == "ban" {
-										elem = elem[l:]
-									} else {
-										break
+								if len(elem) == 0 {
+									// Leaf node.
+									switch method {
+									case "GET":
+										r.name = GetProductOperation
+										r.summary = "One product"
+										r.operationID = "getProduct"
+										r.operationGroup = ""
+										r.pathPattern = "/api/v1/products/{id}"
+										r.args = args
+										r.count = 1
+										return r, true
+									default:
+										return
 									}
-
-									if len(elem) == 0 {
-										// Leaf node.
-										switch method {
-										case "POST":
-											r.name = BanUserOperation
-											r.summary = "Ban a member"
-											r.operationID = "banUser"
-											r.operationGroup = ""
-											r.pathPattern = "/api/v1/moderation/users/{id}/ban"
-											r.args = args
-											r.count = 1
-											return r, true
-										default:
-											return
-										}
-									}
-
-								case 'r': // Prefix: "role"
-
-									if l := len("role"); len(elem) >= l && elem[0:l] == "role" {
-										elem = elem[l:]
-									} else {
-										break
-									}
-
-									if len(elem) == 0 {
-										// Leaf node.
-										switch method {
-										case "PUT":
-											r.name = SetRoleOperation
-											r.summary = "Make somebody a member, a moderator or an admin"
-											r.operationID = "setRole"
-											r.operationGroup = ""
-											r.pathPattern = "/api/v1/moderation/users/{id}/role"
-											r.args = args
-											r.count = 1
-											return r, true
-										default:
-											return
-										}
-									}
-
-								case 'u': // Prefix: "unban"
-
-									if l := len("unban"); len(elem) >= l && elem[0:l] == "unban" {
-										elem = elem[l:]
-									} else {
-										break
-									}
-
-									if len(elem) == 0 {
-										// Leaf node.
-										switch method {
-										case "POST":
-											r.name = UnbanUserOperation
-											r.summary = "Lift a ban"
-											r.operationID = "unbanUser"
-											r.operationGroup = ""
-											r.pathPattern = "/api/v1/moderation/users/{id}/unban"
-											r.args = args
-											r.count = 1
-											return r, true
-										default:
-											return
-										}
-									}
-
 								}
 
 							}
 
 						}
 
-					}
+					case 'r': // Prefix: "reports"
 
-				case 'p': // Prefix: "p"
+						if l := len("reports"); len(elem) >= l && elem[0:l] == "reports" {
+							elem = elem[l:]
+						} else {
+							break
+						}
 
-					if l := len("p"); len(elem) >= l && elem[0:l] == "p" {
-						elem = elem[l:]
-					} else {
-						break
-					}
+						if len(elem) == 0 {
+							// Leaf node.
+							switch method {
+							case "POST":
+								r.name = CreateReportOperation
+								r.summary = "Report a person, a post or a comment"
+								r.operationID = "createReport"
+								r.operationGroup = ""
+								r.pathPattern = "/api/v1/reports"
+								r.args = args
+								r.count = 0
+								return r, true
+							default:
+								return
+							}
+						}
 
-					if len(elem) == 0 {
-						break
-					}
-					switch elem[0] {
-					case 'o': // Prefix: "osts"
+					case 'u': // Prefix: "users"
 
-						if l := len("osts"); len(elem) >= l && elem[0:l] == "osts" {
+						if l := len("users"); len(elem) >= l && elem[0:l] == "users" {
 							elem = elem[l:]
 						} else {
 							break
@@ -2690,12 +3040,12 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 
 						if len(elem) == 0 {
 							switch method {
-							case "POST":
-								r.name = CreatePostOperation
-								r.summary = "Publish a post"
-								r.operationID = "createPost"
+							case "GET":
+								r.name = SearchPeopleOperation
+								r.summary = "Find people by handle or name"
+								r.operationID = "searchPeople"
 								r.operationGroup = ""
-								r.pathPattern = "/api/v1/posts"
+								r.pathPattern = "/api/v1/users"
 								r.args = args
 								r.count = 0
 								return r, true
@@ -2723,30 +3073,12 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 
 							if len(elem) == 0 {
 								switch method {
-								case "DELETE":
-									r.name = DeletePostOperation
-									r.summary = "Delete your post"
-									r.operationID = "deletePost"
-									r.operationGroup = ""
-									r.pathPattern = "/api/v1/posts/{id}"
-									r.args = args
-									r.count = 1
-									return r, true
 								case "GET":
-									r.name = GetPostOperation
-									r.summary = "One post"
-									r.operationID = "getPost"
+									r.name = GetUserOperation
+									r.summary = "Somebody's profile"
+									r.operationID = "getUser"
 									r.operationGroup = ""
-									r.pathPattern = "/api/v1/posts/{id}"
-									r.args = args
-									r.count = 1
-									return r, true
-								case "PATCH":
-									r.name = EditPostOperation
-									r.summary = "Change your post"
-									r.operationID = "editPost"
-									r.operationGroup = ""
-									r.pathPattern = "/api/v1/posts/{id}"
+									r.pathPattern = "/api/v1/users/{id}"
 									r.args = args
 									r.count = 1
 									return r, true
@@ -2767,9 +3099,9 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 									break
 								}
 								switch elem[0] {
-								case 'c': // Prefix: "comments"
+								case 'b': // Prefix: "block"
 
-									if l := len("comments"); len(elem) >= l && elem[0:l] == "comments" {
+									if l := len("block"); len(elem) >= l && elem[0:l] == "block" {
 										elem = elem[l:]
 									} else {
 										break
@@ -2778,21 +3110,21 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 									if len(elem) == 0 {
 										// Leaf node.
 										switch method {
-										case "GET":
-											r.name = ListCommentsOperation
-											r.summary = "The comments on a post, oldest first"
-											r.operationID = "listComments"
+										case "DELETE":
+											r.name = UnblockUserOperation
+											r.summary = "Unblock somebody"
+											r.operationID = "unblockUser"
 											r.operationGroup = ""
-											r.pathPattern = "/api/v1/posts/{id}/comments"
+											r.pathPattern = "/api/v1/users/{id}/block"
 											r.args = args
 											r.count = 1
 											return r, true
-										case "POST":
-											r.name = CreateCommentOperation
-											r.summary = "Comment on a post"
-											r.operationID = "createComment"
+										case "PUT":
+											r.name = BlockUserOperation
+											r.summary = "Block somebody"
+											r.operationID = "blockUser"
 											r.operationGroup = ""
-											r.pathPattern = "/api/v1/posts/{id}/comments"
+											r.pathPattern = "/api/v1/users/{id}/block"
 											r.args = args
 											r.count = 1
 											return r, true
@@ -2801,9 +3133,9 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 										}
 									}
 
-								case 'l': // Prefix: "like"
+								case 'f': // Prefix: "follow"
 
-									if l := len("like"); len(elem) >= l && elem[0:l] == "like" {
+									if l := len("follow"); len(elem) >= l && elem[0:l] == "follow" {
 										elem = elem[l:]
 									} else {
 										break
@@ -2812,20 +3144,20 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 									if len(elem) == 0 {
 										switch method {
 										case "DELETE":
-											r.name = UnlikePostOperation
-											r.summary = "Take a like back"
-											r.operationID = "unlikePost"
+											r.name = UnfollowUserOperation
+											r.summary = "Unfollow somebody"
+											r.operationID = "unfollowUser"
 											r.operationGroup = ""
-											r.pathPattern = "/api/v1/posts/{id}/like"
+											r.pathPattern = "/api/v1/users/{id}/follow"
 											r.args = args
 											r.count = 1
 											return r, true
 										case "PUT":
-											r.name = LikePostOperation
-											r.summary = "Like a post"
-											r.operationID = "likePost"
+											r.name = FollowUserOperation
+											r.summary = "Follow somebody"
+											r.operationID = "followUser"
 											r.operationGroup = ""
-											r.pathPattern = "/api/v1/posts/{id}/like"
+											r.pathPattern = "/api/v1/users/{id}/follow"
 											r.args = args
 											r.count = 1
 											return r, true
@@ -2834,9 +3166,9 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 										}
 									}
 									switch elem[0] {
-									case 's': // Prefix: "s"
+									case 'e': // Prefix: "ers"
 
-										if l := len("s"); len(elem) >= l && elem[0:l] == "s" {
+										if l := len("ers"); len(elem) >= l && elem[0:l] == "ers" {
 											elem = elem[l:]
 										} else {
 											break
@@ -2846,11 +3178,36 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 											// Leaf node.
 											switch method {
 											case "GET":
-												r.name = ListLikersOperation
-												r.summary = "Who likes a post"
-												r.operationID = "listLikers"
+												r.name = ListFollowersOperation
+												r.summary = "Who follows somebody"
+												r.operationID = "listFollowers"
 												r.operationGroup = ""
-												r.pathPattern = "/api/v1/posts/{id}/likes"
+												r.pathPattern = "/api/v1/users/{id}/followers"
+												r.args = args
+												r.count = 1
+												return r, true
+											default:
+												return
+											}
+										}
+
+									case 'i': // Prefix: "ing"
+
+										if l := len("ing"); len(elem) >= l && elem[0:l] == "ing" {
+											elem = elem[l:]
+										} else {
+											break
+										}
+
+										if len(elem) == 0 {
+											// Leaf node.
+											switch method {
+											case "GET":
+												r.name = ListFollowingOperation
+												r.summary = "Whom somebody follows"
+												r.operationID = "listFollowing"
+												r.operationGroup = ""
+												r.pathPattern = "/api/v1/users/{id}/following"
 												r.args = args
 												r.count = 1
 												return r, true
@@ -2861,238 +3218,9 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 
 									}
 
-								}
+								case 'p': // Prefix: "posts"
 
-							}
-
-						}
-
-					case 'r': // Prefix: "roducts"
-
-						if l := len("roducts"); len(elem) >= l && elem[0:l] == "roducts" {
-							elem = elem[l:]
-						} else {
-							break
-						}
-
-						if len(elem) == 0 {
-							switch method {
-							case "GET":
-								r.name = ListProductsOperation
-								r.summary = "The catalogue, newest first"
-								r.operationID = "listProducts"
-								r.operationGroup = ""
-								r.pathPattern = "/api/v1/products"
-								r.args = args
-								r.count = 0
-								return r, true
-							default:
-								return
-							}
-						}
-						switch elem[0] {
-						case '/': // Prefix: "/"
-
-							if l := len("/"); len(elem) >= l && elem[0:l] == "/" {
-								elem = elem[l:]
-							} else {
-								break
-							}
-
-							// Param: "id"
-							// Leaf parameter, slashes are prohibited
-							idx := strings.IndexByte(elem, '/')
-							if idx >= 0 {
-								break
-							}
-							args[0] = elem
-							elem = ""
-
-							if len(elem) == 0 {
-								// Leaf node.
-								switch method {
-								case "GET":
-									r.name = GetProductOperation
-									r.summary = "One product"
-									r.operationID = "getProduct"
-									r.operationGroup = ""
-									r.pathPattern = "/api/v1/products/{id}"
-									r.args = args
-									r.count = 1
-									return r, true
-								default:
-									return
-								}
-							}
-
-						}
-
-					}
-
-				case 'r': // Prefix: "reports"
-
-					if l := len("reports"); len(elem) >= l && elem[0:l] == "reports" {
-						elem = elem[l:]
-					} else {
-						break
-					}
-
-					if len(elem) == 0 {
-						// Leaf node.
-						switch method {
-						case "POST":
-							r.name = CreateReportOperation
-							r.summary = "Report a person, a post or a comment"
-							r.operationID = "createReport"
-							r.operationGroup = ""
-							r.pathPattern = "/api/v1/reports"
-							r.args = args
-							r.count = 0
-							return r, true
-						default:
-							return
-						}
-					}
-
-				case 'u': // Prefix: "users"
-
-					if l := len("users"); len(elem) >= l && elem[0:l] == "users" {
-						elem = elem[l:]
-					} else {
-						break
-					}
-
-					if len(elem) == 0 {
-						switch method {
-						case "GET":
-							r.name = SearchPeopleOperation
-							r.summary = "Find people by handle or name"
-							r.operationID = "searchPeople"
-							r.operationGroup = ""
-							r.pathPattern = "/api/v1/users"
-							r.args = args
-							r.count = 0
-							return r, true
-						default:
-							return
-						}
-					}
-					switch elem[0] {
-					case '/': // Prefix: "/"
-
-						if l := len("/"); len(elem) >= l && elem[0:l] == "/" {
-							elem = elem[l:]
-						} else {
-							break
-						}
-
-						// Param: "id"
-						// Match until "/"
-						idx := strings.IndexByte(elem, '/')
-						if idx < 0 {
-							idx = len(elem)
-						}
-						args[0] = elem[:idx]
-						elem = elem[idx:]
-
-						if len(elem) == 0 {
-							switch method {
-							case "GET":
-								r.name = GetUserOperation
-								r.summary = "Somebody's profile"
-								r.operationID = "getUser"
-								r.operationGroup = ""
-								r.pathPattern = "/api/v1/users/{id}"
-								r.args = args
-								r.count = 1
-								return r, true
-							default:
-								return
-							}
-						}
-						switch elem[0] {
-						case '/': // Prefix: "/"
-
-							if l := len("/"); len(elem) >= l && elem[0:l] == "/" {
-								elem = elem[l:]
-							} else {
-								break
-							}
-
-							if len(elem) == 0 {
-								break
-							}
-							switch elem[0] {
-							case 'b': // Prefix: "block"
-
-								if l := len("block"); len(elem) >= l && elem[0:l] == "block" {
-									elem = elem[l:]
-								} else {
-									break
-								}
-
-								if len(elem) == 0 {
-									// Leaf node.
-									switch method {
-									case "DELETE":
-										r.name = UnblockUserOperation
-										r.summary = "Unblock somebody"
-										r.operationID = "unblockUser"
-										r.operationGroup = ""
-										r.pathPattern = "/api/v1/users/{id}/block"
-										r.args = args
-										r.count = 1
-										return r, true
-									case "PUT":
-										r.name = BlockUserOperation
-										r.summary = "Block somebody"
-										r.operationID = "blockUser"
-										r.operationGroup = ""
-										r.pathPattern = "/api/v1/users/{id}/block"
-										r.args = args
-										r.count = 1
-										return r, true
-									default:
-										return
-									}
-								}
-
-							case 'f': // Prefix: "follow"
-
-								if l := len("follow"); len(elem) >= l && elem[0:l] == "follow" {
-									elem = elem[l:]
-								} else {
-									break
-								}
-
-								if len(elem) == 0 {
-									switch method {
-									case "DELETE":
-										r.name = UnfollowUserOperation
-										r.summary = "Unfollow somebody"
-										r.operationID = "unfollowUser"
-										r.operationGroup = ""
-										r.pathPattern = "/api/v1/users/{id}/follow"
-										r.args = args
-										r.count = 1
-										return r, true
-									case "PUT":
-										r.name = FollowUserOperation
-										r.summary = "Follow somebody"
-										r.operationID = "followUser"
-										r.operationGroup = ""
-										r.pathPattern = "/api/v1/users/{id}/follow"
-										r.args = args
-										r.count = 1
-										return r, true
-									default:
-										return
-									}
-								}
-								switch elem[0] {
-								case 'e': // Prefix: "ers"
-
-									if l := len("ers"); len(elem) >= l && elem[0:l] == "ers" {
+									if l := len("posts"); len(elem) >= l && elem[0:l] == "posts" {
 										elem = elem[l:]
 									} else {
 										break
@@ -3102,11 +3230,11 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 										// Leaf node.
 										switch method {
 										case "GET":
-											r.name = ListFollowersOperation
-											r.summary = "Who follows somebody"
-											r.operationID = "listFollowers"
+											r.name = ListUserPostsOperation
+											r.summary = "Somebody's posts, newest first"
+											r.operationID = "listUserPosts"
 											r.operationGroup = ""
-											r.pathPattern = "/api/v1/users/{id}/followers"
+											r.pathPattern = "/api/v1/users/{id}/posts"
 											r.args = args
 											r.count = 1
 											return r, true
@@ -3115,56 +3243,6 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 										}
 									}
 
-								case 'i': // Prefix: "ing"
-
-									if l := len("ing"); len(elem) >= l && elem[0:l] == "ing" {
-										elem = elem[l:]
-									} else {
-										break
-									}
-
-									if len(elem) == 0 {
-										// Leaf node.
-										switch method {
-										case "GET":
-											r.name = ListFollowingOperation
-											r.summary = "Whom somebody follows"
-											r.operationID = "listFollowing"
-											r.operationGroup = ""
-											r.pathPattern = "/api/v1/users/{id}/following"
-											r.args = args
-											r.count = 1
-											return r, true
-										default:
-											return
-										}
-									}
-
-								}
-
-							case 'p': // Prefix: "posts"
-
-								if l := len("posts"); len(elem) >= l && elem[0:l] == "posts" {
-									elem = elem[l:]
-								} else {
-									break
-								}
-
-								if len(elem) == 0 {
-									// Leaf node.
-									switch method {
-									case "GET":
-										r.name = ListUserPostsOperation
-										r.summary = "Somebody's posts, newest first"
-										r.operationID = "listUserPosts"
-										r.operationGroup = ""
-										r.pathPattern = "/api/v1/users/{id}/posts"
-										r.args = args
-										r.count = 1
-										return r, true
-									default:
-										return
-									}
 								}
 
 							}

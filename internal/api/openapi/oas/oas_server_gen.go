@@ -120,6 +120,14 @@ type Handler interface {
 	//
 	// GET /api/v1/moderation/reports/{id}
 	GetReport(ctx context.Context, params GetReportParams) (*ReportResponse, error)
+	// GetSigningKeys implements getSigningKeys operation.
+	//
+	// A JSON Web Key Set (RFC 7517), so that other services can verify access tokens themselves: Ed25519
+	// only, by the `kid` in the token's header. A key is here before it signs and for as long as its
+	// tokens live. A token that verifies may still be of a session that has ended: only this API knows.
+	//
+	// GET /.well-known/jwks.json
+	GetSigningKeys(ctx context.Context) (*JsonWebKeySetHeaders, error)
 	// GetUnreadCount implements getUnreadCount operation.
 	//
 	// How many events you have not seen.

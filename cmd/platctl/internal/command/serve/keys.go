@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/platctl/platctl/internal/api/keyring"
 	"github.com/platctl/platctl/internal/base/durable"
 	"github.com/platctl/platctl/internal/base/fault"
 )
@@ -16,10 +17,21 @@ import (
 // keyBytes is the size of a generated key; both keys take it.
 const keyBytes = 32
 
+// signingKeys reads the ring of signing keys: the one that is set, else the one in the state directory.
+func (o *options) signingKeys(p keyring.Place) (*keyring.Source, error) {
+	if p.IsZero() {
+		p = keyring.Place{Name: "the signing key", Path: o.set.LocalKey("signing")}
+		if err := ensureKey(p.Path); err != nil {
+			return nil, err
+		}
+	}
+	return keyring.Open(p, o.log)
+}
+
 // localKey returns the key that is made once and kept in the state directory, so that tokens and ids survive a restart
 // where no key is set.
 func (o *options) localKey(name string) ([]byte, error) {
-	path := filepath.Join(o.set.Config.StateDir, "keys", name+".key")
+	path := o.set.LocalKey(name)
 	if err := ensureKey(path); err != nil {
 		return nil, err
 	}
@@ -30,7 +42,7 @@ func (o *options) localKey(name string) ([]byte, error) {
 	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(text)))
 	if err != nil || len(key) != keyBytes {
 		return nil, fault.New(fault.Config, "the key %s is damaged", path).
-			WithHint("restore it, or remove it: then a new one is made, and tokens and ids of the old one end")
+			WithHint("restore it, or remove it: then a new one is made, and every id changes")
 	}
 	return key, nil
 }

@@ -26,11 +26,9 @@ const (
 // server wires the API. With --dev it also fills an empty database.
 func (o *options) server(ctx context.Context, p pools, secrets settings.ServerSecrets) (*server.Server, *role.Holder, error) {
 	c := o.set.Config
-	var err error
-	if secrets.SigningKey == nil {
-		if secrets.SigningKey, err = o.localKey("signing"); err != nil {
-			return nil, nil, err
-		}
+	keys, err := o.signingKeys(secrets.SigningKeys)
+	if err != nil {
+		return nil, nil, err
 	}
 	if secrets.IDKey == nil {
 		if secrets.IDKey, err = o.localKey("ids"); err != nil {
@@ -45,7 +43,7 @@ func (o *options) server(ctx context.Context, p pools, secrets settings.ServerSe
 	}
 	holder := role.NewHolder(startRole(c.Server.ControlSocket))
 	srv, err := server.New(ctx, server.Options{
-		Build: o.deps.Build, Log: o.log, Pool: p.requests, JobsPool: p.jobs, Hasher: hasher, SigningKey: secrets.SigningKey, IDKey: secrets.IDKey,
+		Build: o.deps.Build, Log: o.log, Pool: p.requests, JobsPool: p.jobs, Hasher: hasher, Keys: keys, IDKey: secrets.IDKey,
 		AccessTTL: c.Auth.AccessTTL, RefreshTTL: c.Auth.RefreshTTL, DeletionGrace: c.Auth.DeletionGrace,
 		DrainDelay: c.Server.DrainDelay, ShutdownGrace: c.Server.ShutdownGrace, MaxConnsPerIP: c.Server.MaxConnsPerIP, Origins: c.Server.Origins(),
 		MinSchema: postgres.MinSchema, BuiltSchema: postgres.BuiltSchema(), Outside: o.outside(), Role: active{holder}, Debug: c.Debug, Tracer: o.traces.Tracer,
