@@ -58,6 +58,10 @@ func TestVisibleIsTheRule(t *testing.T) {
 			`select p.id, (select count(*) from likes l where l.post_id = p.id and l.user_id in (select id from sees)),
 			(select count(*) from comments c where c.post_id = p.id and c.deleted_at is null and c.author_id in (select id from sees))
 			from posts p`},
+		"people's counts": {"select p.id, n.post_count, n.follower_count, n.following_count from users p cross join lateral user_counts($1, p.id) n where p.id in (select id from sees)",
+			`select s.id, (select count(*) from posts p where p.author_id = s.id and p.deleted_at is null),
+			(select count(*) from follows f where f.followee_id = s.id and f.follower_id in (select id from sees)),
+			(select count(*) from follows f where f.follower_id = s.id and f.followee_id in (select id from sees)) from sees s`},
 	} {
 		sql := plain + ", want as (" + rows[1] + "), got as (" + rows[0] + `)
 			select (select count(*) from want), (select count(*) from (select * from want except all select * from got) x),
@@ -89,7 +93,7 @@ func TestVisibleIsInlined(t *testing.T) {
 	conn := townOf(t)
 	for _, sql := range []string{
 		"select * from visible_users(2)", "select * from visible_posts(2)", "select * from visible_comments(2)", "select * from visible_likes(2)",
-		"select * from visible_follows(2)", "select * from visible_notifications(2)", "select * from post_counts(2, 7)",
+		"select * from visible_follows(2)", "select * from visible_notifications(2)", "select * from post_counts(2, 7)", "select * from user_counts(2, 7)",
 	} {
 		rows, err := conn.Query(t.Context(), "explain "+sql)
 		if err != nil {

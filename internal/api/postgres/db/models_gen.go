@@ -304,3 +304,10 @@ type User struct {
 	PurgeStartedAt *time.Time
 	ExportUntil    *time.Time
 }
+
+type UserStat struct {
+	UserID         int64
+	PostCount      int64
+	FollowerCount  int64
+	FollowingCount int64
+}

@@ -387,12 +387,11 @@ func (q *Queries) UserExists(ctx context.Context, arg UserExistsParams) (bool, e
 
 const userProfile = `-- name: UserProfile :one
 select u.id, u.handle, u.display_name, u.bio, u.created_at,
-       (select count(*) from visible_posts($1::bigint) p where p.author_id = u.id) as post_count,
-       (select count(*) from visible_follows($1) f where f.followee_id = u.id) as follower_count,
-       (select count(*) from visible_follows($1) f where f.follower_id = u.id) as following_count,
-       exists (select 1 from visible_follows($1) f
+       n.post_count, n.follower_count, n.following_count,
+       exists (select 1 from visible_follows($1::bigint) f
                where f.follower_id = $1::bigint and f.followee_id = u.id) as followed
 from visible_users($1) u
+cross join lateral user_counts($1, u.id) n
 where u.id = $2::bigint
 `
 

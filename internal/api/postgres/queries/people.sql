@@ -1,11 +1,10 @@
 -- name: UserProfile :one
 select u.id, u.handle, u.display_name, u.bio, u.created_at,
-       (select count(*) from visible_posts(@viewer_id::bigint) p where p.author_id = u.id) as post_count,
-       (select count(*) from visible_follows(@viewer_id) f where f.followee_id = u.id) as follower_count,
-       (select count(*) from visible_follows(@viewer_id) f where f.follower_id = u.id) as following_count,
-       exists (select 1 from visible_follows(@viewer_id) f
+       n.post_count, n.follower_count, n.following_count,
+       exists (select 1 from visible_follows(@viewer_id::bigint) f
                where f.follower_id = @viewer_id::bigint and f.followee_id = u.id) as followed
 from visible_users(@viewer_id) u
+cross join lateral user_counts(@viewer_id, u.id) n
 where u.id = @id::bigint;
 
 -- name: UpdateProfile :execrows
