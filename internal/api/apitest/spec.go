@@ -138,14 +138,20 @@ func (s document) auth(op operation) Auth {
 // IDKey is the key of the ids of every Env.
 func IDKey() []byte { return bytes.Repeat([]byte{9}, 16) }
 
-// Nobody returns the nth id of a kind behind which there is nothing.
-func Nobody(t testing.TB, k publicid.Kind, n int) string {
+// Codec makes and reads the public ids of an Env.
+func Codec(t testing.TB) *publicid.Codec {
 	t.Helper()
-	codec, err := publicid.New(IDKey())
+	c, err := publicid.New(IDKey())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return codec.Encode(k, 1<<40+int64(n))
+	return c
+}
+
+// Nobody returns the nth id of a kind behind which there is nothing.
+func Nobody(t testing.TB, k publicid.Kind, n int) string {
+	t.Helper()
+	return Codec(t).Encode(k, 1<<40+int64(n))
 }
 
 // String names the operation in messages.

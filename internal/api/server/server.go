@@ -119,7 +119,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	tokens := account.NewTokens(o.Keys, o.AccessTTL, o.Now)
+	tokens := account.NewTokens(o.Keys, ids, o.AccessTTL, o.Now)
 	s.deny = session.NewDenyMap()
 	s.feed = s.newFeed(s.deny)
 	s.sessions = session.New(o.Pool, s.deny, session.Options{AccessTTL: o.AccessTTL, RefreshTTL: o.RefreshTTL, Fenced: s.feed.Fenced})

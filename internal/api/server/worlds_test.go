@@ -375,12 +375,9 @@ func (w *world) promote(who, to string) {
 // newest returns the public id of the row of a table that came last.
 func (w *world) newest(k publicid.Kind, table string) string {
 	w.t.Helper()
-	codec, err := publicid.New(apitest.IDKey())
+	codec := apitest.Codec(w.t)
 	var id int64
-	if err == nil {
-		err = w.env.Pool.QueryRow(w.t.Context(), "select max(id) from "+table).Scan(&id)
-	}
-	if err != nil {
+	if err := w.env.Pool.QueryRow(w.t.Context(), "select max(id) from "+table).Scan(&id); err != nil {
 		w.t.Fatal(err)
 	}
 	return codec.Encode(k, id)
@@ -440,10 +437,7 @@ func (w *world) label(label, id string) { w.ids[label], w.labels[id] = id, label
 
 // labelNotifications labels what Ana was notified of: note:carl like.
 func (w *world) labelNotifications() {
-	codec, err := publicid.New(apitest.IDKey())
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	codec := apitest.Codec(w.t)
 	rows, err := w.env.Pool.Query(w.t.Context(), `select n.id, a.handle || ' ' || n.kind from notifications n
 		join users a on a.id = n.actor_id join users r on r.id = n.recipient_id where r.handle = 'ana'`)
 	if err != nil {
