@@ -40,6 +40,7 @@ type Env struct {
 	Server *server.Server
 	Pool   *pgxpool.Pool
 	HTTP   *http.Client // validates every answer
+	Outbox *Outbox      // what the server mails, where it works jobs: see Mailing
 
 	log lockedBuffer
 	t   testing.TB
@@ -57,7 +58,7 @@ func New(t testing.TB, opts ...Option) *Env {
 // On starts the API on a migrated database: several on one are replicas of each other.
 func On(t testing.TB, url string, opts ...Option) *Env {
 	t.Helper()
-	e := &Env{t: t}
+	e := &Env{t: t, Outbox: NewOutbox(t)}
 	pool, err := pg.Open(t.Context(), url, pg.Options{MaxConns: 6, StatementTimeout: server.StatementTimeout})
 	if err != nil {
 		t.Fatal(err)
@@ -79,6 +80,7 @@ func On(t testing.TB, url string, opts ...Option) *Env {
 		Keys: keyring.Static(ring), IDKey: IDKey(), AccessTTL: 10 * time.Minute, RefreshTTL: time.Hour, DeletionGrace: 30 * 24 * time.Hour,
 		DrainDelay: 300 * time.Millisecond, ShutdownGrace: 10 * time.Second, MinSchema: postgres.MinSchema, Role: active{},
 		SchemaVersion: func(ctx context.Context) (int64, error) { return migrate.Current(ctx, pool) },
+		Mail:          server.Mail{Sender: e.Outbox, Site: "Market", Dotless: true},
 	}
 	for _, opt := range opts {
 		opt(&o)
@@ -88,6 +90,9 @@ func On(t testing.TB, url string, opts ...Option) *Env {
 	}
 	e.Server.Start(t.Context())
 	t.Cleanup(e.Server.Stop)
+	if o.JobsPool != nil {
+		t.Cleanup(e.Server.Work(context.WithoutCancel(t.Context())))
+	}
 	ts := httptest.NewServer(e.Server.Handler())
 	t.Cleanup(ts.Close)
 	e.URL = ts.URL
@@ -120,10 +125,11 @@ func (e *Env) Signup(handle string) (client.Session, *client.Client) {
 	res, err := e.Client("").Signup(e.t.Context(), &client.SignupRequest{
 		Handle: client.Handle(handle), DisplayName: strings.ToUpper(handle), Password: "correct horse",
 	})
-	if err != nil {
-		e.t.Fatal(err)
+	made, ok := res.(*client.SessionResponse)
+	if err != nil || !ok {
+		e.t.Fatalf("%T, %v; want a session", res, err)
 	}
-	return res.Data, e.Client(res.Data.AccessToken)
+	return made.Data, e.Client(made.Data.AccessToken)
 }
 
 type bearer string

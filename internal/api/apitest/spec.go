@@ -30,7 +30,7 @@ const (
 type Operation struct {
 	ID, Method, Path string
 	Auth             Auth
-	Success          int      // its 2xx status
+	Success          int      // its 2xx status, the lowest of several
 	Target           string   // the kind of the {id} in its path ("user"), empty without one
 	Query            []string // the names of its query parameters
 	Body             string   // the name of its body's schema, empty without one
@@ -98,7 +98,7 @@ func (s document) operation(t testing.TB, path, method string, op operation) Ope
 	t.Helper()
 	out := Operation{ID: op.OperationID, Method: method, Path: path, Auth: s.auth(op), Body: op.RequestBody.Content["application/json"].Schema.name()}
 	for code := range op.Responses {
-		if n, err := strconv.Atoi(code); err == nil && n < 300 {
+		if n, err := strconv.Atoi(code); err == nil && n < 300 && (out.Success == 0 || n < out.Success) {
 			out.Success = n
 		}
 	}

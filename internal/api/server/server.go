@@ -20,6 +20,7 @@ import (
 	"github.com/platctl/platctl/internal/api/httpapi"
 	"github.com/platctl/platctl/internal/api/jobs"
 	"github.com/platctl/platctl/internal/api/keyring"
+	"github.com/platctl/platctl/internal/api/mail"
 	"github.com/platctl/platctl/internal/api/market"
 	"github.com/platctl/platctl/internal/api/moderation"
 	"github.com/platctl/platctl/internal/api/openapi"
@@ -82,6 +83,7 @@ type Options struct {
 	Origins       []string         // browsers' origins that may call the API
 	MaxConnsPerIP int              // on a TCP listener; 0: no limit
 	JobsPool      *pgxpool.Pool    // for the job workers; nil: this server makes jobs and works none
+	Mail          Mail
 	Now           func() time.Time // for access tokens; nil: time.Now
 	// FeedConnect opens the session that listens for revocations; nil: like the pool. It can't go through a pooler that shares
 	// sessions between transactions.
@@ -100,6 +102,7 @@ type Server struct {
 	feed       *session.Feed
 	feedRun    feedRun
 	jobs       *jobs.Queue
+	sent       *mail.Meter
 	metrics    *metrics
 	ready      readiness
 	draining   atomic.Bool
@@ -123,9 +126,18 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	s.deny = session.NewDenyMap()
 	s.feed = s.newFeed(s.deny)
 	s.sessions = session.New(o.Pool, s.deny, session.Options{AccessTTL: o.AccessTTL, RefreshTTL: o.RefreshTTL, Fenced: s.feed.Fenced})
+	s.jobs, err = jobs.New(jobs.Options{Pool: o.JobsPool, Log: o.Log, Role: o.Role, Workers: jobWorkers})
+	if err != nil {
+		return nil, err
+	}
+	confirmations, err := s.confirmations()
+	if err != nil {
+		return nil, err
+	}
 	queries := db.New(o.Pool)
 	accounts, err := account.New(ctx, account.Options{
-		DB: o.Pool, Hasher: o.Hasher, Tokens: tokens, Sessions: s.sessions, DeletionGrace: o.DeletionGrace,
+		DB: o.Pool, Hasher: o.Hasher, Tokens: tokens, Sessions: s.sessions, DeletionGrace: o.DeletionGrace, Confirmations: confirmations,
+		VerifyEmail: o.Mail.VerifyAddresses, Dotless: o.Mail.Dotless,
 	})
 	if err != nil {
 		return nil, err
@@ -139,10 +151,6 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	})
 	if err != nil {
 		return nil, fault.Op("wire server", err)
-	}
-	s.jobs, err = jobs.New(jobs.Options{Pool: o.JobsPool, Log: o.Log, Role: o.Role, Workers: jobWorkers})
-	if err != nil {
-		return nil, err
 	}
 	s.admission = admission.New(slotsPerConn*int(o.Pool.Config().MaxConns), queuePerSlot*slotsPerConn*int(o.Pool.Config().MaxConns), maxQueueWait)
 	s.origins = make(map[string]bool, len(o.Origins))
@@ -166,8 +174,8 @@ func (s *Server) mux() http.Handler {
 	})
 }
 
-// work runs jobs until ctx ends or the returned function is called, which waits for the running ones.
-func (s *Server) work(ctx context.Context) (stop func()) {
+// Work runs jobs until ctx ends or the returned function is called, which waits for the running ones. Run does it too.
+func (s *Server) Work(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() {
@@ -196,7 +204,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn), ConnState: busy.observe,
 	}
-	defer s.work(ctx)() // jobs stop fetching when ctx ends, beside the drain, and end after the last request
+	defer s.Work(ctx)() // jobs stop fetching when ctx ends, beside the drain, and end after the last request
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(s.limit.Listen(l)) }()
 	select {

@@ -148,12 +148,39 @@ func targets() map[string][]string {
 // bodies are what operations with a body are sent, by schema: what differs is in the case's name.
 func bodies() map[string]map[string]string {
 	const text, no = `{"body":"Plums again."}`, `{"reason":"No."}`
+	const rest = `"password":"correct horse","displayName":"Eve"}`
 	return map[string]map[string]string{
 		"SignupRequest": {
-			"":                   `{"handle":"eve","password":"correct horse","displayName":"Eve"}`,
-			"with a taken name":  `{"handle":"carl","password":"correct horse","displayName":"Carl"}`,
-			"with Bea's handle":  `{"handle":"bea","password":"correct horse","displayName":"Bea"}`,
-			"with a bad handle ": `{"handle":"b e a","password":"correct horse","displayName":"Bea"}`,
+			"":                   `{"handle":"eve","email":"eve@example.org",` + rest,
+			"with a taken name":  `{"handle":"carl","email":"eva@example.org",` + rest,
+			"with Bea's handle":  `{"handle":"bea","email":"eva@example.org",` + rest,
+			"with Bea's address": `{"handle":"eva","email":"Bea@example.org",` + rest,
+			"with a bad handle ": `{"handle":"b e a","email":"eva@example.org",` + rest,
+			"with a bad address": `{"handle":"eva","email":"eva at example.org",` + rest,
+			"without an address": `{"handle":"eva",` + rest,
+		},
+		"VerifySignupRequest": {
+			"":                 `{"email":"eve@example.org","code":"{code:eve@example.org}"}`,
+			"of Bea":           `{"email":"bea@example.org","code":"7KQ2-M4XD-9RTB"}`,
+			"with a used code": `{"email":"ana@example.org","code":"{used:ana}"}`,
+		},
+		"ForgotPasswordRequest": {
+			"":          `{"email":"ana@example.org"}`,
+			"of Bea":    `{"email":"bea@example.org"}`,
+			"of nobody": `{"email":"zoe@example.org"}`,
+		},
+		"ResetPasswordRequest": {
+			"":       `{"email":"ana@example.org","code":"{code:ana@example.org}","newPassword":"correct horse"}`,
+			"of Bea": `{"email":"bea@example.org","code":"7KQ2-M4XD-9RTB","newPassword":"correct horse"}`,
+		},
+		"ChangeEmailRequest": {
+			"":                       `{"email":"annie@example.org","currentPassword":"correct horse"}`,
+			"to Bea's":               `{"email":"bea@example.org","currentPassword":"correct horse"}`,
+			"with the wrong current": `{"email":"annie@example.org","currentPassword":"wrong horse"}`,
+		},
+		"ConfirmEmailRequest": {
+			"":          `{"code":"{code:annie@example.org}"}`,
+			"with junk": `{"code":"junk"}`,
 		},
 		"LoginRequest": {
 			"":       `{"handle":"ana","password":"correct horse"}`,
@@ -227,7 +254,7 @@ func worldCases(t *testing.T) []worldCase {
 
 // rank orders operations so that each finds something to work on.
 func rank(op apitest.Operation) int {
-	last := map[string]int{"blockUser": 10, "unblockUser": 11, "logout": 12, "logoutEverywhere": 13, "deleteMe": 14}
+	last := map[string]int{"confirmEmail": 9, "blockUser": 10, "unblockUser": 11, "logout": 12, "logoutEverywhere": 13, "deleteMe": 14}
 	if n := last[op.ID]; n > 0 {
 		return n
 	}
@@ -286,7 +313,8 @@ type world struct {
 // newWorld makes a community of four, or of three without Bea. The others do the same in both.
 func newWorld(t *testing.T, bea bool) *world {
 	t.Helper()
-	w := &world{t: t, env: apitest.New(t), tokens: map[string]string{}, ids: map[string]string{}, labels: map[string]string{}, fresh: map[string]int{}}
+	env := apitest.New(t, apitest.Mailing(t, true))
+	w := &world{t: t, env: env, tokens: map[string]string{}, ids: map[string]string{}, labels: map[string]string{}, fresh: map[string]int{}}
 	w.label("prod:none", apitest.Nobody(t, publicid.Product, 0))
 	for _, line := range strings.Split(strings.TrimSpace(history), "\n") {
 		step := strings.Fields(line)
@@ -341,10 +369,10 @@ func (w *world) play(step []string) {
 	who, what := step[0], step[1]
 	switch what {
 	case "signup":
-		s := w.call("", http.MethodPost, "/api/v1/auth/signup",
-			fmt.Sprintf(`{"handle":%q,"password":"correct horse","displayName":%q}`, who, who+" of the Market"))
+		s, code := w.join(who)
 		w.keep(who, s)
 		w.label("user:"+who, s["user"].(map[string]any)["id"].(string))
+		w.label("used:"+who, code)
 	case "post":
 		w.label("post:"+step[2], w.call(who, http.MethodPost, "/api/v1/posts", `{"body":"Post `+step[2]+`"}`)["id"].(string))
 	case "comment":
@@ -362,6 +390,16 @@ func (w *world) play(step []string) {
 	default:
 		w.t.Fatalf("nobody knows how to %s", what)
 	}
+}
+
+// join signs somebody up and confirms their address with the code that was mailed.
+func (w *world) join(who string) (session map[string]any, code string) {
+	w.t.Helper()
+	email := who + "@example.org"
+	w.call("", http.MethodPost, "/api/v1/auth/signup",
+		fmt.Sprintf(`{"handle":%q,"email":%q,"password":"correct horse","displayName":%q}`, who, email, who+" of the Market"))
+	code = w.env.Outbox.Next(w.t, email).Code()
+	return w.call("", http.MethodPost, "/api/v1/auth/verify", fmt.Sprintf(`{"email":%q,"code":%q}`, email, code)), code
 }
 
 // promote gives somebody a role, as an operator does.
@@ -419,7 +457,7 @@ func (w *world) comeBack(who string) {
 // endsSessions says whether an operation, or a case of it, may end the session it is done in.
 func endsSessions(name string) bool {
 	op, _, _ := strings.Cut(name, " ")
-	return slices.Contains([]string{"logout", "logoutEverywhere", "revokeSession"}, op)
+	return slices.Contains([]string{"logout", "logoutEverywhere", "revokeSession", "resetPassword"}, op)
 }
 
 func (w *world) part(d direction) {
@@ -505,9 +543,12 @@ func (w *world) send(token, method, path, body string) (*http.Response, []byte) 
 
 var labelled = regexp.MustCompile(`\{([a-z]+:[^}]+)\}`)
 
-// fill replaces {post:a1} by its id.
+// fill replaces {post:a1} by its id, and {code:ana@example.org} by the code in the next letter to that address.
 func (w *world) fill(s string) string {
 	return labelled.ReplaceAllStringFunc(s, func(m string) string {
+		if address, ok := strings.CutPrefix(m[:len(m)-1], "{code:"); ok {
+			return w.env.Outbox.Next(w.t, address).Code()
+		}
 		id := w.ids[m[1:len(m)-1]]
 		if id == "" {
 			w.t.Fatalf("no %s in this world", m)

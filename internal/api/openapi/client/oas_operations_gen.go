@@ -8,7 +8,9 @@ type OperationName = string
 const (
 	BanUserOperation           OperationName = "BanUser"
 	BlockUserOperation         OperationName = "BlockUser"
+	ChangeEmailOperation       OperationName = "ChangeEmail"
 	ChangePasswordOperation    OperationName = "ChangePassword"
+	ConfirmEmailOperation      OperationName = "ConfirmEmail"
 	CreateCommentOperation     OperationName = "CreateComment"
 	CreatePostOperation        OperationName = "CreatePost"
 	CreateReportOperation      OperationName = "CreateReport"
@@ -17,6 +19,8 @@ const (
 	DeletePostOperation        OperationName = "DeletePost"
 	EditPostOperation          OperationName = "EditPost"
 	FollowUserOperation        OperationName = "FollowUser"
+	ForgotPasswordOperation    OperationName = "ForgotPassword"
+	GetEmailOperation          OperationName = "GetEmail"
 	GetHealthOperation         OperationName = "GetHealth"
 	GetMeOperation             OperationName = "GetMe"
 	GetPostOperation           OperationName = "GetPost"
@@ -46,6 +50,7 @@ const (
 	RefreshSessionOperation    OperationName = "RefreshSession"
 	RemoveCommentOperation     OperationName = "RemoveComment"
 	RemovePostOperation        OperationName = "RemovePost"
+	ResetPasswordOperation     OperationName = "ResetPassword"
 	ResolveReportOperation     OperationName = "ResolveReport"
 	RestoreAccountOperation    OperationName = "RestoreAccount"
 	RevokeSessionOperation     OperationName = "RevokeSession"
@@ -57,4 +62,5 @@ const (
 	UnfollowUserOperation      OperationName = "UnfollowUser"
 	UnlikePostOperation        OperationName = "UnlikePost"
 	UpdateMeOperation          OperationName = "UpdateMe"
+	VerifySignupOperation      OperationName = "VerifySignup"
 )

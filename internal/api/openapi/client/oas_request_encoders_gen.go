@@ -24,8 +24,36 @@ func encodeBanUserRequest(
 	return nil
 }
 
+func encodeChangeEmailRequest(
+	req *ChangeEmailRequest,
+	r *http.Request,
+) error {
+	const contentType = "application/json"
+	e := new(jx.Encoder)
+	{
+		req.Encode(e)
+	}
+	encoded := e.Bytes()
+	ht.SetBody(r, bytes.NewReader(encoded), contentType)
+	return nil
+}
+
 func encodeChangePasswordRequest(
 	req *ChangePasswordRequest,
+	r *http.Request,
+) error {
+	const contentType = "application/json"
+	e := new(jx.Encoder)
+	{
+		req.Encode(e)
+	}
+	encoded := e.Bytes()
+	ht.SetBody(r, bytes.NewReader(encoded), contentType)
+	return nil
+}
+
+func encodeConfirmEmailRequest(
+	req *ConfirmEmailRequest,
 	r *http.Request,
 ) error {
 	const contentType = "application/json"
@@ -108,6 +136,20 @@ func encodeEditPostRequest(
 	return nil
 }
 
+func encodeForgotPasswordRequest(
+	req *ForgotPasswordRequest,
+	r *http.Request,
+) error {
+	const contentType = "application/json"
+	e := new(jx.Encoder)
+	{
+		req.Encode(e)
+	}
+	encoded := e.Bytes()
+	ht.SetBody(r, bytes.NewReader(encoded), contentType)
+	return nil
+}
+
 func encodeLoginRequest(
 	req *LoginRequest,
 	r *http.Request,
@@ -166,6 +208,20 @@ func encodeRemoveCommentRequest(
 
 func encodeRemovePostRequest(
 	req *RemovePostRequest,
+	r *http.Request,
+) error {
+	const contentType = "application/json"
+	e := new(jx.Encoder)
+	{
+		req.Encode(e)
+	}
+	encoded := e.Bytes()
+	ht.SetBody(r, bytes.NewReader(encoded), contentType)
+	return nil
+}
+
+func encodeResetPasswordRequest(
+	req *ResetPasswordRequest,
 	r *http.Request,
 ) error {
 	const contentType = "application/json"
@@ -250,6 +306,20 @@ func encodeUnbanUserRequest(
 
 func encodeUpdateMeRequest(
 	req *UpdateMeRequest,
+	r *http.Request,
+) error {
+	const contentType = "application/json"
+	e := new(jx.Encoder)
+	{
+		req.Encode(e)
+	}
+	encoded := e.Bytes()
+	ht.SetBody(r, bytes.NewReader(encoded), contentType)
+	return nil
+}
+
+func encodeVerifySignupRequest(
+	req *VerifySignupRequest,
 	r *http.Request,
 ) error {
 	const contentType = "application/json"

@@ -20,7 +20,9 @@ type SecuritySource interface {
 var operationRolesBearer = map[string][]string{
 	BanUserOperation:           []string{},
 	BlockUserOperation:         []string{},
+	ChangeEmailOperation:       []string{},
 	ChangePasswordOperation:    []string{},
+	ConfirmEmailOperation:      []string{},
 	CreateCommentOperation:     []string{},
 	CreatePostOperation:        []string{},
 	CreateReportOperation:      []string{},
@@ -29,6 +31,7 @@ var operationRolesBearer = map[string][]string{
 	DeletePostOperation:        []string{},
 	EditPostOperation:          []string{},
 	FollowUserOperation:        []string{},
+	GetEmailOperation:          []string{},
 	GetMeOperation:             []string{},
 	GetPostOperation:           []string{},
 	GetReportOperation:         []string{},

@@ -56,3 +56,7 @@ type ListUserPostsRes interface {
 type SearchPeopleRes interface {
 	searchPeopleRes()
 }
+
+type SignupRes interface {
+	signupRes()
+}

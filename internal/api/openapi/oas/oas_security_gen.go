@@ -37,7 +37,9 @@ func findAuthorization(h http.Header, prefix string) (string, bool) {
 var operationRolesBearer = map[string][]string{
 	BanUserOperation:           []string{},
 	BlockUserOperation:         []string{},
+	ChangeEmailOperation:       []string{},
 	ChangePasswordOperation:    []string{},
+	ConfirmEmailOperation:      []string{},
 	CreateCommentOperation:     []string{},
 	CreatePostOperation:        []string{},
 	CreateReportOperation:      []string{},
@@ -46,6 +48,7 @@ var operationRolesBearer = map[string][]string{
 	DeletePostOperation:        []string{},
 	EditPostOperation:          []string{},
 	FollowUserOperation:        []string{},
+	GetEmailOperation:          []string{},
 	GetMeOperation:             []string{},
 	GetPostOperation:           []string{},
 	GetReportOperation:         []string{},

@@ -10,6 +10,12 @@ import (
 )
 
 type Querier interface {
+	// The newest few stay good: a mail may have arrived although its sending failed.
+	AddCode(ctx context.Context, arg AddCodeParams) error
+	// concealment: exempt a mail to the person themselves
+	AddressOwner(ctx context.Context, email string) (AddressOwnerRow, error)
+	// No row: the address has had its share of mails for this purpose.
+	AdmitMail(ctx context.Context, arg AdmitMailParams) (int64, error)
 	// Only one of several refreshes at once counts up; none does after a revocation.
 	AdvanceSession(ctx context.Context, arg AdvanceSessionParams) (int64, error)
 	// concealment: exempt how many admins there are concerns no viewer
@@ -17,6 +23,8 @@ type Querier interface {
 	// The row and its event, in the transaction of the act.
 	AppendModeration(ctx context.Context, arg AppendModerationParams) (int64, error)
 	BeatReplica(ctx context.Context, arg BeatReplicaParams) error
+	// Whose password the reset replaces, and which one: it has no effect on any other.
+	BindReset(ctx context.Context, arg BindResetParams) error
 	// Idempotent. No row: the viewer sees nobody with that id and has not blocked them.
 	// concealment: exempt somebody whom the viewer has blocked stays known to the viewer
 	BlockUser(ctx context.Context, arg BlockUserParams) (BlockUserRow, error)
@@ -24,10 +32,16 @@ type Querier interface {
 	ClaimEvents(ctx context.Context, batch int32) ([]ClaimEventsRow, error)
 	// concealment: exempt a moderator removes what people wrote who block them
 	CommentAuthor(ctx context.Context, id int64) (int64, error)
+	// No row: it was used, or is so late that nobody waits for it any more, or whoever asked is gone.
+	// concealment: exempt a mail to the person themselves
+	ConfirmationToMail(ctx context.Context, arg ConfirmationToMailParams) (ConfirmationToMailRow, error)
+	// concealment: exempt a mail to the person themselves
+	ConfirmationToTell(ctx context.Context, id int64) (ConfirmationToTellRow, error)
 	CountProducts(ctx context.Context) (int64, error)
 	CountUnread(ctx context.Context, arg CountUnreadParams) (int64, error)
 	// No row: there is no such post, or the viewer is gone. The counter is written last, so its row is locked for the commit only.
 	CreateComment(ctx context.Context, arg CreateCommentParams) (CreateCommentRow, error)
+	CreateConfirmation(ctx context.Context, arg CreateConfirmationParams) (int64, error)
 	// No row: the account is gone.
 	CreatePost(ctx context.Context, arg CreatePostParams) (CreatePostRow, error)
 	// No row: the viewer sees no such thing, or is gone. A report that the viewer has open already is answered with itself: the
@@ -47,8 +61,11 @@ type Querier interface {
 	// Whether it was the viewer's to delete. No row: there is no such post.
 	DeletePost(ctx context.Context, arg DeletePostParams) (bool, error)
 	DismissReport(ctx context.Context, arg DismissReportParams) (int64, error)
+	DropConfirmation(ctx context.Context, id int64) error
 	// Whether it was the viewer's to edit. No row: there is no such post.
 	EditPost(ctx context.Context, arg EditPostParams) (bool, error)
+	// concealment: exempt the account asks for its own address
+	EmailOf(ctx context.Context, id int64) (EmailOfRow, error)
 	// How long each further statement of the transaction may take, in milliseconds: some have as much to write as somebody has
 	// ever liked.
 	ExtendStatement(ctx context.Context, milliseconds string) error
@@ -56,11 +73,16 @@ type Querier interface {
 	FollowUser(ctx context.Context, arg FollowUserParams) (FollowUserRow, error)
 	ForgetEvents(ctx context.Context, arg ForgetEventsParams) (int64, error)
 	ForgetReplica(ctx context.Context, id string) error
+	// Who is deleted loses an address that somebody else has just proven to be theirs.
+	FreeAddress(ctx context.Context, email string) error
 	// liked counts to one: exists() may be planned as reading everything that the viewer has ever liked.
 	GetPost(ctx context.Context, arg GetPostParams) (GetPostRow, error)
 	// No row: there is none, or it is about the viewer.
 	// concealment: exempt a moderator sees what is reported whoever blocks them
 	GetReport(ctx context.Context, arg GetReportParams) (ReportDetail, error)
+	// Deleted accounts keep theirs until they are purged.
+	// concealment: exempt a handle is unique among everybody
+	HandleTaken(ctx context.Context, handle string) (bool, error)
 	// Two exact ways to the newest k posts of the people that the viewer follows, without any work when somebody posts. Who
 	// follows many or busy people finds k among the newest 500 posts of everybody: that is the page, for 30 pages read instead
 	// of 6,000. Anybody else's comes from the frontier: the newest k posts come from at most k authors, and those are among the
@@ -101,10 +123,13 @@ type Querier interface {
 	// were read stand until the act commits. Who deleted their account can be banned, or they would come back without a ban.
 	// concealment: exempt a moderator acts on whoever blocks them
 	LockAccounts(ctx context.Context, ids []int64) ([]LockAccountsRow, error)
+	// Until the end of the transaction: of two mails to one address at once the second sees the first.
+	LockAddress(ctx context.Context, arg LockAddressParams) error
 	// Changes of roles take turns, so that two can't each leave the other as the last admin.
 	LockRoles(ctx context.Context) error
 	// No row: the viewer has no such notification.
 	MarkSeen(ctx context.Context, arg MarkSeenParams) (int64, error)
+	NoteReplacedAddress(ctx context.Context, arg NoteReplacedAddressParams) error
 	// concealment: exempt the account changes its own password
 	PasswordOf(ctx context.Context, id int64) (string, error)
 	PendingEvents(ctx context.Context) (PendingEventsRow, error)
@@ -112,6 +137,7 @@ type Querier interface {
 	PostAuthor(ctx context.Context, id int64) (int64, error)
 	PostExists(ctx context.Context, arg PostExistsParams) (bool, error)
 	ProductByID(ctx context.Context, id int64) (ProductByIDRow, error)
+	PurgeConfirmations(ctx context.Context, arg PurgeConfirmationsParams) (int64, error)
 	// The counter counts living people: the comment of somebody who has gone has left it already.
 	RemoveComment(ctx context.Context, id int64) (int64, error)
 	RemovePost(ctx context.Context, id int64) (int64, error)
@@ -120,6 +146,8 @@ type Querier interface {
 	ReportIsOpen(ctx context.Context, id int64) (bool, error)
 	// No row: there is none, or it is about the viewer.
 	ReportTarget(ctx context.Context, arg ReportTargetParams) (ReportTargetRow, error)
+	// Only while the account has the password and the address that it had when the code was made.
+	ResetPassword(ctx context.Context, arg ResetPasswordParams) (int64, error)
 	// Whether the account was there to be restored. One whose purge has begun is not: it sees that, whichever came first.
 	RestoreAccount(ctx context.Context, arg RestoreAccountParams) (bool, error)
 	RevocationTotals(ctx context.Context) (RevocationTotalsRow, error)
@@ -144,6 +172,9 @@ type Querier interface {
 	// A deleted account too, or it would come back without its ban. One that is purged but for its ban has nothing else to stay
 	// for: lifting that makes the rest due.
 	SetBanned(ctx context.Context, arg SetBannedParams) (int64, error)
+	// Returns the address that was replaced.
+	// concealment: exempt the account changes its own address
+	SetEmail(ctx context.Context, arg SetEmailParams) (SetEmailRow, error)
 	SetPassword(ctx context.Context, arg SetPasswordParams) (int64, error)
 	SetRole(ctx context.Context, arg SetRoleParams) error
 	// Nobody sees somebody banned, nor what they wrote.
@@ -152,6 +183,9 @@ type Querier interface {
 	SettleTarget(ctx context.Context, arg SettleTargetParams) (int64, error)
 	// What nobody needs: revocations whose tokens have expired, replicas silent for an hour, sessions that ran out.
 	TidyRevocations(ctx context.Context) error
+	// Spends a try of every code that may be meant, before anybody compares: however many guess at once, a code is compared
+	// max_tries times. It is looked for by the account that asked where user_id is given, else by the address.
+	TryCode(ctx context.Context, arg TryCodeParams) ([]TryCodeRow, error)
 	// Idempotent. No row: the viewer sees nobody with that id and has not blocked them.
 	// concealment: exempt somebody whom the viewer has blocked stays known to the viewer
 	UnblockUser(ctx context.Context, arg UnblockUserParams) (UnblockUserRow, error)
@@ -165,6 +199,8 @@ type Querier interface {
 	// pg_snapshot_xmin) it isn't held up by a long transaction of somebody else.
 	UnseenRevocations(ctx context.Context, seen string) ([]UnseenRevocationsRow, error)
 	UpdateProfile(ctx context.Context, arg UpdateProfileParams) (int64, error)
+	// Once: of two at once the second finds it used.
+	UseConfirmation(ctx context.Context, id int64) (int64, error)
 	// concealment: exempt an operator looks an account up
 	UserByHandle(ctx context.Context, handle string) (UserByHandleRow, error)
 	// Somebody who is deleted is found for as long as they can come back.
