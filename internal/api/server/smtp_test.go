@@ -191,7 +191,7 @@ func TestReadyWithoutMail(t *testing.T) {
 	for _, c := range res.Data.Checks {
 		found = found || c.Name == "mail" && c.Status == "degraded" && strings.Contains(c.Detail, "mail is failing")
 	}
-	if !found || calls.Load() != 5 {
-		t.Errorf("after %d calls: %s", calls.Load(), body)
+	if n := calls.Load(); !found || n < 5 || n > 6 { // two jobs run at once: another call may be under way when the fifth fails
+		t.Errorf("after %d calls: %s", n, body)
 	}
 }
