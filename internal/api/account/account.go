@@ -105,6 +105,9 @@ func (s *Service) Login(ctx context.Context, handle, password, userAgent string)
 
 // prove returns the account that handle and password belong to, living or deleted, unless it is banned.
 func (s *Service) prove(ctx context.Context, handle, password string) (db.UserCredentialsRow, error) {
+	if s.hasher.Full() {
+		return db.UserCredentialsRow{}, saturated() // a flood must not reach the database either
+	}
 	u, err := s.credentials(ctx, handle)
 	hash := u.PasswordHash
 	switch {

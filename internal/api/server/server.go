@@ -45,7 +45,7 @@ const (
 	maxHeader         = 16 << 10
 	readBudget        = 3 * time.Second
 	writeBudget       = 5 * time.Second
-	retryAfter        = 1 // seconds
+	retryAfter        = 3 // seconds at most
 	jobWorkers        = 2
 )
 
