@@ -34,7 +34,8 @@ type Querier interface {
 	// update changes nothing and makes its row come back, also when the two were sent at once.
 	CreateReport(ctx context.Context, arg CreateReportParams) (CreateReportRow, error)
 	// No row: the account is gone, banned, or has another password by now. The lock makes a change of the password wait for a
-	// login that has begun with the old one, so that the change sees its session and revokes it.
+	// login that has begun with the old one, so that the change sees its session and revokes it; and it makes the logins of one
+	// account take turns, so that each counts the sessions of those before.
 	// concealment: exempt the account itself logs in
 	CreateSession(ctx context.Context, arg CreateSessionParams) (int64, error)
 	CreateUser(ctx context.Context, arg CreateUserParams) (CreateUserRow, error)
@@ -49,6 +50,9 @@ type Querier interface {
 	DismissReport(ctx context.Context, arg DismissReportParams) (int64, error)
 	// Whether it was the viewer's to edit. No row: there is no such post.
 	EditPost(ctx context.Context, arg EditPostParams) (bool, error)
+	// All live sessions of a user but the newest and those used last, at_most in all. It follows CreateSession in the transaction as a
+	// statement of its own: what others have committed while that waited for the lock, only this one sees.
+	EndSurplusSessions(ctx context.Context, arg EndSurplusSessionsParams) ([]int64, error)
 	// How long each further statement of the transaction may take, in milliseconds: some have as much to write as somebody has
 	// ever liked.
 	ExtendStatement(ctx context.Context, milliseconds string) error
