@@ -96,7 +96,11 @@ func (s *Service) Login(ctx context.Context, handle, password, userAgent string)
 		return Session{}, errDeleted(*u.PurgeAt)
 	}
 	began := s.tokens.now()
-	opened, err := s.sessions.Open(ctx, s.store, u.ID, u.PasswordHash, userAgent)
+	var opened session.Opened
+	err = s.sessions.Change(ctx, func(c *session.Change) error {
+		opened, err = c.Open(ctx, u.ID, u.PasswordHash, userAgent)
+		return err
+	})
 	if err != nil {
 		return Session{}, fault.Op("log in", err)
 	}

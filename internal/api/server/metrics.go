@@ -63,6 +63,8 @@ func newMetrics(s *Server, pool *pgxpool.Pool) *metrics {
 		gauge("auth_revocation_feed_age_seconds", "Time since the revocations were read here; above 5 this server trusts no token.", s.feedAge),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "auth_refresh_reuse_total", Help: "Refresh tokens used again outside the window; each ended its session."},
 			func() float64 { return float64(s.sessions.Reused()) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "auth_session_surplus_total", Help: "Sessions that ended because their account opened more than it may have."},
+			func() float64 { return float64(s.sessions.Surplus()) }),
 		gauge("auth_signing_key_age_seconds", "How long the key that signs now has been signing; NaN for one of unknown age.", s.keyAge),
 		gauge("auth_signing_keys_unreadable", "1 while the file of the signing keys can't be used; those read before are in force.", s.keysUnreadable),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "auth_signing_keys_read_failures_total", Help: "How often the file of the signing keys was found unusable."},

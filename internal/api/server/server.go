@@ -70,6 +70,7 @@ type Options struct {
 	IDKey         []byte // 16 bytes or more
 	AccessTTL     time.Duration
 	RefreshTTL    time.Duration
+	MaxSessions   int           // live ones of an account; 0: session.DefaultMaxSessions
 	DeletionGrace time.Duration // how long a deleted account can be restored
 	DrainDelay    time.Duration
 	ShutdownGrace time.Duration
@@ -125,7 +126,9 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	tokens := account.NewTokens(o.Keys, ids, o.AccessTTL, o.Now)
 	s.deny = session.NewDenyMap()
 	s.feed = s.newFeed(s.deny)
-	s.sessions = session.New(o.Pool, s.deny, session.Options{AccessTTL: o.AccessTTL, RefreshTTL: o.RefreshTTL, Fenced: s.feed.Fenced})
+	s.sessions = session.New(o.Pool, s.deny, session.Options{
+		AccessTTL: o.AccessTTL, RefreshTTL: o.RefreshTTL, MaxSessions: int32(o.MaxSessions), Fenced: s.feed.Fenced,
+	})
 	s.jobs, err = jobs.New(jobs.Options{Pool: o.JobsPool, Log: o.Log, Role: o.Role, Workers: jobWorkers})
 	if err != nil {
 		return nil, err

@@ -268,7 +268,8 @@ type Invoker interface {
 	//
 	// An unknown handle and a wrong password are the same answer, 401 `bad_credentials`. A banned account
 	// is 403 `banned`, and only with the right password; so is 403 `account_deleted` with `purgeAt`, until
-	// when the account can be restored.
+	// when the account can be restored. An account has up to 50 live sessions, or what the operator
+	// allows: the least recently used ends when another opens.
 	//
 	// POST /api/v1/auth/login
 	Login(ctx context.Context, request *LoginRequest) (*SessionResponse, error)
@@ -4039,7 +4040,8 @@ func (c *Client) sendListUserPosts(ctx context.Context, params ListUserPostsPara
 //
 // An unknown handle and a wrong password are the same answer, 401 `bad_credentials`. A banned account
 // is 403 `banned`, and only with the right password; so is 403 `account_deleted` with `purgeAt`, until
-// when the account can be restored.
+// when the account can be restored. An account has up to 50 live sessions, or what the operator
+// allows: the least recently used ends when another opens.
 //
 // POST /api/v1/auth/login
 func (c *Client) Login(ctx context.Context, request *LoginRequest) (*SessionResponse, error) {
