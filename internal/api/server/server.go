@@ -25,6 +25,7 @@ import (
 	"github.com/platctl/platctl/internal/api/openapi/oas"
 	"github.com/platctl/platctl/internal/api/postgres/db"
 	"github.com/platctl/platctl/internal/api/publicid"
+	"github.com/platctl/platctl/internal/api/purge"
 	"github.com/platctl/platctl/internal/api/session"
 	"github.com/platctl/platctl/internal/api/timeline"
 	"github.com/platctl/platctl/internal/base/build"
@@ -98,6 +99,7 @@ type Server struct {
 	feed       *session.Feed
 	feedRun    feedRun
 	jobs       *jobs.Queue
+	purger     *purge.Purger
 	metrics    *metrics
 	ready      readiness
 	draining   atomic.Bool
@@ -142,6 +144,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.background()
 	s.admission = admission.New(slotsPerConn*int(o.Pool.Config().MaxConns), queuePerSlot*slotsPerConn*int(o.Pool.Config().MaxConns), maxQueueWait)
 	s.origins = make(map[string]bool, len(o.Origins))
 	for _, origin := range o.Origins {
