@@ -27,6 +27,7 @@ import (
 	"github.com/platctl/platctl/internal/api/openapi/oas"
 	"github.com/platctl/platctl/internal/api/postgres/db"
 	"github.com/platctl/platctl/internal/api/publicid"
+	"github.com/platctl/platctl/internal/api/purge"
 	"github.com/platctl/platctl/internal/api/session"
 	"github.com/platctl/platctl/internal/api/timeline"
 	"github.com/platctl/platctl/internal/base/build"
@@ -81,9 +82,9 @@ type Options struct {
 	Role          Role
 	Debug         config.Debug
 	Tracer        telemetry.Tracer
-	Origins       []string         // browsers' origins that may call the API
-	MaxConnsPerIP int              // on a TCP listener; 0: no limit
-	JobsPool      *pgxpool.Pool    // for the job workers; nil: this server makes jobs and works none
+	Origins       []string      // browsers' origins that may call the API
+	MaxConnsPerIP int           // on a TCP listener; 0: no limit
+	JobsPool      *pgxpool.Pool // for the job workers; nil: this server makes jobs and works none
 	Mail          Mail
 	Now           func() time.Time // for access tokens; nil: time.Now
 	// FeedConnect opens the session that listens for revocations; nil: like the pool. It can't go through a pooler that shares
@@ -104,6 +105,7 @@ type Server struct {
 	feedRun    feedRun
 	jobs       *jobs.Queue
 	sent       *mail.Meter
+	purger     *purge.Purger
 	metrics    *metrics
 	ready      readiness
 	draining   atomic.Bool
@@ -155,6 +157,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fault.Op("wire server", err)
 	}
+	s.background()
 	s.admission = admission.New(slotsPerConn*int(o.Pool.Config().MaxConns), queuePerSlot*slotsPerConn*int(o.Pool.Config().MaxConns), maxQueueWait)
 	s.origins = make(map[string]bool, len(o.Origins))
 	for _, origin := range o.Origins {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/url"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/platctl/platctl/internal/api/apitest"
 	"github.com/platctl/platctl/internal/api/publicid"
+	"github.com/platctl/platctl/internal/api/purge"
 )
 
 // Somebody hidden answers like somebody who never existed. In one world Bea exists, has met everybody and then is blocked, or
@@ -22,7 +24,7 @@ import (
 // times and trace ids. Cases come from the spec: an operation that gets none fails.
 func TestTwoWorlds(t *testing.T) {
 	t.Parallel()
-	for _, dir := range []direction{anaBlocksBea, beaBlocksAna, beaLeaves} {
+	for _, dir := range []direction{anaBlocksBea, beaBlocksAna, beaLeaves, beaIsPurged} {
 		t.Run(string(dir), func(t *testing.T) {
 			t.Parallel()
 			with, without := newWorlds(t, dir)
@@ -111,10 +113,14 @@ const (
 	anaBlocksBea direction = "Ana blocks Bea"
 	beaBlocksAna direction = "Bea blocks Ana"
 	beaLeaves    direction = "Bea deletes her account"
+	beaIsPurged  direction = "Bea's account is purged"
 )
 
 // exemptions are the cases that name Bea by construction, each with its reason.
 func exemptions(d direction) map[string]string {
+	if d == beaIsPurged {
+		return map[string]string{} // her handle is free too
+	}
 	out := map[string]string{"signup with Bea's handle": "a handle is unique among everybody"}
 	if d == anaBlocksBea {
 		out["listBlocks"] = "the list of whom you block names them"
@@ -440,6 +446,18 @@ func (w *world) login(who string) {
 	w.keep(who, w.call("", http.MethodPost, "/api/v1/auth/login", fmt.Sprintf(`{"handle":%q,"password":"correct horse"}`, who)))
 }
 
+// purge purges everybody who is deleted, as the job does when their time is over.
+func (w *world) purge() {
+	w.t.Helper()
+	if _, err := w.env.Pool.Exec(w.t.Context(), "update users set purge_at = now() where deleted_at is not null"); err != nil {
+		w.t.Fatal(err)
+	}
+	p := purge.New(purge.Options{DB: w.env.Pool, Log: slog.New(slog.DiscardHandler)})
+	if err := p.Due(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // comeBack restores the account of somebody who may have deleted it.
 func (w *world) comeBack(who string) {
 	w.t.Helper()
@@ -468,6 +486,9 @@ func (w *world) part(d direction) {
 		w.play([]string{"bea", "block", "ana"})
 	case beaLeaves:
 		w.play([]string{"bea", "delete"})
+	case beaIsPurged:
+		w.play([]string{"bea", "delete"})
+		w.purge()
 	}
 }
 

@@ -30,13 +30,22 @@ type Querier interface {
 	BlockUser(ctx context.Context, arg BlockUserParams) (BlockUserRow, error)
 	// Marks the oldest pending events as told; the caller tells them before it commits. Relays of other replicas skip them.
 	ClaimEvents(ctx context.Context, batch int32) ([]ClaimEventsRow, error)
+	// The account that has been due for longest, but those named. From here on there is no way back for it. One whose purge was
+	// begun and not ended is found again: every step can be repeated.
+	// concealment: exempt a purge is about people whom nobody sees
+	ClaimPurge(ctx context.Context, skip []int64) (int64, error)
 	// concealment: exempt a moderator removes what people wrote who block them
 	CommentAuthor(ctx context.Context, id int64) (int64, error)
+	// Makes an account due at once, deleted or not. None: it is gone, or purged but for its ban.
+	CondemnAccount(ctx context.Context, id int64) (int64, error)
 	// No row: it was used, or is so late that nobody waits for it any more, or whoever asked is gone.
 	// concealment: exempt a mail to the person themselves
 	ConfirmationToMail(ctx context.Context, arg ConfirmationToMailParams) (ConfirmationToMailRow, error)
 	// concealment: exempt a mail to the person themselves
 	ConfirmationToTell(ctx context.Context, id int64) (ConfirmationToTellRow, error)
+	// What a purge of the account would remove, or leave without a name.
+	// concealment: exempt an operator looks before a purge
+	CountAccount(ctx context.Context, id int64) ([]CountAccountRow, error)
 	CountProducts(ctx context.Context) (int64, error)
 	CountUnread(ctx context.Context, arg CountUnreadParams) (int64, error)
 	// No row: there is no such post, or the viewer is gone. The counter is written last, so its row is locked for the commit only.
@@ -48,7 +57,8 @@ type Querier interface {
 	// update changes nothing and makes its row come back, also when the two were sent at once.
 	CreateReport(ctx context.Context, arg CreateReportParams) (CreateReportRow, error)
 	// No row: the account is gone, banned, or has another password by now. The lock makes a change of the password wait for a
-	// login that has begun with the old one, so that the change sees its session and revokes it.
+	// login that has begun with the old one, so that the change sees its session and revokes it; and it makes the logins of one
+	// account take turns, so that each counts the sessions of those before.
 	// concealment: exempt the account itself logs in
 	CreateSession(ctx context.Context, arg CreateSessionParams) (int64, error)
 	CreateUser(ctx context.Context, arg CreateUserParams) (CreateUserRow, error)
@@ -60,12 +70,29 @@ type Querier interface {
 	DeleteComment(ctx context.Context, arg DeleteCommentParams) (bool, error)
 	// Whether it was the viewer's to delete. No row: there is no such post.
 	DeletePost(ctx context.Context, arg DeletePostParams) (bool, error)
+	// The counter follows, so that nothing contradicts it in between.
+	// concealment: exempt what goes with a post that goes
+	DeletePostComments(ctx context.Context, arg DeletePostCommentsParams) (int64, error)
+	// The counter follows, so that nothing contradicts it in between.
+	// concealment: exempt what goes with a post that goes
+	DeletePostLikes(ctx context.Context, arg DeletePostLikesParams) (int64, error)
+	// concealment: exempt what goes with a post that goes
+	DeletePostNotifications(ctx context.Context, arg DeletePostNotificationsParams) (int64, error)
+	// Before the posts, as whoever likes one locks them.
+	DeletePostStats(ctx context.Context, posts []int64) (int64, error)
+	DeletePosts(ctx context.Context, posts []int64) (int64, error)
 	DismissReport(ctx context.Context, arg DismissReportParams) (int64, error)
 	DropConfirmation(ctx context.Context, id int64) error
 	// Whether it was the viewer's to edit. No row: there is no such post.
 	EditPost(ctx context.Context, arg EditPostParams) (bool, error)
 	// concealment: exempt the account asks for its own address
 	EmailOf(ctx context.Context, id int64) (EmailOfRow, error)
+	// The account itself. One that is banned stays as a handle with its ban, or the ban would end with it; whoever lifts the ban
+	// makes it due again. Neither: it was banned a moment ago, or is gone.
+	EndPurge(ctx context.Context, arg EndPurgeParams) (EndPurgeRow, error)
+	// All live sessions of a user but the newest and those used last, at_most in all. It follows CreateSession in the transaction as a
+	// statement of its own: what others have committed while that waited for the lock, only this one sees.
+	EndSurplusSessions(ctx context.Context, arg EndSurplusSessionsParams) ([]int64, error)
 	// How long each further statement of the transaction may take, in milliseconds: some have as much to write as somebody has
 	// ever liked.
 	ExtendStatement(ctx context.Context, milliseconds string) error
@@ -136,8 +163,40 @@ type Querier interface {
 	// concealment: exempt a moderator removes what people wrote who block them
 	PostAuthor(ctx context.Context, id int64) (int64, error)
 	PostExists(ctx context.Context, arg PostExistsParams) (bool, error)
+	// concealment: exempt a purge is about people whom nobody sees
+	PostsToPurge(ctx context.Context, arg PostsToPurgeParams) ([]int64, error)
 	ProductByID(ctx context.Context, id int64) (ProductByIDRow, error)
+	// Accounts whose time has come, and for how long the oldest has waited.
+	// concealment: exempt a purge is about people whom nobody sees
+	PurgeBacklog(ctx context.Context) (PurgeBacklogRow, error)
+	// A trigger takes the rows of hidden along.
+	PurgeBlocks(ctx context.Context, arg PurgeBlocksParams) (int64, error)
+	// The counters let go of them when the account was deleted.
+	// concealment: exempt a purge is about people whom nobody sees
+	PurgeComments(ctx context.Context, arg PurgeCommentsParams) (int64, error)
 	PurgeConfirmations(ctx context.Context, arg PurgeConfirmationsParams) (int64, error)
+	// concealment: exempt a purge is about people whom nobody sees
+	PurgeFollowers(ctx context.Context, arg PurgeFollowersParams) (int64, error)
+	// concealment: exempt a purge is about people whom nobody sees
+	PurgeFollowing(ctx context.Context, arg PurgeFollowingParams) (int64, error)
+	// What no block stands behind any more, if there is any.
+	PurgeHidden(ctx context.Context, arg PurgeHiddenParams) (int64, error)
+	// concealment: exempt a purge is about people whom nobody sees
+	PurgeInbox(ctx context.Context, arg PurgeInboxParams) (int64, error)
+	// The counters let go of them when the account was deleted.
+	// concealment: exempt a purge is about people whom nobody sees
+	PurgeLikes(ctx context.Context, arg PurgeLikesParams) (int64, error)
+	// concealment: exempt a purge is about people whom nobody sees
+	PurgeOutbox(ctx context.Context, arg PurgeOutboxParams) (int64, error)
+	// Whom a report is about stays with a ban, and goes without one.
+	// concealment: exempt a purge is about people whom nobody sees
+	PurgeReported(ctx context.Context, arg PurgeReportedParams) (int64, error)
+	// A report outlives its reporter, without a name.
+	PurgeReporter(ctx context.Context, arg PurgeReporterParams) (int64, error)
+	// Who decided stands in the moderation log as a number.
+	PurgeResolver(ctx context.Context, arg PurgeResolverParams) (int64, error)
+	PurgeSeen(ctx context.Context, id int64) (int64, error)
+	PurgeSessions(ctx context.Context, arg PurgeSessionsParams) (int64, error)
 	// The counter counts living people: the comment of somebody who has gone has left it already.
 	RemoveComment(ctx context.Context, id int64) (int64, error)
 	RemovePost(ctx context.Context, id int64) (int64, error)
