@@ -44,6 +44,8 @@ const more = `
 		(3, 'user', 4, 4, 'spam', 'x'), (4, 'user', 3, 3, 'spam', 'x');
 	insert into reports (reporter_id, target_kind, target_id, subject_id, reason, snapshot, resolved_at, resolved_by, resolution, resolution_reason)
 		values (7, 'user', 8, 8, 'spam', 'x', now(), 3, 'dismissed', 'x');
+	insert into confirmations (purpose, email, user_id) values ('reset', 'who@example.org', 3);
+	update users set email = 'who@example.org', email_verified_at = now() where id = 3;
 	update posts set deleted_at = now() where id = (select min(id) from posts where author_id = 3)`
 
 // community is a database with people in it, of whom one has been deleted and is due.
@@ -278,7 +280,7 @@ func TestABanStays(t *testing.T) {
 	}
 	var name, handle, hash string
 	err := pool.QueryRow(t.Context(), `select handle, display_name, password_hash from users
-		where id = $1 and banned_at is not null and deleted_at is not null and purge_at is null`, who).Scan(&handle, &name, &hash)
+		where id = $1 and banned_at is not null and deleted_at is not null and purge_at is null and email is null`, who).Scan(&handle, &name, &hash)
 	if now := left(t, pool); err != nil || handle == "" || name != "Deleted account" || hash != "" || len(now) != 1 || now["reports.subject_id"] == 0 {
 		t.Fatalf("kept %q %q %q and %v, %v", handle, name, hash, now, err)
 	}

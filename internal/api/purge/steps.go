@@ -30,7 +30,7 @@ func steps() []step {
 	return []step{
 		{"notifications", []string{"notifications.recipient_id"}, many, of((*db.Queries).PurgeInbox)},
 		{"notifications", []string{"notifications.actor_id"}, many, of((*db.Queries).PurgeOutbox)}, // in the lists of others
-		{"notification_state", []string{"notification_state.user_id"}, 1, seen},
+		{"notification_state", []string{"notification_state.user_id"}, 1, one((*db.Queries).PurgeSeen)},
 		{"likes", []string{"likes.user_id"}, many, of((*db.Queries).PurgeLikes)},
 		{"comments", []string{"comments.author_id"}, many, of((*db.Queries).PurgeComments)},
 		{"posts", []string{"posts.author_id"}, many, posts}, // with what others wrote below them
@@ -42,6 +42,8 @@ func steps() []step {
 		{"reports", []string{"reports.resolved_by"}, many, of((*db.Queries).PurgeResolver)},
 		{"reports", []string{"reports.subject_id"}, many, of((*db.Queries).PurgeReported)}, // but with a name where there is a ban
 		{"sessions", []string{"sessions.user_id"}, many, of((*db.Queries).PurgeSessions)},
+		{"confirmations", []string{"confirmations.user_id"}, many, of((*db.Queries).PurgeAddresses)},
+		{"user_stats", []string{"user_stats.user_id"}, 1, one((*db.Queries).PurgeStats)}, // triggers of the steps above move them
 	}
 }
 
@@ -55,8 +57,9 @@ func of[P ~struct {
 	}
 }
 
-func seen(ctx context.Context, q *db.Queries, account int64, _ int32) (int64, error) {
-	return q.PurgeSeen(ctx, account)
+// one makes a step's run of a query about a single row.
+func one(query func(*db.Queries, context.Context, int64) (int64, error)) run {
+	return func(ctx context.Context, q *db.Queries, account int64, _ int32) (int64, error) { return query(q, ctx, account) }
 }
 
 // postsAtOnce is how many posts are emptied together.

@@ -188,7 +188,7 @@ func (q *Queries) DeletePosts(ctx context.Context, posts []int64) (int64, error)
 
 const endPurge = `-- name: EndPurge :one
 with kept as (
-    update users k set display_name = 'Deleted account', bio = '', password_hash = '', role = 'member', purge_at = null,
+    update users k set display_name = 'Deleted account', bio = '', password_hash = '', role = 'member', email = null, email_verified_at = null, purge_at = null,
         purge_started_at = null, export_until = null
     where k.id = $1 and k.purge_started_at is not null and k.banned_at is not null
     returning k.id
@@ -249,6 +249,24 @@ func (q *Queries) PostsToPurge(ctx context.Context, arg PostsToPurgeParams) ([]i
 		return nil, err
 	}
 	return items, nil
+}
+
+const purgeAddresses = `-- name: PurgeAddresses :execrows
+delete from confirmations d using (select c.id from confirmations c where c.user_id = $1::bigint limit $2) x where d.id = x.id
+`
+
+type PurgeAddressesParams struct {
+	ID    int64
+	Batch int32
+}
+
+// Confirmations of addresses, and their codes with them.
+func (q *Queries) PurgeAddresses(ctx context.Context, arg PurgeAddressesParams) (int64, error) {
+	result, err := q.db.Exec(ctx, purgeAddresses, arg.ID, arg.Batch)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const purgeBacklog = `-- name: PurgeBacklog :one
@@ -509,6 +527,18 @@ type PurgeSessionsParams struct {
 
 func (q *Queries) PurgeSessions(ctx context.Context, arg PurgeSessionsParams) (int64, error) {
 	result, err := q.db.Exec(ctx, purgeSessions, arg.ID, arg.Batch)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const purgeStats = `-- name: PurgeStats :execrows
+delete from user_stats where user_id = $1
+`
+
+func (q *Queries) PurgeStats(ctx context.Context, id int64) (int64, error) {
+	result, err := q.db.Exec(ctx, purgeStats, id)
 	if err != nil {
 		return 0, err
 	}

@@ -166,6 +166,8 @@ type Querier interface {
 	// concealment: exempt a purge is about people whom nobody sees
 	PostsToPurge(ctx context.Context, arg PostsToPurgeParams) ([]int64, error)
 	ProductByID(ctx context.Context, id int64) (ProductByIDRow, error)
+	// Confirmations of addresses, and their codes with them.
+	PurgeAddresses(ctx context.Context, arg PurgeAddressesParams) (int64, error)
 	// Accounts whose time has come, and for how long the oldest has waited.
 	// concealment: exempt a purge is about people whom nobody sees
 	PurgeBacklog(ctx context.Context) (PurgeBacklogRow, error)
@@ -197,6 +199,7 @@ type Querier interface {
 	PurgeResolver(ctx context.Context, arg PurgeResolverParams) (int64, error)
 	PurgeSeen(ctx context.Context, id int64) (int64, error)
 	PurgeSessions(ctx context.Context, arg PurgeSessionsParams) (int64, error)
+	PurgeStats(ctx context.Context, id int64) (int64, error)
 	// The counter counts living people: the comment of somebody who has gone has left it already.
 	RemoveComment(ctx context.Context, id int64) (int64, error)
 	RemovePost(ctx context.Context, id int64) (int64, error)

@@ -90,6 +90,13 @@ where d.viewer_id = x.viewer_id and d.other_id = x.other_id;
 -- name: PurgeSessions :execrows
 delete from sessions d using (select s.id from sessions s where s.user_id = @id limit @batch) x where d.id = x.id;
 
+-- name: PurgeAddresses :execrows
+-- Confirmations of addresses, and their codes with them.
+delete from confirmations d using (select c.id from confirmations c where c.user_id = @id::bigint limit @batch) x where d.id = x.id;
+
+-- name: PurgeStats :execrows
+delete from user_stats where user_id = @id;
+
 -- name: PurgeReporter :execrows
 -- A report outlives its reporter, without a name.
 update reports d set reporter_id = null from (select r.id from reports r where r.reporter_id = @id::bigint limit @batch) x where d.id = x.id;
@@ -156,7 +163,7 @@ delete from posts where id = any(@posts::bigint[]);
 -- The account itself. One that is banned stays as a handle with its ban, or the ban would end with it; whoever lifts the ban
 -- makes it due again. Neither: it was banned a moment ago, or is gone.
 with kept as (
-    update users k set display_name = 'Deleted account', bio = '', password_hash = '', role = 'member', purge_at = null,
+    update users k set display_name = 'Deleted account', bio = '', password_hash = '', role = 'member', email = null, email_verified_at = null, purge_at = null,
         purge_started_at = null, export_until = null
     where k.id = @id and k.purge_started_at is not null and k.banned_at is not null
     returning k.id
