@@ -9,6 +9,8 @@ import (
 
 	"github.com/platctl/platctl/internal/api/apitest"
 	"github.com/platctl/platctl/internal/api/openapi/client"
+	"github.com/platctl/platctl/internal/api/server"
+	"github.com/platctl/platctl/internal/base/pg/pgtest"
 )
 
 // apply signs up where addresses are confirmed first.
@@ -513,4 +515,36 @@ func metric(t *testing.T, env *apitest.Env, series string) string {
 		}
 	}
 	return ""
+}
+
+// What can't be confirmed any more is forgotten, and a mail that nobody waits for any more is not sent.
+func TestConfirmationsArePurged(t *testing.T) {
+	t.Parallel()
+	url := pgtest.New(t, apitest.Template(t))
+	quiet := apitest.On(t, url, func(o *server.Options) { o.Mail.VerifyAddresses = true }) // works no jobs
+	for _, handle := range []string{"old", "late", "new"} {
+		if err := apply(t, quiet, handle, handle+"@example.org"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := quiet.Pool.Exec(t.Context(), `update confirmations set created_at = now() -
+		case handle when 'old' then interval '31 hours' when 'late' then interval '7 hours' else interval '0' end`); err != nil {
+		t.Fatal(err)
+	}
+	env := apitest.On(t, url, apitest.Mailing(t, true))
+	env.Outbox.Next(t, "new@example.org")
+	left := func() (handles string) {
+		err := env.Pool.QueryRow(t.Context(), "select string_agg(handle, ' ' order by handle) from confirmations").Scan(&handles)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return handles
+	}
+	eventually(t, "the purge", func() bool { return left() == "late new" })
+	env.Quiet(t)
+	for _, who := range []string{"old", "late"} {
+		if l := env.Outbox.Unread(t, who+"@example.org"); len(l) > 0 {
+			t.Errorf("%s got %+v", who, l)
+		}
+	}
 }

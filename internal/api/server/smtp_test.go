@@ -87,33 +87,40 @@ func eventually(t *testing.T, what string, is func() bool) {
 // the person reads has a good code.
 func TestMailIsTriedAgain(t *testing.T) {
 	t.Parallel()
-	var tries atomic.Int32
-	s := mailtest.New(t, mailtest.Options{Quirk: func(line string) string {
-		switch {
-		case strings.HasPrefix(line, "RCPT") && tries.Add(1) == 1:
-			return "451 4.7.1 Greylisted, come back later"
-		case line == "QUIT":
-			return mailtest.HangUp
-		}
-		return ""
-	}})
-	env := apitest.New(t, apitest.Mailing(t, true), mailThrough(t, s.Addr))
-	if err := apply(t, env, "ana", "ana@example.org"); err != nil {
-		t.Fatal(err)
-	}
-	code := delivered(t, s).Code()
-	if n := tries.Load(); n != 2 {
-		t.Errorf("it took %d tries", n)
-	}
-	var codes int
-	if err := env.Pool.QueryRow(t.Context(), "select count(*) from confirmation_codes").Scan(&codes); err != nil || codes != 2 {
-		t.Errorf("%d codes, %v; want one a try", codes, err)
-	}
-	if _, err := confirmSignup(t, env, "ana@example.org", code); err != nil {
-		t.Error(err)
-	}
-	if m := metric(t, env, `mail_sent_total{kind="signup_code",result="deferred"}`); m != "1" {
-		t.Errorf("%q deferrals counted", m)
+	for name, c := range map[string]struct{ line, answer, result string }{
+		"greylisting":        {"RCPT TO:<ana@example.org>", "451 4.7.1 Greylisted, come back later", "deferred"},
+		"taken and not said": {".", mailtest.TakeAndHangUp, "failed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var over atomic.Bool // the quirk shows once
+			s := mailtest.New(t, mailtest.Options{Quirk: func(line string) string {
+				if line == c.line && !over.Swap(true) {
+					return c.answer
+				}
+				return ""
+			}})
+			env := apitest.New(t, apitest.Mailing(t, true), mailThrough(t, s.Addr))
+			if err := apply(t, env, "ana", "ana@example.org"); err != nil {
+				t.Fatal(err)
+			}
+			code := delivered(t, s).Code()
+			if c.answer == mailtest.TakeAndHangUp {
+				if second := delivered(t, s).Code(); second == code || second == "" {
+					t.Errorf("the second copy has the code %q", second)
+				}
+			}
+			var codes int
+			if err := env.Pool.QueryRow(t.Context(), "select count(*) from confirmation_codes").Scan(&codes); err != nil || codes != 2 {
+				t.Errorf("%d codes, %v; want one a try", codes, err)
+			}
+			if _, err := confirmSignup(t, env, "ana@example.org", code); err != nil {
+				t.Error(err)
+			}
+			if m := metric(t, env, `mail_sent_total{kind="signup_code",result="`+c.result+`"}`); m != "1" {
+				t.Errorf("%q counted as %s", m, c.result)
+			}
+		})
 	}
 }
 
