@@ -59,7 +59,9 @@ func of[P ~struct {
 
 // one makes a step's run of a query about a single row.
 func one(query func(*db.Queries, context.Context, int64) (int64, error)) run {
-	return func(ctx context.Context, q *db.Queries, account int64, _ int32) (int64, error) { return query(q, ctx, account) }
+	return func(ctx context.Context, q *db.Queries, account int64, _ int32) (int64, error) {
+		return query(q, ctx, account)
+	}
 }
 
 // postsAtOnce is how many posts are emptied together.
