@@ -13,6 +13,7 @@ import (
 	"github.com/platctl/platctl/cmd/platctl/internal/command/history"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/keys"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/mail"
+	"github.com/platctl/platctl/cmd/platctl/internal/command/media_worker"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/migrate"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/perf"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/release"
@@ -43,5 +44,6 @@ func register(root *cobra.Command, d *command.Deps) {
 		config.New(d),
 		doctor.New(d),
 		version.New(d),
+		media_worker.New(d),
 	)
 }
