@@ -26,6 +26,9 @@ const (
 	Required Auth = "required"
 )
 
+// Bytes is the Body of an operation that takes bytes as they are.
+const Bytes = "bytes"
+
 // Operation is one operation of the spec, as tests that are generated from it need it.
 type Operation struct {
 	ID, Method, Path string
@@ -33,7 +36,7 @@ type Operation struct {
 	Success          int      // its 2xx status, the lowest of several
 	Target           string   // the kind of the {id} in its path ("user"), empty without one
 	Query            []string // the names of its query parameters
-	Body             string   // the name of its body's schema, empty without one
+	Body             string   // the name of its body's schema, Bytes for one that is no JSON, empty without one
 }
 
 // Reads says whether the operation changes nothing.
@@ -97,6 +100,9 @@ var kindOf = regexp.MustCompile(`^\^([a-z]+)_\[`)
 func (s document) operation(t testing.TB, path, method string, op operation) Operation {
 	t.Helper()
 	out := Operation{ID: op.OperationID, Method: method, Path: path, Auth: s.auth(op), Body: op.RequestBody.Content["application/json"].Schema.name()}
+	if _, raw := op.RequestBody.Content["application/octet-stream"]; raw {
+		out.Body = Bytes
+	}
 	for code := range op.Responses {
 		if n, err := strconv.Atoi(code); err == nil && n < 300 && (out.Success == 0 || n < out.Success) {
 			out.Success = n

@@ -12,6 +12,7 @@ import (
 
 	"github.com/platctl/platctl/internal/api/account"
 	"github.com/platctl/platctl/internal/api/market"
+	"github.com/platctl/platctl/internal/api/media"
 	"github.com/platctl/platctl/internal/api/moderation"
 	"github.com/platctl/platctl/internal/api/openapi/oas"
 	"github.com/platctl/platctl/internal/api/publicid"
@@ -27,6 +28,8 @@ type Services struct {
 	Timeline   *timeline.Service
 	Market     *market.Service
 	Moderation *moderation.Service
+	Media      *media.Service
+	PictureURL string // what the name of a picture is put behind
 	System     System
 	IDs        *publicid.Codec
 	Log        *slog.Logger
@@ -46,6 +49,7 @@ type API struct {
 	moderationAPI
 	dataAPI
 	keysAPI
+	mediaAPI
 	problems
 }
 
@@ -57,23 +61,26 @@ var (
 
 // New returns the HTTP handler of every operation in the spec.
 func New(s Services) (*oas.Server, error) {
+	pictures := shelf{s.IDs, s.PictureURL}
 	a := &API{
 		accountAPI:       accountAPI{s.Account, s.IDs},
 		sessionAPI:       sessionAPI{s.Account, s.Sessions, s.IDs},
 		emailAPI:         emailAPI{s.Account},
-		timelineAPI:      timelineAPI{s.Timeline, s.IDs},
+		timelineAPI:      timelineAPI{s.Timeline, s.IDs, pictures},
 		marketAPI:        marketAPI{s.Market, s.IDs},
 		systemAPI:        systemAPI{s.System},
-		peopleAPI:        peopleAPI{s.Timeline, s.IDs},
+		peopleAPI:        peopleAPI{s.Timeline, s.IDs, pictures},
 		reactionsAPI:     reactionsAPI{s.Timeline, s.IDs},
 		notificationsAPI: notificationsAPI{s.Timeline, s.IDs},
 		moderationAPI:    moderationAPI{s.Moderation, s.IDs},
 		dataAPI:          dataAPI{s.Account, s.IDs},
 		keysAPI:          keysAPI{s.Tokens},
+		mediaAPI:         mediaAPI{s.Media, pictures},
 		problems:         problems{s.Log},
 	}
 	return oas.NewServer(a, a, a,
 		oas.WithMiddleware(keepAgent),
+		oas.WithMaxMultipartMemory(formMemory),
 		oas.WithErrorHandler(a.decodeFailed),
 		oas.WithNotFound(a.noSuchRoute),
 		oas.WithMethodNotAllowed(a.wrongMethod))

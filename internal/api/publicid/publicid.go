@@ -28,6 +28,7 @@ const (
 	Farm    Kind = "farm"
 	Product Kind = "prod"
 	Session Kind = "sess"
+	Media   Kind = "media"
 	Report  Kind = "report"
 	Action  Kind = "action" // a row of the moderation log
 	Cursor  Kind = "cur"

@@ -100,6 +100,8 @@ func matrixExceptions() map[string]int {
 		out["editPost "+string(r)], out["deletePost "+string(r)], out["deleteComment "+string(r)] = 403, 403, 403
 		// a session is its owner's only, and a notification its recipient's
 		out["revokeSession "+string(r)], out["markSeen "+string(r)] = 404, 404
+		// and so is a picture, but where it is shown
+		out["getMedia "+string(r)], out["uploadMedia "+string(r)], out["deleteMedia "+string(r)] = 404, 404, 404
 	}
 	for _, r := range roles() {
 		out["getProduct "+string(r)] = 404 // there are no products
@@ -192,6 +194,8 @@ func (m *matrix) make(op apitest.Operation) string {
 		return m.ids["sess:owner"]
 	case "prod":
 		return apitest.Nobody(m.t, publicid.Product, 0)
+	case "media":
+		return m.mediaOf(op)
 	}
 	m.t.Fatalf("%s: nobody knows how to make a %s", op, op.Target)
 	return ""
@@ -244,6 +248,8 @@ func (m *matrix) bodyOf(op apitest.Operation, r role) string {
 		"MarkSeenRequest":       `{"notification":"` + m.ids["note:owner's"] + `"}`,
 		"CreateReportRequest":   `{"target":"` + m.ids["user:owner"] + `","reason":"spam","text":"Text"}`,
 		"ResolveReportRequest":  `{"decision":"dismiss","reason":"Text"}`,
+		"CreateMediaRequest":    `{"contentType":"image/png","size":100,"purpose":"post"}`,
+		apitest.Bytes:           tinyGIF,
 		"SetRoleRequest":        `{"role":"moderator","reason":"Text"}`,
 		"RemovePostRequest":     reason, "RemoveCommentRequest": reason, "BanUserRequest": reason, "UnbanUserRequest": reason,
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/platctl/platctl/internal/api/keyring"
 	"github.com/platctl/platctl/internal/api/mail"
 	"github.com/platctl/platctl/internal/api/market"
+	"github.com/platctl/platctl/internal/api/media"
 	"github.com/platctl/platctl/internal/api/moderation"
 	"github.com/platctl/platctl/internal/api/openapi"
 	"github.com/platctl/platctl/internal/api/openapi/oas"
@@ -82,7 +83,8 @@ type Options struct {
 	Role          Role
 	Debug         config.Debug
 	Tracer        telemetry.Tracer
-	Origins       []string      // browsers' origins that may call the API
+	Origins       []string // browsers' origins that may call the API
+	Media         Media
 	MaxConnsPerIP int           // on a TCP listener; 0: no limit
 	JobsPool      *pgxpool.Pool // for the job workers; nil: this server makes jobs and works none
 	Mail          Mail
@@ -106,6 +108,8 @@ type Server struct {
 	jobs       *jobs.Queue
 	sent       *mail.Meter
 	purger     *purge.Purger
+	media      *media.Service
+	uploads    chan struct{} // a place each
 	metrics    *metrics
 	ready      readiness
 	draining   atomic.Bool
@@ -120,7 +124,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Server{opts: o, log: o.Log, limit: connlimit.New(o.MaxConnsPerIP)}
+	s := &Server{opts: o, log: o.Log, limit: connlimit.New(o.MaxConnsPerIP), uploads: make(chan struct{}, maxUploads)}
 	ids, err := publicid.New(o.IDKey)
 	if err != nil {
 		return nil, err
@@ -131,7 +135,9 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	s.sessions = session.New(o.Pool, s.deny, session.Options{
 		AccessTTL: o.AccessTTL, RefreshTTL: o.RefreshTTL, MaxSessions: int32(o.MaxSessions), Fenced: s.feed.Fenced,
 	})
-	s.jobs, err = jobs.New(jobs.Options{Pool: o.JobsPool, Log: o.Log, Role: o.Role, Workers: jobWorkers})
+	s.jobs, err = jobs.New(jobs.Options{
+		Pool: o.JobsPool, Log: o.Log, Role: o.Role, Workers: jobWorkers, Queues: map[string]int{media.Queue: max(o.Media.Workers, 1)},
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -147,8 +153,12 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.media, err = newMedia(o, s.jobs, o.Pool, o.Log); err != nil {
+		return nil, err
+	}
 	s.operations, err = httpapi.New(httpapi.Services{
 		Account: accounts, Sessions: s.sessions, Timeline: timeline.New(queries), Market: market.New(queries), System: s, IDs: ids, Log: o.Log, Tokens: tokens,
+		Media: s.media, PictureURL: o.Media.pictureURL(),
 		Moderation: moderation.New(o.Pool, s.sessions, moderation.Options{
 			OnReport: func(reason string) { s.metrics.reports.WithLabelValues(reason).Inc() },
 			OnAct:    func(a moderation.Action) { s.metrics.acts.WithLabelValues(string(a)).Inc() },
@@ -169,11 +179,15 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	return s, nil
 }
 
-// mux sends the portal's paths to the portal and everything else to the spec's operations.
+// mux sends the portal's paths to the portal, those of pictures to the store and everything else to the spec's operations.
 func (s *Server) mux() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if h, pattern := s.portal.Handler(r); pattern != "" {
 			h.ServeHTTP(w, r)
+			return
+		}
+		if s.servesPictures(r) {
+			s.servePicture(w, r)
 			return
 		}
 		s.operations.ServeHTTP(w, r)

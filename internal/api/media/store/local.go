@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/platctl/platctl/internal/base/durable"
@@ -166,35 +165,32 @@ func (l *Local) sweep() {
 	}
 }
 
-// ServeHTTP serves the public area: GET <anything>/<name>. A name is a capability that nobody can guess, and what it names never
-// changes. The policy keeps whatever a picture pretends to be from running.
-func (l *Local) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	base := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
-	path, err := l.path(Public + base)
+// Serve answers with an object of the public area, and says whether there is one: otherwise nothing is written. A name is a
+// capability that nobody can guess, and what it names never changes. The policy keeps whatever a picture pretends to be from running.
+func (l *Local) Serve(w http.ResponseWriter, r *http.Request, name string) bool {
+	path, err := l.path(Public + name)
 	if err != nil {
-		http.NotFound(w, r)
-		return
+		return false
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		http.NotFound(w, r)
-		return
+		return false
 	}
 	defer f.Close()
 	st, err := f.Stat()
 	if err != nil || !st.Mode().IsRegular() {
-		http.NotFound(w, r)
-		return
+		return false
 	}
 	h := w.Header()
 	h.Set("Content-Type", contentType)
 	h.Set("Cache-Control", cacheControl)
-	h.Set("Content-Disposition", `inline; filename="`+base+`"`)
+	h.Set("Content-Disposition", `inline; filename="`+name+`"`)
 	h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
 	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("ETag", `"`+base+`"`)
+	h.Set("ETag", `"`+name+`"`)
 	http.ServeContent(w, r, "", st.ModTime(), f)
+	return true
 }
 
 // How everything in the public area is served, here and by a bucket.

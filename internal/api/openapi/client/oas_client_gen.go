@@ -65,6 +65,22 @@ type Invoker interface {
 	//
 	// POST /api/v1/posts/{id}/comments
 	CreateComment(ctx context.Context, request *CreateCommentRequest, params CreateCommentParams) (*CommentResponse, error)
+	// CreateMedia invokes createMedia operation.
+	//
+	// A picture is announced, sent to `uploadUrl` with PUT, worked on, and then `ready` or `failed`. It is
+	// attached to one post or made your avatar by its id, as soon as it was sent. One that is attached to
+	// nothing is removed after a day.
+	//
+	// JPEG, PNG, WebP and GIF are read, of an animation the first frame; up to 10 MiB, 33 megapixels and
+	// 12,000 pixels a side. What is shown is made anew in up to three sizes: where and with what a
+	// photograph was taken does not leave the server.
+	//
+	// A client that can't do that sends `multipart/form-data` with the picture in `file`; then it is
+	// announced and sent in one. A type that is not read is 415 `unsupported_type`, too many bytes are 413
+	// `too_large`, and an account that has as many pictures as fit is 409 `media_quota`.
+	//
+	// POST /api/v1/media
+	CreateMedia(ctx context.Context, request CreateMediaReq) (*MediaResponse, error)
 	// CreatePost invokes createPost operation.
 	//
 	// Publish a post.
@@ -94,6 +110,12 @@ type Invoker interface {
 	//
 	// POST /api/v1/me/delete
 	DeleteMe(ctx context.Context, request *DeleteMeRequest) (*DeletionResponse, error)
+	// DeleteMedia invokes deleteMedia operation.
+	//
+	// It disappears from what it is attached to. Somebody else's is 404, like one that is deleted already.
+	//
+	// DELETE /api/v1/media/{id}
+	DeleteMedia(ctx context.Context, params DeleteMediaParams) error
 	// DeletePost invokes deletePost operation.
 	//
 	// Somebody else's is 403 `not_yours`. Deleting it again is 404.
@@ -138,6 +160,12 @@ type Invoker interface {
 	//
 	// GET /api/v1/me
 	GetMe(ctx context.Context) (*ProfileResponse, error)
+	// GetMedia invokes getMedia operation.
+	//
+	// Somebody else's is 404.
+	//
+	// GET /api/v1/media/{id}
+	GetMedia(ctx context.Context, params GetMediaParams) (*MediaResponse, error)
 	// GetPost invokes getPost operation.
 	//
 	// One post.
@@ -396,6 +424,19 @@ type Invoker interface {
 	//
 	// PATCH /api/v1/me
 	UpdateMe(ctx context.Context, request *UpdateMeRequest) (*ProfileResponse, error)
+	// UploadMedia invokes uploadMedia operation.
+	//
+	// The bytes as they are, exactly as many as were announced. They may take a while, at 32 KiB a second
+	// or more. The answer means that they can't get lost any more. Sending them again changes nothing;
+	// other bytes are 409 `already_uploaded`.
+	//
+	// Bytes that are none of the pictures that are read are 415 `unsupported_type`, another kind than was
+	// announced 415 `type_mismatch`. While the store of pictures does not answer it is 503
+	// `storage_unreachable`, when it takes nothing 503 `storage_put_failed`: nothing was kept, send it
+	// again later.
+	//
+	// PUT /api/v1/media/{id}/content
+	UploadMedia(ctx context.Context, request UploadMediaReq, params UploadMediaParams) (*MediaResponse, error)
 	// VerifySignup invokes verifySignup operation.
 	//
 	// Makes the account and logs it in. A code that is wrong, used or too old is 403 `bad_code`, also
@@ -1036,6 +1077,118 @@ func (c *Client) sendCreateComment(ctx context.Context, request *CreateCommentRe
 	return result, nil
 }
 
+// CreateMedia invokes createMedia operation.
+//
+// A picture is announced, sent to `uploadUrl` with PUT, worked on, and then `ready` or `failed`. It is
+// attached to one post or made your avatar by its id, as soon as it was sent. One that is attached to
+// nothing is removed after a day.
+//
+// JPEG, PNG, WebP and GIF are read, of an animation the first frame; up to 10 MiB, 33 megapixels and
+// 12,000 pixels a side. What is shown is made anew in up to three sizes: where and with what a
+// photograph was taken does not leave the server.
+//
+// A client that can't do that sends `multipart/form-data` with the picture in `file`; then it is
+// announced and sent in one. A type that is not read is 415 `unsupported_type`, too many bytes are 413
+// `too_large`, and an account that has as many pictures as fit is 409 `media_quota`.
+//
+// POST /api/v1/media
+func (c *Client) CreateMedia(ctx context.Context, request CreateMediaReq) (*MediaResponse, error) {
+	res, err := c.sendCreateMedia(ctx, request)
+	return res, err
+}
+
+func (c *Client) sendCreateMedia(ctx context.Context, request CreateMediaReq) (res *MediaResponse, err error) {
+	// Validate request before sending.
+	switch request := request.(type) {
+	case *CreateMediaRequest:
+		if err := func() error {
+			if err := request.Validate(); err != nil {
+				return err
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "validate")
+		}
+	case *CreateMediaFormMultipart:
+		if err := func() error {
+			if err := request.Validate(); err != nil {
+				return err
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "validate")
+		}
+	default:
+		return res, errors.Errorf("unexpected request type: %T", request)
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [1]string
+	pathParts[0] = "/api/v1/media"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "POST", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeCreateMediaRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, CreateMediaOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeCreateMediaResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
 // CreatePost invokes createPost operation.
 //
 // Publish a post.
@@ -1395,6 +1548,103 @@ func (c *Client) sendDeleteMe(ctx context.Context, request *DeleteMeRequest) (re
 	}()
 
 	result, err := decodeDeleteMeResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// DeleteMedia invokes deleteMedia operation.
+//
+// It disappears from what it is attached to. Somebody else's is 404, like one that is deleted already.
+//
+// DELETE /api/v1/media/{id}
+func (c *Client) DeleteMedia(ctx context.Context, params DeleteMediaParams) error {
+	_, err := c.sendDeleteMedia(ctx, params)
+	return err
+}
+
+func (c *Client) sendDeleteMedia(ctx context.Context, params DeleteMediaParams) (res *DeleteMediaNoContent, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [2]string
+	pathParts[0] = "/api/v1/media/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "DELETE", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, DeleteMediaOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeDeleteMediaResponse(resp)
 	if err != nil {
 		return res, errors.Wrap(err, "decode response")
 	}
@@ -1951,6 +2201,103 @@ func (c *Client) sendGetMe(ctx context.Context) (res *ProfileResponse, err error
 	}()
 
 	result, err := decodeGetMeResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// GetMedia invokes getMedia operation.
+//
+// Somebody else's is 404.
+//
+// GET /api/v1/media/{id}
+func (c *Client) GetMedia(ctx context.Context, params GetMediaParams) (*MediaResponse, error) {
+	res, err := c.sendGetMedia(ctx, params)
+	return res, err
+}
+
+func (c *Client) sendGetMedia(ctx context.Context, params GetMediaParams) (res *MediaResponse, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [2]string
+	pathParts[0] = "/api/v1/media/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "GET", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, GetMediaOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeGetMediaResponse(resp)
 	if err != nil {
 		return res, errors.Wrap(err, "decode response")
 	}
@@ -5719,6 +6066,123 @@ func (c *Client) sendUpdateMe(ctx context.Context, request *UpdateMeRequest) (re
 	}()
 
 	result, err := decodeUpdateMeResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// UploadMedia invokes uploadMedia operation.
+//
+// The bytes as they are, exactly as many as were announced. They may take a while, at 32 KiB a second
+// or more. The answer means that they can't get lost any more. Sending them again changes nothing;
+// other bytes are 409 `already_uploaded`.
+//
+// Bytes that are none of the pictures that are read are 415 `unsupported_type`, another kind than was
+// announced 415 `type_mismatch`. While the store of pictures does not answer it is 503
+// `storage_unreachable`, when it takes nothing 503 `storage_put_failed`: nothing was kept, send it
+// again later.
+//
+// PUT /api/v1/media/{id}/content
+func (c *Client) UploadMedia(ctx context.Context, request UploadMediaReq, params UploadMediaParams) (*MediaResponse, error) {
+	res, err := c.sendUploadMedia(ctx, request, params)
+	return res, err
+}
+
+func (c *Client) sendUploadMedia(ctx context.Context, request UploadMediaReq, params UploadMediaParams) (res *MediaResponse, err error) {
+	// Validate request before sending.
+	switch request := request.(type) {
+	case *UploadMediaReqApplicationOctetStream:
+		// Validation is not required for this type.
+	case *UploadMediaReqImageWithContentType:
+		// Validation is not required for this type.
+	default:
+		return res, errors.Errorf("unexpected request type: %T", request)
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [3]string
+	pathParts[0] = "/api/v1/media/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	pathParts[2] = "/content"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "PUT", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeUploadMediaRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, UploadMediaOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeUploadMediaResponse(resp)
 	if err != nil {
 		return res, errors.Wrap(err, "decode response")
 	}

@@ -22,6 +22,11 @@ type DeleteCommentParams struct {
 	ID CommentId
 }
 
+// DeleteMediaParams is parameters of deleteMedia operation.
+type DeleteMediaParams struct {
+	ID MediaId
+}
+
 // DeletePostParams is parameters of deletePost operation.
 type DeletePostParams struct {
 	ID PostId
@@ -35,6 +40,11 @@ type EditPostParams struct {
 // FollowUserParams is parameters of followUser operation.
 type FollowUserParams struct {
 	ID UserId
+}
+
+// GetMediaParams is parameters of getMedia operation.
+type GetMediaParams struct {
+	ID MediaId
 }
 
 // GetPostParams is parameters of getPost operation.
@@ -202,4 +212,9 @@ type UnfollowUserParams struct {
 // UnlikePostParams is parameters of unlikePost operation.
 type UnlikePostParams struct {
 	ID PostId
+}
+
+// UploadMediaParams is parameters of uploadMedia operation.
+type UploadMediaParams struct {
+	ID MediaId
 }

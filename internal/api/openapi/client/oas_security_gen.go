@@ -24,15 +24,18 @@ var operationRolesBearer = map[string][]string{
 	ChangePasswordOperation:    []string{},
 	ConfirmEmailOperation:      []string{},
 	CreateCommentOperation:     []string{},
+	CreateMediaOperation:       []string{},
 	CreatePostOperation:        []string{},
 	CreateReportOperation:      []string{},
 	DeleteCommentOperation:     []string{},
 	DeleteMeOperation:          []string{},
+	DeleteMediaOperation:       []string{},
 	DeletePostOperation:        []string{},
 	EditPostOperation:          []string{},
 	FollowUserOperation:        []string{},
 	GetEmailOperation:          []string{},
 	GetMeOperation:             []string{},
+	GetMediaOperation:          []string{},
 	GetPostOperation:           []string{},
 	GetReportOperation:         []string{},
 	GetUnreadCountOperation:    []string{},
@@ -63,6 +66,7 @@ var operationRolesBearer = map[string][]string{
 	UnfollowUserOperation:      []string{},
 	UnlikePostOperation:        []string{},
 	UpdateMeOperation:          []string{},
+	UploadMediaOperation:       []string{},
 }
 
 // GetRolesForBearer returns the required roles for the given operation.

@@ -69,6 +69,16 @@ type AppEvent struct {
 	EmittedAt *time.Time
 }
 
+type Avatar struct {
+	UserID  int64
+	MediaID int64
+}
+
+type AvatarPicture struct {
+	UserID  int64
+	Picture []byte
+}
+
 type Block struct {
 	BlockerID int64
 	BlockedID int64
@@ -130,6 +140,37 @@ type Like struct {
 	CreatedAt time.Time
 }
 
+type MediaBlob struct {
+	ID           int64
+	OwnerID      *int64
+	Sha256       []byte
+	ContentType  string
+	Bytes        int64
+	Key          string
+	Staging      *string
+	State        string
+	Code         *string
+	Detail       string
+	Sizes        []byte
+	Tries        int32
+	Rescues      int32
+	Claim        int64
+	ClaimedUntil *time.Time
+	CreatedAt    time.Time
+	FinishedAt   *time.Time
+}
+
+type Medium struct {
+	ID          int64
+	OwnerID     int64
+	Purpose     string
+	ContentType string
+	Bytes       int64
+	BlobID      *int64
+	ExpiredAt   *time.Time
+	CreatedAt   time.Time
+}
+
 type ModerationLog struct {
 	ID         int64
 	ActorID    *int64
@@ -168,6 +209,18 @@ type Post struct {
 	CreatedAt time.Time
 	DeletedAt *time.Time
 	EditedAt  *time.Time
+}
+
+type PostMedium struct {
+	PostID   int64
+	Position int16
+	MediaID  int64
+}
+
+type PostPicture struct {
+	PostID   int64
+	Position int16
+	Picture  []byte
 }
 
 type PostStat struct {

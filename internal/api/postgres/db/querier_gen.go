@@ -22,12 +22,15 @@ type Querier interface {
 	AnotherAdmin(ctx context.Context, id int64) (bool, error)
 	// The row and its event, in the transaction of the act.
 	AppendModeration(ctx context.Context, arg AppendModerationParams) (int64, error)
+	AwaitingMedia(ctx context.Context) (int64, error)
 	BeatReplica(ctx context.Context, arg BeatReplicaParams) error
 	// Whose password the reset replaces, and which one: it has no effect on any other.
 	BindReset(ctx context.Context, arg BindResetParams) error
 	// Idempotent. No row: the viewer sees nobody with that id and has not blocked them.
 	// concealment: exempt somebody whom the viewer has blocked stays known to the viewer
 	BlockUser(ctx context.Context, arg BlockUserParams) (BlockUserRow, error)
+	// Takes a blob to work on for a while. A claim that ran out was somebody's who is gone. No row: there is nothing to do.
+	ClaimBlob(ctx context.Context, arg ClaimBlobParams) (ClaimBlobRow, error)
 	// Marks the oldest pending events as told; the caller tells them before it commits. Relays of other replicas skip them.
 	ClaimEvents(ctx context.Context, batch int32) ([]ClaimEventsRow, error)
 	// The account that has been due for longest, but those named. From here on there is no way back for it. One whose purge was
@@ -48,10 +51,16 @@ type Querier interface {
 	CountAccount(ctx context.Context, id int64) ([]CountAccountRow, error)
 	CountProducts(ctx context.Context) (int64, error)
 	CountUnread(ctx context.Context, arg CountUnreadParams) (int64, error)
+	// What DeleteUnusedMedia and ExpireMedia would do.
+	// concealment: exempt the clean-up has no viewer
+	CountUnusedMedia(ctx context.Context, arg CountUnusedMediaParams) (CountUnusedMediaRow, error)
+	CreateBlob(ctx context.Context, arg CreateBlobParams) (int64, error)
 	// No row: there is no such post, or the viewer is gone. The counter is written last, so its row is locked for the commit only.
 	CreateComment(ctx context.Context, arg CreateCommentParams) (CreateCommentRow, error)
 	CreateConfirmation(ctx context.Context, arg CreateConfirmationParams) (int64, error)
-	// No row: the account is gone.
+	// No row: the quota is used up, or the account is gone.
+	CreateMedia(ctx context.Context, arg CreateMediaParams) (CreateMediaRow, error)
+	// No row: the account is gone, or one of the pictures is not the author's to attach.
 	CreatePost(ctx context.Context, arg CreatePostParams) (CreatePostRow, error)
 	// No row: the viewer sees no such thing, or is gone. A report that the viewer has open already is answered with itself: the
 	// update changes nothing and makes its row come back, also when the two were sent at once.
@@ -65,9 +74,11 @@ type Querier interface {
 	// No row: the account is gone, banned, or has another password by now. Counters let go of it in the same statement: 0.55 s
 	// for 100,000 likes.
 	DeleteAccount(ctx context.Context, arg DeleteAccountParams) (time.Time, error)
+	DeleteBlob(ctx context.Context, id int64) (int64, error)
 	// Whether it was the viewer's to delete: their comment, or a comment on their post. No row: there is no such comment, or its
 	// author has just gone and taken it out of the counter.
 	DeleteComment(ctx context.Context, arg DeleteCommentParams) (bool, error)
+	DeleteMedia(ctx context.Context, arg DeleteMediaParams) (*int64, error)
 	// Whether it was the viewer's to delete. No row: there is no such post.
 	DeletePost(ctx context.Context, arg DeletePostParams) (bool, error)
 	// The counter follows, so that nothing contradicts it in between.
@@ -81,7 +92,13 @@ type Querier interface {
 	// Before the posts, as whoever likes one locks them.
 	DeletePostStats(ctx context.Context, posts []int64) (int64, error)
 	DeletePosts(ctx context.Context, posts []int64) (int64, error)
+	// Pictures that are attached to nothing that can come back: never attached, or to a post that is deleted. Those that failed or
+	// never came stay a week, so that their owners learn of it.
+	// concealment: exempt the clean-up has no viewer
+	DeleteUnusedMedia(ctx context.Context, arg DeleteUnusedMediaParams) (int64, error)
 	DismissReport(ctx context.Context, arg DismissReportParams) (int64, error)
+	// Marks a blob that no picture has. Its row is locked by then, so no picture can take it.
+	DropBlob(ctx context.Context, id int64) (DropBlobRow, error)
 	DropConfirmation(ctx context.Context, id int64) error
 	// Whether it was the viewer's to edit. No row: there is no such post.
 	EditPost(ctx context.Context, arg EditPostParams) (bool, error)
@@ -93,15 +110,20 @@ type Querier interface {
 	// All live sessions of a user but the newest and those used last, at_most in all. It follows CreateSession in the transaction as a
 	// statement of its own: what others have committed while that waited for the lock, only this one sees.
 	EndSurplusSessions(ctx context.Context, arg EndSurplusSessionsParams) ([]int64, error)
+	// Announced, and the bytes did not come in a day.
+	ExpireMedia(ctx context.Context, arg ExpireMediaParams) (int64, error)
 	// How long each further statement of the transaction may take, in milliseconds: some have as much to write as somebody has
 	// ever liked.
 	ExtendStatement(ctx context.Context, milliseconds string) error
+	FinishBlob(ctx context.Context, arg FinishBlobParams) (int64, error)
 	// Idempotent. No row: nobody visible to the viewer has that id.
 	FollowUser(ctx context.Context, arg FollowUserParams) (FollowUserRow, error)
 	ForgetEvents(ctx context.Context, arg ForgetEventsParams) (int64, error)
 	ForgetReplica(ctx context.Context, id string) error
+	ForgetStaging(ctx context.Context, arg ForgetStagingParams) error
 	// Who is deleted loses an address that somebody else has just proven to be theirs.
 	FreeAddress(ctx context.Context, email string) error
+	GetMedia(ctx context.Context, arg GetMediaParams) (GetMediaRow, error)
 	// liked counts to one: exists() may be planned as reading everything that the viewer has ever liked.
 	GetPost(ctx context.Context, arg GetPostParams) (GetPostRow, error)
 	// No row: there is none, or it is about the viewer.
@@ -121,6 +143,8 @@ type Querier interface {
 	JobBacklog(ctx context.Context) (JobBacklogRow, error)
 	// Jobs that failed at every attempt; they stay seven days.
 	JobsGivenUp(ctx context.Context) (int64, error)
+	KnownKeys(ctx context.Context, keys []string) ([]string, error)
+	KnownStaging(ctx context.Context, names []string) ([]string, error)
 	// Idempotent. No row: there is no such post, or the viewer is gone: counters count living people, and who was just banned has
 	// left them already. The counter moves only with a like that was really new, and last.
 	LikePost(ctx context.Context, arg LikePostParams) (LikePostRow, error)
@@ -152,11 +176,21 @@ type Querier interface {
 	LockAccounts(ctx context.Context, ids []int64) ([]LockAccountsRow, error)
 	// Until the end of the transaction: of two mails to one address at once the second sees the first.
 	LockAddress(ctx context.Context, arg LockAddressParams) error
+	LockBlob(ctx context.Context, id int64) (int64, error)
+	// The picture's blob, locked against a second upload at the same time.
+	LockMedia(ctx context.Context, arg LockMediaParams) (LockMediaRow, error)
+	// One announcement of an owner at a time, so that a quota holds.
+	LockMediaOwner(ctx context.Context, ownerID int64) error
 	// Changes of roles take turns, so that two can't each leave the other as the last admin.
 	LockRoles(ctx context.Context) error
 	// No row: the viewer has no such notification.
 	MarkSeen(ctx context.Context, arg MarkSeenParams) (int64, error)
+	// How many uploads wait, and for how long the oldest does, for the metrics.
+	MediaBacklog(ctx context.Context) (MediaBacklogRow, error)
+	MediaCounts(ctx context.Context) ([]MediaCountsRow, error)
 	NoteReplacedAddress(ctx context.Context, arg NoteReplacedAddressParams) error
+	// Uploads of failed blobs that nobody has tried again in a week.
+	OldStaging(ctx context.Context, arg OldStagingParams) ([]OldStagingRow, error)
 	// concealment: exempt the account changes its own password
 	PasswordOf(ctx context.Context, id int64) (string, error)
 	PendingEvents(ctx context.Context) (PendingEventsRow, error)
@@ -168,11 +202,13 @@ type Querier interface {
 	ProductByID(ctx context.Context, id int64) (ProductByIDRow, error)
 	// Confirmations of addresses, and their codes with them.
 	PurgeAddresses(ctx context.Context, arg PurgeAddressesParams) (int64, error)
+	PurgeAvatar(ctx context.Context, id int64) (int64, error)
 	// Accounts whose time has come, and for how long the oldest has waited.
 	// concealment: exempt a purge is about people whom nobody sees
 	PurgeBacklog(ctx context.Context) (PurgeBacklogRow, error)
 	// A trigger takes the rows of hidden along.
 	PurgeBlocks(ctx context.Context, arg PurgeBlocksParams) (int64, error)
+	PurgeBytes(ctx context.Context, arg PurgeBytesParams) (int64, error)
 	// The counters let go of them when the account was deleted.
 	// concealment: exempt a purge is about people whom nobody sees
 	PurgeComments(ctx context.Context, arg PurgeCommentsParams) (int64, error)
@@ -190,6 +226,8 @@ type Querier interface {
 	PurgeLikes(ctx context.Context, arg PurgeLikesParams) (int64, error)
 	// concealment: exempt a purge is about people whom nobody sees
 	PurgeOutbox(ctx context.Context, arg PurgeOutboxParams) (int64, error)
+	// With what they are attached to. Their bytes are nobody's then, which is for the clean-up of pictures.
+	PurgePictures(ctx context.Context, arg PurgePicturesParams) (int64, error)
 	// Whom a report is about stays with a ban, and goes without one.
 	// concealment: exempt a purge is about people whom nobody sees
 	PurgeReported(ctx context.Context, arg PurgeReportedParams) (int64, error)
@@ -200,6 +238,8 @@ type Querier interface {
 	PurgeSeen(ctx context.Context, id int64) (int64, error)
 	PurgeSessions(ctx context.Context, arg PurgeSessionsParams) (int64, error)
 	PurgeStats(ctx context.Context, id int64) (int64, error)
+	// Gives a claim back, with why.
+	ReleaseBlob(ctx context.Context, arg ReleaseBlobParams) (int64, error)
 	// The counter counts living people: the comment of somebody who has gone has left it already.
 	RemoveComment(ctx context.Context, id int64) (int64, error)
 	RemovePost(ctx context.Context, id int64) (int64, error)
@@ -212,6 +252,9 @@ type Querier interface {
 	ResetPassword(ctx context.Context, arg ResetPasswordParams) (int64, error)
 	// Whether the account was there to be restored. One whose purge has begun is not: it sees that, whichever came first.
 	RestoreAccount(ctx context.Context, arg RestoreAccountParams) (bool, error)
+	RevivableBlobs(ctx context.Context, arg RevivableBlobsParams) ([]int64, error)
+	// Makes a failed blob pending again. No row: its upload is gone, or the owner has sent the same bytes again since.
+	ReviveBlob(ctx context.Context, id int64) (int64, error)
 	RevocationTotals(ctx context.Context) (RevocationTotalsRow, error)
 	// The number of sessions revoked: 0 when it is not the user's, or no longer alive. Every replica learns it by the row in
 	// revocations, which commits with it.
@@ -224,6 +267,8 @@ type Querier interface {
 	// No row: the account is gone.
 	// concealment: exempt what an account may do is asked of the account itself
 	RoleOf(ctx context.Context, id int64) (string, error)
+	// A blob of the owner's with the same bytes, kept from being dropped until the commit.
+	SameBlob(ctx context.Context, arg SameBlobParams) (int64, error)
 	// The one whose handle is exactly that stands first on the first page; the others follow, newest first. lo and hi bound the
 	// handles with a prefix in byte order, which the index has whatever the collation.
 	SearchPeople(ctx context.Context, arg SearchPeopleParams) ([]SearchPeopleRow, error)
@@ -237,14 +282,20 @@ type Querier interface {
 	// Returns the address that was replaced.
 	// concealment: exempt the account changes its own address
 	SetEmail(ctx context.Context, arg SetEmailParams) (SetEmailRow, error)
+	SetMediaBlob(ctx context.Context, arg SetMediaBlobParams) error
 	SetPassword(ctx context.Context, arg SetPasswordParams) (int64, error)
 	SetRole(ctx context.Context, arg SetRoleParams) error
 	// Nobody sees somebody banned, nor what they wrote.
 	SettleSubject(ctx context.Context, arg SettleSubjectParams) (int64, error)
 	// What is removed needs no decision any more.
 	SettleTarget(ctx context.Context, arg SettleTargetParams) (int64, error)
+	// Pending blobs that nobody works on or will: their claim ran out, or their job is gone.
+	StuckBlobs(ctx context.Context, arg StuckBlobsParams) ([]int64, error)
 	// What nobody needs: revocations whose tokens have expired, replicas silent for an hour, sessions that ran out.
 	TidyRevocations(ctx context.Context) error
+	// The newest that failed, or wait for another try.
+	// concealment: exempt operators see everybody's
+	TroubledBlobs(ctx context.Context, atMost int32) ([]TroubledBlobsRow, error)
 	// Spends a try of every code that may be meant, before anybody compares: however many guess at once, a code is compared
 	// max_tries times. It is looked for by the account that asked where user_id is given, else by the address.
 	TryCode(ctx context.Context, arg TryCodeParams) ([]TryCodeRow, error)
@@ -260,7 +311,13 @@ type Querier interface {
 	// position in seq this misses no transaction that was slow to commit, and unlike a wait for the oldest one (xid below
 	// pg_snapshot_xmin) it isn't held up by a long transaction of somebody else.
 	UnseenRevocations(ctx context.Context, seen string) ([]UnseenRevocationsRow, error)
-	UpdateProfile(ctx context.Context, arg UpdateProfileParams) (int64, error)
+	// Blobs of no picture, and those whose removal was begun.
+	UnusedBlobs(ctx context.Context, arg UnusedBlobsParams) ([]int64, error)
+	// Whether the avatar is the viewer's to use: nothing changes otherwise. No row: the account is gone. With set_avatar, avatar_id 0
+	// removes the present one.
+	UpdateProfile(ctx context.Context, arg UpdateProfileParams) (bool, error)
+	// Which of some pictures their owner may attach now.
+	UsableMedia(ctx context.Context, arg UsableMediaParams) ([]int64, error)
 	// Once: of two at once the second finds it used.
 	UseConfirmation(ctx context.Context, id int64) (int64, error)
 	// concealment: exempt an operator looks an account up
