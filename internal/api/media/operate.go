@@ -2,12 +2,10 @@ package media
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/platctl/platctl/internal/api/media/picture"
 	"github.com/platctl/platctl/internal/api/postgres/db"
 	"github.com/platctl/platctl/internal/base/fault"
 	"github.com/platctl/platctl/internal/base/pg"
@@ -129,14 +127,4 @@ func (s *Service) revive(ctx context.Context, blob int64) (bool, error) {
 		return false, nil
 	}
 	return revived && err == nil, err
-}
-
-// KnownCode says whether code is one of a failure.
-func KnownCode(code string) error {
-	for _, c := range picture.Codes() {
-		if string(c) == code {
-			return nil
-		}
-	}
-	return errors.New("no such code")
 }

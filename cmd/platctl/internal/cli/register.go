@@ -13,6 +13,7 @@ import (
 	"github.com/platctl/platctl/cmd/platctl/internal/command/history"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/keys"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/mail"
+	"github.com/platctl/platctl/cmd/platctl/internal/command/media"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/media_worker"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/migrate"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/perf"
@@ -38,12 +39,13 @@ func register(root *cobra.Command, d *command.Deps) {
 		auth.New(d),
 		keys.New(d),
 		mail.New(d),
+		media.New(d),
 		release.New(d),
 		sbom.New(d),
 		perf.New(d),
 		config.New(d),
 		doctor.New(d),
 		version.New(d),
-		media_worker.New(d),
+		media_worker.New(d), // hidden: the server starts it
 	)
 }
