@@ -140,6 +140,11 @@ bench-feed: postgres build ## Seed the medium dataset and measure the feed of fo
 	@PLATCTL_BENCH_DATABASE=$$(cat $(BENCH)/url) go test ./internal/api/indexes -run '^$$' -bench Feed -benchtime 500x; \
 		code=$$?; bin/platctl db stop; exit $$code
 
+.PHONY: bench-media
+bench-media: postgres ## Measure pictures: time and memory of their processes, memory of the server under the corpus
+	go test ./internal/api/media/child -run '^$$' -bench Heaviest -benchtime 3x
+	go test ./internal/api/media -run '^$$' -bench Server -benchtime 1x
+
 .PHONY: fuzz
 fuzz: ## Fuzz every parser for a few seconds each
 	@for m in . xk6-ext; do \

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"net/http"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -323,5 +324,14 @@ func TestCodes(t *testing.T) {
 	}
 	if !slices.Equal(spec, ours) {
 		t.Errorf("spec %v\nours %v", spec, ours)
+	}
+	page, err := os.ReadFile("../../../docs/media.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range ours {
+		if !strings.Contains(string(page), "\n| `"+c+"` |") {
+			t.Errorf("docs/media.md does not say what to do about %s", c)
+		}
 	}
 }

@@ -132,7 +132,7 @@ func (m *mortal) Delete(ctx context.Context, key string) error {
 }
 
 // startMortal starts the server as a process of its own and returns its address.
-func startMortal(t *testing.T, f fate) (url string, p *exec.Cmd) {
+func startMortal(t testing.TB, f fate) (url string, p *exec.Cmd) {
 	t.Helper()
 	data, err := json.Marshal(f)
 	if err != nil {
@@ -247,13 +247,20 @@ type attempt struct {
 	acknowledged bool
 }
 
-func firstUpload(t *testing.T, url string, data []byte) attempt {
+func firstUpload(t testing.TB, url string, data []byte) attempt {
 	t.Helper()
-	anonymous, err := client.NewClient(url, token(""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	res, err := anonymous.Signup(t.Context(), &client.SignupRequest{Handle: "ana", DisplayName: "Ana", Password: "correct horse"})
+	access := signUpFor(t, url, "ana")
+	c := clientOf(t, url, access)
+	a := attempt{token: access, id: announce(t, c, client.MediaPurposePost, "image/jpeg", len(data))}
+	_, err := send(t.Context(), c, a.id, data)
+	a.acknowledged = err == nil
+	return a
+}
+
+// signUpFor returns an access token of a new account at a server.
+func signUpFor(t testing.TB, url, handle string) string {
+	t.Helper()
+	res, err := clientOf(t, url, "").Signup(t.Context(), &client.SignupRequest{Handle: client.Handle(handle), DisplayName: handle, Password: "correct horse"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,14 +268,16 @@ func firstUpload(t *testing.T, url string, data []byte) attempt {
 	if !ok {
 		t.Fatalf("signup: %T", res)
 	}
-	c, err := client.NewClient(url, token(s.Data.AccessToken))
+	return s.Data.AccessToken
+}
+
+func clientOf(t testing.TB, url, access string) *client.Client {
+	t.Helper()
+	c, err := client.NewClient(url, token(access))
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := attempt{token: s.Data.AccessToken, id: announce(t, c, client.MediaPurposePost, "image/jpeg", len(data))}
-	_, err = send(t.Context(), c, a.id, data)
-	a.acknowledged = err == nil
-	return a
+	return c
 }
 
 type token string

@@ -1,17 +1,24 @@
 package server_test
 
 import (
+	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"os"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/platctl/platctl/internal/api/apitest"
 	"github.com/platctl/platctl/internal/api/media/child"
+	"github.com/platctl/platctl/internal/api/openapi/client"
+	"github.com/platctl/platctl/internal/api/server"
 	"github.com/platctl/platctl/internal/base/pg/pgtest"
 )
 
@@ -78,4 +85,87 @@ func (m *matrix) mediaOf(op apitest.Operation) string {
 		return a["id"].(string)
 	}
 	return m.picture(string(owner), "post")
+}
+
+// An upload may take longer than any other request, as long as it keeps coming; one that stalls is ended, and says why.
+func TestSlowUploads(t *testing.T) {
+	t.Parallel()
+	env := apitest.New(t, func(o *server.Options) { o.DrainDelay = 0 })
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- env.Server.Run(ctx, l) }()
+	defer func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}()
+	_, c := env.Signup("ana")
+	s, err := env.Client("").Login(t.Context(), &client.LoginRequest{Handle: "ana", Password: "correct horse"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Run("both", func(t *testing.T) { // the server runs until they have ended
+		slowUploads(t, l.Addr().String(), c, s.Data.AccessToken)
+	})
+}
+
+func slowUploads(t *testing.T, addr string, c *client.Client, token string) {
+	const size = 700 << 10
+	for name, u := range map[string]struct {
+		piece int           // bytes at a time
+		every time.Duration // between two
+		want  int
+	}{
+		"steady": {40 << 10, time.Second, http.StatusOK}, // 17.5 s: beyond the 15 s that other requests have
+		"stalls": {size - 1, time.Hour, http.StatusBadRequest},
+	} {
+		m, err := c.CreateMedia(t.Context(), &client.CreateMediaRequest{ContentType: "image/gif", Size: size, Purpose: client.MediaPurposePost})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			body, feed := io.Pipe()
+			go trickle(t.Context(), feed, append([]byte(tinyGIF), make([]byte, size-len(tinyGIF))...), u.piece, u.every)
+			defer body.Close()
+			req, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodPut, "http://"+addr+m.Data.UploadUrl, body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.ContentLength = size
+			req.Header.Set("Content-Type", "application/octet-stream")
+			req.Header.Set("Authorization", "Bearer "+token)
+			res, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			answer, _ := io.ReadAll(res.Body)
+			if res.StatusCode != u.want || u.want != http.StatusOK && !strings.Contains(string(answer), `"code":"upload_too_slow"`) {
+				t.Errorf("%d %s", res.StatusCode, answer)
+			}
+		})
+	}
+}
+
+// trickle writes data in pieces, with a pause behind each.
+func trickle(ctx context.Context, w *io.PipeWriter, data []byte, piece int, every time.Duration) {
+	for len(data) > 0 {
+		n := min(piece, len(data))
+		if _, err := w.Write(data[:n]); err != nil {
+			return
+		}
+		data = data[n:]
+		select {
+		case <-time.After(every):
+		case <-ctx.Done():
+			return
+		}
+	}
+	_ = w.Close()
 }

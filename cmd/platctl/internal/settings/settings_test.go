@@ -127,6 +127,8 @@ func TestRefusals(t *testing.T) {
 		"path for a name": {env: []string{"PLATCTL_ENVIRONMENT=../x"}, want: []string{`"../x" is not a name`}},
 		"out of range": {env: []string{"PLATCTL_DATABASE_MAX_CONNS=0", "PLATCTL_SERVER_DRAIN_DELAY=-1s", "PLATCTL_SERVER_LISTEN=x"},
 			want: []string{"database.max_conns: 0", "server.drain_delay: -1s", `server.listen: "x"`}},
+		"pictures": {env: []string{"PLATCTL_MEDIA_S3_URL=s3.example.org/b", "PLATCTL_MEDIA_MAX_BYTES=1", "PLATCTL_MEDIA_WORKERS=0", "PLATCTL_MEDIA_ACCOUNT_FILES=0"},
+			want: []string{"media.s3_url: it is not https://HOST/PATH", "media.public_url: media.s3_url needs it", "media.max_bytes: 1 is not between", "media.workers: 0 is not", "media.account_files: 0 is not"}},
 		"unknown word": {env: []string{"PLATCTL_AUTH_EMAIL_VERIFICATION=yes"}, want: []string{"is not auto, on or off"}},
 		"fault in production": {env: []string{"PLATCTL_ENVIRONMENT=production", "PLATCTL_DEBUG_FAULT_STATUS=500"},
 			want: []string{"refused in production"}},
