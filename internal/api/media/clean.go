@@ -202,7 +202,7 @@ func (s *Service) cleanUploads(ctx context.Context, c *Cleaned) error {
 			if err := s.o.Store.Delete(ctx, store.Staging+b.Staging); err != nil {
 				return err
 			}
-			if err := s.queries.ForgetStaging(ctx, db.ForgetStagingParams{ID: b.ID, Staging: b.Staging}); err != nil {
+			if err := s.queries.ForgetStaging(ctx, db.ForgetStagingParams(b)); err != nil {
 				return err
 			}
 		}
