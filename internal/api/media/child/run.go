@@ -135,16 +135,19 @@ func (r *Runner) ask(ctx context.Context, q Request, files []*os.File) (Answer, 
 		return Answer{}, fault.Op("ask the picture's process", err)
 	}
 	stdout, stderr := &bounded{max: maxMessage}, &bounded{max: 8 << 10}
-	// The running program, not its path: a deploy may have put another one there.
-	cmd := exec.CommandContext(wall, "/proc/self/exe", Command)
+	path, err := program()
+	if err != nil {
+		return Answer{}, fault.Op("find the picture's program", err)
+	}
+	cmd := exec.CommandContext(wall, path, Command)
 	cmd.Args[0] = "platctl"
 	cmd.Env = []string{"GOTRACEBACK=single"}
 	cmd.Dir = "/"
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = bytes.NewReader(request), stdout, stderr, files
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = attributes()
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 5 * time.Second
-	runtime.LockOSThread() // Pdeathsig follows the thread that starts the child; it must not end before the child does
+	runtime.LockOSThread() // the child dies with the thread that started it: that must not end before
 	err = cmd.Run()
 	runtime.UnlockOSThread()
 	switch {
