@@ -174,7 +174,10 @@ func TestKilledServers(t *testing.T) {
 		"before the upload is forgotten": {Call: "delete", Area: store.Staging, Nth: 1},
 		"after the upload is deleted":    {Call: "delete", Area: store.Staging, Nth: 1, After: true},
 	} {
-		t.Run(name, func(t *testing.T) { dieAndRise(t, name, f) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dieAndRise(t, name, f)
+		})
 	}
 }
 

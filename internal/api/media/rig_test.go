@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -33,7 +34,8 @@ import (
 // patience is how long a test waits for what must happen. A child is a process, and the machine may be busy.
 const patience = 2 * time.Minute
 
-// The program is the child that decodes, and the server that is killed, as well as the test.
+// The program is the child that decodes, and the server that is killed, as well as the test. More tests at once than there are cores,
+// where nobody says otherwise: they wait for jobs and for leases.
 func TestMain(m *testing.M) {
 	var err error
 	switch {
@@ -42,6 +44,9 @@ func TestMain(m *testing.M) {
 	case len(os.Args) == 2 && os.Args[1] == mortalCommand:
 		err = serveMortal()
 	default:
+		if err := flag.Set("test.parallel", "6"); err != nil {
+			panic(err)
+		}
 		os.Exit(pgtest.Main(m))
 	}
 	if err != nil {

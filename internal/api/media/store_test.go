@@ -201,6 +201,7 @@ func (k *killer) Convert(ctx context.Context, in *os.File, declared string, side
 }
 
 // A child that is killed loses nothing: its picture is tried again, and says that it may have been its memory when it happens twice.
+// It runs alone, because it kills whichever child of this process there is.
 func TestKilledChildren(t *testing.T) {
 	for kills, want := range map[int32]client.MediaState{1: client.MediaStateReady, 2: client.MediaStateFailed} {
 		k := &killer{}
