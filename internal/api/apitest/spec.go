@@ -32,7 +32,10 @@ type Operation struct {
 	Auth             Auth
 	Success          int      // its 2xx status
 	Target           string   // the kind of the {id} in its path ("user"), empty without one
+	Member           bool     // whether its path names a {user} below the {id}
 	Query            []string // the names of its query parameters
+	Needs            []string // those of them that are required
+	Key              bool     // whether it asks for an Idempotency-Key
 	Body             string   // the name of its body's schema, empty without one
 }
 
@@ -75,10 +78,11 @@ type ref struct {
 func (r ref) name() string { return r.Ref[strings.LastIndex(r.Ref, "/")+1:] }
 
 type parameter struct {
-	ref    `yaml:",inline"`
-	Name   string
-	In     string
-	Schema ref
+	ref      `yaml:",inline"`
+	Name     string
+	In       string
+	Required bool
+	Schema   ref
 }
 
 type operation struct {
@@ -107,9 +111,18 @@ func (s document) operation(t testing.TB, path, method string, op operation) Ope
 			p = s.Components.Parameters[p.name()]
 		}
 		switch p.In {
+		case "header":
+			out.Key = out.Key || p.Name == "Idempotency-Key" && p.Required
 		case "query":
 			out.Query = append(out.Query, p.Name)
+			if p.Required {
+				out.Needs = append(out.Needs, p.Name)
+			}
 		case "path":
+			if p.Name == "user" {
+				out.Member = true
+				continue
+			}
 			m := kindOf.FindStringSubmatch(s.Components.Schemas[p.Schema.name()].Pattern)
 			if p.Name != "id" || m == nil {
 				t.Fatalf("%s: path parameter %s is not an {id} of a known kind", op.OperationID, p.Name)

@@ -38,6 +38,7 @@ type API struct {
 	sessionAPI
 	timelineAPI
 	marketAPI
+	farmsAPI
 	systemAPI
 	peopleAPI
 	reactionsAPI
@@ -61,6 +62,7 @@ func New(s Services) (*oas.Server, error) {
 		sessionAPI:       sessionAPI{s.Account, s.Sessions, s.IDs},
 		timelineAPI:      timelineAPI{s.Timeline, s.IDs},
 		marketAPI:        marketAPI{s.Market, s.IDs},
+		farmsAPI:         farmsAPI{s.Market, s.IDs},
 		systemAPI:        systemAPI{s.System},
 		peopleAPI:        peopleAPI{s.Timeline, s.IDs},
 		reactionsAPI:     reactionsAPI{s.Timeline, s.IDs},

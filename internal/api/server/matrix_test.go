@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -100,8 +101,21 @@ func matrixExceptions() map[string]int {
 		// a session is its owner's only, and a notification its recipient's
 		out["revokeSession "+string(r)], out["markSeen "+string(r)] = 404, 404
 	}
-	for _, r := range roles() {
-		out["getProduct "+string(r)] = 404 // there are no products
+	maps.Copy(out, marketExceptions())
+	return out
+}
+
+// marketExceptions: a farm is public, so whoever is no member of it is refused and not told that it isn't there. No role of
+// the community is a role on a farm.
+func marketExceptions() map[string]int {
+	out := map[string]int{}
+	for _, r := range []role{other, blocked, moderator, admin} {
+		for _, op := range []string{
+			"updateFarm", "listFarmMembers", "setFarmMember", "removeFarmMember", "createProduct", "updateProduct", "archiveProduct",
+			"setStock", "adjustStock",
+		} {
+			out[op+" "+string(r)] = 403
+		}
 	}
 	return out
 }
@@ -120,6 +134,7 @@ func newMatrix(t *testing.T) *matrix {
 	}
 	w.promote(string(moderator), "moderator")
 	w.promote(string(admin), "admin")
+	w.play([]string{"bystander", "signup"})
 	w.play([]string{string(owner), "block", string(blocked)})
 	w.play([]string{string(other), "follow", string(owner)})
 	w.label("note:owner's", w.newest(publicid.Note, "notifications"))
@@ -144,6 +159,9 @@ func (m *matrix) try(op apitest.Operation, r role) (int, []byte) {
 	path := op.Path
 	if op.Target != "" {
 		path = strings.Replace(path, "{id}", m.make(op), 1)
+	}
+	if op.Member {
+		path = strings.Replace(path, "{user}", m.ids["user:bystander"], 1)
 	}
 	if slices.Contains(op.Query, "q") {
 		path += "?q=owner"
@@ -184,8 +202,14 @@ func (m *matrix) make(op apitest.Operation) string {
 	case "sess":
 		m.login(string(owner))
 		return m.ids["sess:owner"]
+	case "farm":
+		id := m.farm()
+		if op.ID == "removeFarmMember" {
+			m.call(string(owner), http.MethodPut, "/api/v1/farms/"+id+"/members/"+m.ids["user:bystander"], `{"role":"member"}`)
+		}
+		return id
 	case "prod":
-		return apitest.Nobody(m.t, publicid.Product, 0)
+		return m.call(string(owner), http.MethodPost, "/api/v1/farms/"+m.farm()+"/products", product)["id"].(string)
 	}
 	m.t.Fatalf("%s: nobody knows how to make a %s", op, op.Target)
 	return ""
@@ -199,6 +223,16 @@ func (m *matrix) victim() string {
 	return s["user"].(map[string]any)["id"].(string)
 }
 
+const product = `{"name":"Plums","category":"fruit","price":250,"unit":"kg","available":20}`
+
+// farm returns the owner's farm.
+func (m *matrix) farm() string {
+	if m.ids["farm:owner"] == "" {
+		m.label("farm:owner", m.call(string(owner), http.MethodPost, "/api/v1/farms", `{"name":"Owner's farm"}`)["id"].(string))
+	}
+	return m.ids["farm:owner"]
+}
+
 func (m *matrix) bodyOf(op apitest.Operation) string {
 	m.handles++
 	text, reason := `{"body":"Text"}`, `{"reason":"Text"}`
@@ -208,6 +242,13 @@ func (m *matrix) bodyOf(op apitest.Operation) string {
 		"LoginRequest":      `{"handle":"owner","password":"correct horse"}`,
 		"CreatePostRequest": text, "EditPostRequest": text, "CreateCommentRequest": text,
 		"UpdateMeRequest":       `{"bio":"Text"}`,
+		"CreateFarmRequest":     fmt.Sprintf(`{"name":"Farm %d"}`, m.handles),
+		"UpdateFarmRequest":     `{"description":"Text"}`,
+		"SetFarmMemberRequest":  `{"role":"member"}`,
+		"CreateProductRequest":  product,
+		"UpdateProductRequest":  `{"price":1}`,
+		"SetStockRequest":       `{"available":30,"expected":20}`,
+		"AdjustStockRequest":    `{"change":1}`,
 		"ChangePasswordRequest": `{"currentPassword":"correct horse","newPassword":"correct horse"}`,
 		"DeleteMeRequest":       `{"currentPassword":"correct horse"}`,
 		"RestoreRequest":        `{"handle":"owner","password":"correct horse"}`,

@@ -79,8 +79,9 @@ type Options struct {
 	Role          Role
 	Debug         config.Debug
 	Tracer        telemetry.Tracer
-	Origins       []string         // browsers' origins that may call the API
-	MaxConnsPerIP int              // on a TCP listener; 0: no limit
+	Origins       []string // browsers' origins that may call the API
+	MaxConnsPerIP int      // on a TCP listener; 0: no limit
+	Market        market.Options
 	JobsPool      *pgxpool.Pool    // for the job workers; nil: this server makes jobs and works none
 	Now           func() time.Time // for access tokens; nil: time.Now
 	// FeedConnect opens the session that listens for revocations; nil: like the pool. It can't go through a pooler that shares
@@ -100,6 +101,7 @@ type Server struct {
 	feed       *session.Feed
 	feedRun    feedRun
 	jobs       *jobs.Queue
+	market     *market.Service
 	metrics    *metrics
 	ready      readiness
 	draining   atomic.Bool
@@ -130,8 +132,9 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.market = market.New(o.Pool, o.Market)
 	s.operations, err = httpapi.New(httpapi.Services{
-		Account: accounts, Sessions: s.sessions, Timeline: timeline.New(queries), Market: market.New(queries), System: s, IDs: ids, Log: o.Log, Tokens: tokens,
+		Account: accounts, Sessions: s.sessions, Timeline: timeline.New(queries), Market: s.market, System: s, IDs: ids, Log: o.Log, Tokens: tokens,
 		Moderation: moderation.New(o.Pool, s.sessions, moderation.Options{
 			OnReport: func(reason string) { s.metrics.reports.WithLabelValues(reason).Inc() },
 			OnAct:    func(a moderation.Action) { s.metrics.acts.WithLabelValues(string(a)).Inc() },

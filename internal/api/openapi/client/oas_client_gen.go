@@ -22,6 +22,19 @@ func trimTrailingSlashes(u *url.URL) {
 
 // Invoker invokes operations described by OpenAPI v3 specification.
 type Invoker interface {
+	// AdjustStock invokes adjustStock operation.
+	//
+	// For members of the product's farm: a delivery, or something that spoiled. It adds to what is there
+	// at that moment, so it needs no `expected`. Taking more than there is is 409 `out_of_stock`.
+	//
+	// POST /api/v1/products/{id}/stock
+	AdjustStock(ctx context.Context, request *AdjustStockRequest, params AdjustStockParams) (*ProductResponse, error)
+	// ArchiveProduct invokes archiveProduct operation.
+	//
+	// For members of its farm. Orders of it stay as they are. Doing it again is 404.
+	//
+	// DELETE /api/v1/products/{id}
+	ArchiveProduct(ctx context.Context, params ArchiveProductParams) error
 	// BanUser invokes banUser operation.
 	//
 	// Ends their sessions on every server within a second and settles every open report about them. Nobody
@@ -49,12 +62,25 @@ type Invoker interface {
 	//
 	// POST /api/v1/posts/{id}/comments
 	CreateComment(ctx context.Context, request *CreateCommentRequest, params CreateCommentParams) (*CommentResponse, error)
+	// CreateFarm invokes createFarm operation.
+	//
+	// You become its owner. The name is unique without regard to case: a taken one is 409
+	// `farm_name_taken`. The currency stays. Somebody who owns 20 farms gets 409 `too_many_farms`.
+	//
+	// POST /api/v1/farms
+	CreateFarm(ctx context.Context, request *CreateFarmRequest) (*FarmResponse, error)
 	// CreatePost invokes createPost operation.
 	//
 	// Publish a post.
 	//
 	// POST /api/v1/posts
 	CreatePost(ctx context.Context, request *CreatePostRequest) (*PostResponse, error)
+	// CreateProduct invokes createProduct operation.
+	//
+	// For members of the farm; anybody else is 403 `not_a_member`. Its price is in the farm's currency.
+	//
+	// POST /api/v1/farms/{id}/products
+	CreateProduct(ctx context.Context, request *CreateProductRequest, params CreateProductParams) (*ProductResponse, error)
 	// CreateReport invokes createReport operation.
 	//
 	// For the moderators; whom it is about never learns who reported it. What is reported is kept as it is
@@ -96,6 +122,12 @@ type Invoker interface {
 	//
 	// PUT /api/v1/users/{id}/follow
 	FollowUser(ctx context.Context, params FollowUserParams) (*FollowResponse, error)
+	// GetFarm invokes getFarm operation.
+	//
+	// One farm.
+	//
+	// GET /api/v1/farms/{id}
+	GetFarm(ctx context.Context, params GetFarmParams) (*FarmResponse, error)
 	// GetHealth invokes getHealth operation.
 	//
 	// Does no I/O. Answers 200 for as long as the process can answer at all.
@@ -116,7 +148,7 @@ type Invoker interface {
 	GetPost(ctx context.Context, params GetPostParams) (*PostResponse, error)
 	// GetProduct invokes getProduct operation.
 	//
-	// One product.
+	// One that is no longer sold is 404.
 	//
 	// GET /api/v1/products/{id}
 	GetProduct(ctx context.Context, params GetProductParams) (*ProductResponse, error)
@@ -171,6 +203,13 @@ type Invoker interface {
 	//
 	// GET /api/v1/posts/{id}/comments
 	ListComments(ctx context.Context, params ListCommentsParams) (*CommentListResponse, error)
+	// ListFarmMembers invokes listFarmMembers operation.
+	//
+	// For its members; anybody else is 403 `not_a_member`. Newest account first. Members see each other
+	// whether or not one has blocked the other: who can act for a farm is known to everybody who can.
+	//
+	// GET /api/v1/farms/{id}/members
+	ListFarmMembers(ctx context.Context, params ListFarmMembersParams) (*FarmMemberListResponse, error)
 	// ListFeed invokes listFeed operation.
 	//
 	// Posts of the people you follow. `meta.nextCursor` is null on the last page.
@@ -201,6 +240,12 @@ type Invoker interface {
 	//
 	// GET /api/v1/moderation/log
 	ListModerationLog(ctx context.Context, params ListModerationLogParams) (*ModerationLogResponse, error)
+	// ListMyFarms invokes listMyFarms operation.
+	//
+	// The farms you act for, newest first.
+	//
+	// GET /api/v1/me/farms
+	ListMyFarms(ctx context.Context, params ListMyFarmsParams) (*MyFarmListResponse, error)
 	// ListNotifications invokes listNotifications operation.
 	//
 	// Events of one kind on one target within 12 hours are one notification. A page ends after `limit`
@@ -211,7 +256,10 @@ type Invoker interface {
 	ListNotifications(ctx context.Context, params ListNotificationsParams) (*NotificationListResponse, error)
 	// ListProducts invokes listProducts operation.
 	//
-	// `page` times `limit` may not exceed 10,000.
+	// Filters narrow it: words of name and description (each word of `q` as the beginning of one),
+	// category, farm, price and stock. `page` times `limit` may not exceed 10,000; `cursor` goes on
+	// without that bound, and the `Link` header with `rel="next"` has the address of the next page.
+	// `meta.total` is up to 30 seconds old.
 	//
 	// GET /api/v1/products
 	ListProducts(ctx context.Context, params ListProductsParams) (*ProductListResponse, error)
@@ -274,6 +322,13 @@ type Invoker interface {
 	//
 	// POST /api/v1/moderation/comments/{id}/remove
 	RemoveComment(ctx context.Context, request *RemoveCommentRequest, params RemoveCommentParams) (*SettledResponse, error)
+	// RemoveFarmMember invokes removeFarmMember operation.
+	//
+	// An owner ends anybody's, a member their own. The last owner can't leave: 409 `last_owner`. Somebody
+	// who is no member is 404.
+	//
+	// DELETE /api/v1/farms/{id}/members/{user}
+	RemoveFarmMember(ctx context.Context, params RemoveFarmMemberParams) error
 	// RemovePost invokes removePost operation.
 	//
 	// Settles every open report of it. Removing it again is 404.
@@ -310,12 +365,27 @@ type Invoker interface {
 	//
 	// GET /api/v1/users
 	SearchPeople(ctx context.Context, params SearchPeopleParams) (*PersonListResponse, error)
+	// SetFarmMember invokes setFarmMember operation.
+	//
+	// For owners. Idempotent. The last owner can't become a member: 409 `last_owner`. A farm has up to 50
+	// members: 409 `too_many_members`.
+	//
+	// PUT /api/v1/farms/{id}/members/{user}
+	SetFarmMember(ctx context.Context, request *SetFarmMemberRequest, params SetFarmMemberParams) (*FarmMemberResponse, error)
 	// SetRole invokes setRole operation.
 	//
 	// For admins; it counts from their next request. Yourself is 409 `self_moderation`.
 	//
 	// PUT /api/v1/moderation/users/{id}/role
 	SetRole(ctx context.Context, request *SetRoleRequest, params SetRoleParams) (*ModeratedPersonResponse, error)
+	// SetStock invokes setStock operation.
+	//
+	// After counting the shelf, for members of the product's farm. `expected` is the stock that you saw:
+	// when something was sold in between it is 409 `stock_changed`, with the stock of now in `errors`, and
+	// nothing is changed.
+	//
+	// PUT /api/v1/products/{id}/stock
+	SetStock(ctx context.Context, request *SetStockRequest, params SetStockParams) (*ProductResponse, error)
 	// Signup invokes signup operation.
 	//
 	// Answers with an access and a refresh token. A taken handle is 409 `handle_taken`.
@@ -346,12 +416,26 @@ type Invoker interface {
 	//
 	// DELETE /api/v1/posts/{id}/like
 	UnlikePost(ctx context.Context, params UnlikePostParams) (*LikeResponse, error)
+	// UpdateFarm invokes updateFarm operation.
+	//
+	// For its owners; a member is 403 `owners_only`, anybody else 403 `not_a_member`. What is absent stays
+	// as it is.
+	//
+	// PATCH /api/v1/farms/{id}
+	UpdateFarm(ctx context.Context, request *UpdateFarmRequest, params UpdateFarmParams) (*FarmResponse, error)
 	// UpdateMe invokes updateMe operation.
 	//
 	// What is absent stays as it is.
 	//
 	// PATCH /api/v1/me
 	UpdateMe(ctx context.Context, request *UpdateMeRequest) (*ProfileResponse, error)
+	// UpdateProduct invokes updateProduct operation.
+	//
+	// For members of its farm; anybody else is 403 `not_a_member`. What is absent stays as it is. Orders
+	// keep the price at which they were placed.
+	//
+	// PATCH /api/v1/products/{id}
+	UpdateProduct(ctx context.Context, request *UpdateProductRequest, params UpdateProductParams) (*ProductResponse, error)
 }
 
 // Client implements OAS client.
@@ -393,6 +477,214 @@ func (c *Client) requestURL(ctx context.Context) *url.URL {
 		return c.serverURL
 	}
 	return u
+}
+
+// AdjustStock invokes adjustStock operation.
+//
+// For members of the product's farm: a delivery, or something that spoiled. It adds to what is there
+// at that moment, so it needs no `expected`. Taking more than there is is 409 `out_of_stock`.
+//
+// POST /api/v1/products/{id}/stock
+func (c *Client) AdjustStock(ctx context.Context, request *AdjustStockRequest, params AdjustStockParams) (*ProductResponse, error) {
+	res, err := c.sendAdjustStock(ctx, request, params)
+	return res, err
+}
+
+func (c *Client) sendAdjustStock(ctx context.Context, request *AdjustStockRequest, params AdjustStockParams) (res *ProductResponse, err error) {
+	// Validate request before sending.
+	if err := func() error {
+		if err := request.Validate(); err != nil {
+			return err
+		}
+		return nil
+	}(); err != nil {
+		return res, errors.Wrap(err, "validate")
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [3]string
+	pathParts[0] = "/api/v1/products/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	pathParts[2] = "/stock"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "POST", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeAdjustStockRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, AdjustStockOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeAdjustStockResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// ArchiveProduct invokes archiveProduct operation.
+//
+// For members of its farm. Orders of it stay as they are. Doing it again is 404.
+//
+// DELETE /api/v1/products/{id}
+func (c *Client) ArchiveProduct(ctx context.Context, params ArchiveProductParams) error {
+	_, err := c.sendArchiveProduct(ctx, params)
+	return err
+}
+
+func (c *Client) sendArchiveProduct(ctx context.Context, params ArchiveProductParams) (res *ArchiveProductNoContent, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [2]string
+	pathParts[0] = "/api/v1/products/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "DELETE", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, ArchiveProductOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeArchiveProductResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
 }
 
 // BanUser invokes banUser operation.
@@ -804,6 +1096,95 @@ func (c *Client) sendCreateComment(ctx context.Context, request *CreateCommentRe
 	return result, nil
 }
 
+// CreateFarm invokes createFarm operation.
+//
+// You become its owner. The name is unique without regard to case: a taken one is 409
+// `farm_name_taken`. The currency stays. Somebody who owns 20 farms gets 409 `too_many_farms`.
+//
+// POST /api/v1/farms
+func (c *Client) CreateFarm(ctx context.Context, request *CreateFarmRequest) (*FarmResponse, error) {
+	res, err := c.sendCreateFarm(ctx, request)
+	return res, err
+}
+
+func (c *Client) sendCreateFarm(ctx context.Context, request *CreateFarmRequest) (res *FarmResponse, err error) {
+	// Validate request before sending.
+	if err := func() error {
+		if err := request.Validate(); err != nil {
+			return err
+		}
+		return nil
+	}(); err != nil {
+		return res, errors.Wrap(err, "validate")
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [1]string
+	pathParts[0] = "/api/v1/farms"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "POST", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeCreateFarmRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, CreateFarmOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeCreateFarmResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
 // CreatePost invokes createPost operation.
 //
 // Publish a post.
@@ -885,6 +1266,116 @@ func (c *Client) sendCreatePost(ctx context.Context, request *CreatePostRequest)
 	}()
 
 	result, err := decodeCreatePostResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// CreateProduct invokes createProduct operation.
+//
+// For members of the farm; anybody else is 403 `not_a_member`. Its price is in the farm's currency.
+//
+// POST /api/v1/farms/{id}/products
+func (c *Client) CreateProduct(ctx context.Context, request *CreateProductRequest, params CreateProductParams) (*ProductResponse, error) {
+	res, err := c.sendCreateProduct(ctx, request, params)
+	return res, err
+}
+
+func (c *Client) sendCreateProduct(ctx context.Context, request *CreateProductRequest, params CreateProductParams) (res *ProductResponse, err error) {
+	// Validate request before sending.
+	if err := func() error {
+		if err := request.Validate(); err != nil {
+			return err
+		}
+		return nil
+	}(); err != nil {
+		return res, errors.Wrap(err, "validate")
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [3]string
+	pathParts[0] = "/api/v1/farms/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	pathParts[2] = "/products"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "POST", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeCreateProductRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, CreateProductOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeCreateProductResponse(resp)
 	if err != nil {
 		return res, errors.Wrap(err, "decode response")
 	}
@@ -1474,6 +1965,70 @@ func (c *Client) sendFollowUser(ctx context.Context, params FollowUserParams) (r
 	return result, nil
 }
 
+// GetFarm invokes getFarm operation.
+//
+// One farm.
+//
+// GET /api/v1/farms/{id}
+func (c *Client) GetFarm(ctx context.Context, params GetFarmParams) (*FarmResponse, error) {
+	res, err := c.sendGetFarm(ctx, params)
+	return res, err
+}
+
+func (c *Client) sendGetFarm(ctx context.Context, params GetFarmParams) (res *FarmResponse, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [2]string
+	pathParts[0] = "/api/v1/farms/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "GET", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeGetFarmResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
 // GetHealth invokes getHealth operation.
 //
 // Does no I/O. Answers 200 for as long as the process can answer at all.
@@ -1693,7 +2248,7 @@ func (c *Client) sendGetPost(ctx context.Context, params GetPostParams) (res *Po
 
 // GetProduct invokes getProduct operation.
 //
-// One product.
+// One that is no longer sold is 404.
 //
 // GET /api/v1/products/{id}
 func (c *Client) GetProduct(ctx context.Context, params GetProductParams) (*ProductResponse, error) {
@@ -2462,6 +3017,142 @@ func (c *Client) sendListComments(ctx context.Context, params ListCommentsParams
 	return result, nil
 }
 
+// ListFarmMembers invokes listFarmMembers operation.
+//
+// For its members; anybody else is 403 `not_a_member`. Newest account first. Members see each other
+// whether or not one has blocked the other: who can act for a farm is known to everybody who can.
+//
+// GET /api/v1/farms/{id}/members
+func (c *Client) ListFarmMembers(ctx context.Context, params ListFarmMembersParams) (*FarmMemberListResponse, error) {
+	res, err := c.sendListFarmMembers(ctx, params)
+	return res, err
+}
+
+func (c *Client) sendListFarmMembers(ctx context.Context, params ListFarmMembersParams) (res *FarmMemberListResponse, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [3]string
+	pathParts[0] = "/api/v1/farms/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	pathParts[2] = "/members"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	q := uri.NewQueryEncoder()
+	{
+		// Encode "cursor" parameter.
+		cfg := uri.QueryParameterEncodingConfig{
+			Name:    "cursor",
+			Style:   uri.QueryStyleForm,
+			Explode: true,
+		}
+
+		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
+			if val, ok := params.Cursor.Get(); ok {
+				return e.EncodeValue(conv.StringToString(val))
+			}
+			return nil
+		}); err != nil {
+			return res, errors.Wrap(err, "encode query")
+		}
+	}
+	{
+		// Encode "limit" parameter.
+		cfg := uri.QueryParameterEncodingConfig{
+			Name:    "limit",
+			Style:   uri.QueryStyleForm,
+			Explode: true,
+		}
+
+		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
+			if val, ok := params.Limit.Get(); ok {
+				return e.EncodeValue(conv.Int32ToString(val))
+			}
+			return nil
+		}); err != nil {
+			return res, errors.Wrap(err, "encode query")
+		}
+	}
+	u.RawQuery = q.Values().Encode()
+
+	r, err := ht.NewRequest(ctx, "GET", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, ListFarmMembersOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeListFarmMembersResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
 // ListFeed invokes listFeed operation.
 //
 // Posts of the people you follow. `meta.nextCursor` is null on the last page.
@@ -3096,6 +3787,119 @@ func (c *Client) sendListModerationLog(ctx context.Context, params ListModeratio
 	return result, nil
 }
 
+// ListMyFarms invokes listMyFarms operation.
+//
+// The farms you act for, newest first.
+//
+// GET /api/v1/me/farms
+func (c *Client) ListMyFarms(ctx context.Context, params ListMyFarmsParams) (*MyFarmListResponse, error) {
+	res, err := c.sendListMyFarms(ctx, params)
+	return res, err
+}
+
+func (c *Client) sendListMyFarms(ctx context.Context, params ListMyFarmsParams) (res *MyFarmListResponse, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [1]string
+	pathParts[0] = "/api/v1/me/farms"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	q := uri.NewQueryEncoder()
+	{
+		// Encode "cursor" parameter.
+		cfg := uri.QueryParameterEncodingConfig{
+			Name:    "cursor",
+			Style:   uri.QueryStyleForm,
+			Explode: true,
+		}
+
+		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
+			if val, ok := params.Cursor.Get(); ok {
+				return e.EncodeValue(conv.StringToString(val))
+			}
+			return nil
+		}); err != nil {
+			return res, errors.Wrap(err, "encode query")
+		}
+	}
+	{
+		// Encode "limit" parameter.
+		cfg := uri.QueryParameterEncodingConfig{
+			Name:    "limit",
+			Style:   uri.QueryStyleForm,
+			Explode: true,
+		}
+
+		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
+			if val, ok := params.Limit.Get(); ok {
+				return e.EncodeValue(conv.Int32ToString(val))
+			}
+			return nil
+		}); err != nil {
+			return res, errors.Wrap(err, "encode query")
+		}
+	}
+	u.RawQuery = q.Values().Encode()
+
+	r, err := ht.NewRequest(ctx, "GET", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, ListMyFarmsOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeListMyFarmsResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
 // ListNotifications invokes listNotifications operation.
 //
 // Events of one kind on one target within 12 hours are one notification. A page ends after `limit`
@@ -3213,7 +4017,10 @@ func (c *Client) sendListNotifications(ctx context.Context, params ListNotificat
 
 // ListProducts invokes listProducts operation.
 //
-// `page` times `limit` may not exceed 10,000.
+// Filters narrow it: words of name and description (each word of `q` as the beginning of one),
+// category, farm, price and stock. `page` times `limit` may not exceed 10,000; `cursor` goes on
+// without that bound, and the `Link` header with `rel="next"` has the address of the next page.
+// `meta.total` is up to 30 seconds old.
 //
 // GET /api/v1/products
 func (c *Client) ListProducts(ctx context.Context, params ListProductsParams) (*ProductListResponse, error) {
@@ -3230,6 +4037,114 @@ func (c *Client) sendListProducts(ctx context.Context, params ListProductsParams
 
 	q := uri.NewQueryEncoder()
 	{
+		// Encode "q" parameter.
+		cfg := uri.QueryParameterEncodingConfig{
+			Name:    "q",
+			Style:   uri.QueryStyleForm,
+			Explode: true,
+		}
+
+		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
+			if val, ok := params.Q.Get(); ok {
+				return e.EncodeValue(conv.StringToString(val))
+			}
+			return nil
+		}); err != nil {
+			return res, errors.Wrap(err, "encode query")
+		}
+	}
+	{
+		// Encode "category" parameter.
+		cfg := uri.QueryParameterEncodingConfig{
+			Name:    "category",
+			Style:   uri.QueryStyleForm,
+			Explode: true,
+		}
+
+		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
+			if val, ok := params.Category.Get(); ok {
+				if unwrapped := string(val); true {
+					return e.EncodeValue(conv.StringToString(unwrapped))
+				}
+				return nil
+			}
+			return nil
+		}); err != nil {
+			return res, errors.Wrap(err, "encode query")
+		}
+	}
+	{
+		// Encode "farm" parameter.
+		cfg := uri.QueryParameterEncodingConfig{
+			Name:    "farm",
+			Style:   uri.QueryStyleForm,
+			Explode: true,
+		}
+
+		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
+			if val, ok := params.Farm.Get(); ok {
+				if unwrapped := string(val); true {
+					return e.EncodeValue(conv.StringToString(unwrapped))
+				}
+				return nil
+			}
+			return nil
+		}); err != nil {
+			return res, errors.Wrap(err, "encode query")
+		}
+	}
+	{
+		// Encode "minPrice" parameter.
+		cfg := uri.QueryParameterEncodingConfig{
+			Name:    "minPrice",
+			Style:   uri.QueryStyleForm,
+			Explode: true,
+		}
+
+		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
+			if val, ok := params.MinPrice.Get(); ok {
+				return e.EncodeValue(conv.Int64ToString(val))
+			}
+			return nil
+		}); err != nil {
+			return res, errors.Wrap(err, "encode query")
+		}
+	}
+	{
+		// Encode "maxPrice" parameter.
+		cfg := uri.QueryParameterEncodingConfig{
+			Name:    "maxPrice",
+			Style:   uri.QueryStyleForm,
+			Explode: true,
+		}
+
+		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
+			if val, ok := params.MaxPrice.Get(); ok {
+				return e.EncodeValue(conv.Int64ToString(val))
+			}
+			return nil
+		}); err != nil {
+			return res, errors.Wrap(err, "encode query")
+		}
+	}
+	{
+		// Encode "inStock" parameter.
+		cfg := uri.QueryParameterEncodingConfig{
+			Name:    "inStock",
+			Style:   uri.QueryStyleForm,
+			Explode: true,
+		}
+
+		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
+			if val, ok := params.InStock.Get(); ok {
+				return e.EncodeValue(conv.BoolToString(val))
+			}
+			return nil
+		}); err != nil {
+			return res, errors.Wrap(err, "encode query")
+		}
+	}
+	{
 		// Encode "page" parameter.
 		cfg := uri.QueryParameterEncodingConfig{
 			Name:    "page",
@@ -3240,6 +4155,23 @@ func (c *Client) sendListProducts(ctx context.Context, params ListProductsParams
 		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
 			if val, ok := params.Page.Get(); ok {
 				return e.EncodeValue(conv.Int32ToString(val))
+			}
+			return nil
+		}); err != nil {
+			return res, errors.Wrap(err, "encode query")
+		}
+	}
+	{
+		// Encode "cursor" parameter.
+		cfg := uri.QueryParameterEncodingConfig{
+			Name:    "cursor",
+			Style:   uri.QueryStyleForm,
+			Explode: true,
+		}
+
+		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
+			if val, ok := params.Cursor.Get(); ok {
+				return e.EncodeValue(conv.StringToString(val))
 			}
 			return nil
 		}); err != nil {
@@ -4135,6 +5067,126 @@ func (c *Client) sendRemoveComment(ctx context.Context, request *RemoveCommentRe
 	return result, nil
 }
 
+// RemoveFarmMember invokes removeFarmMember operation.
+//
+// An owner ends anybody's, a member their own. The last owner can't leave: 409 `last_owner`. Somebody
+// who is no member is 404.
+//
+// DELETE /api/v1/farms/{id}/members/{user}
+func (c *Client) RemoveFarmMember(ctx context.Context, params RemoveFarmMemberParams) error {
+	_, err := c.sendRemoveFarmMember(ctx, params)
+	return err
+}
+
+func (c *Client) sendRemoveFarmMember(ctx context.Context, params RemoveFarmMemberParams) (res *RemoveFarmMemberNoContent, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [4]string
+	pathParts[0] = "/api/v1/farms/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	pathParts[2] = "/members/"
+	{
+		// Encode "user" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "user",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.User); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[3] = encoded
+	}
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "DELETE", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, RemoveFarmMemberOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeRemoveFarmMemberResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
 // RemovePost invokes removePost operation.
 //
 // Settles every open report of it. Removing it again is 404.
@@ -4641,6 +5693,138 @@ func (c *Client) sendSearchPeople(ctx context.Context, params SearchPeopleParams
 	return result, nil
 }
 
+// SetFarmMember invokes setFarmMember operation.
+//
+// For owners. Idempotent. The last owner can't become a member: 409 `last_owner`. A farm has up to 50
+// members: 409 `too_many_members`.
+//
+// PUT /api/v1/farms/{id}/members/{user}
+func (c *Client) SetFarmMember(ctx context.Context, request *SetFarmMemberRequest, params SetFarmMemberParams) (*FarmMemberResponse, error) {
+	res, err := c.sendSetFarmMember(ctx, request, params)
+	return res, err
+}
+
+func (c *Client) sendSetFarmMember(ctx context.Context, request *SetFarmMemberRequest, params SetFarmMemberParams) (res *FarmMemberResponse, err error) {
+	// Validate request before sending.
+	if err := func() error {
+		if err := request.Validate(); err != nil {
+			return err
+		}
+		return nil
+	}(); err != nil {
+		return res, errors.Wrap(err, "validate")
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [4]string
+	pathParts[0] = "/api/v1/farms/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	pathParts[2] = "/members/"
+	{
+		// Encode "user" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "user",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.User); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[3] = encoded
+	}
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "PUT", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeSetFarmMemberRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, SetFarmMemberOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeSetFarmMemberResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
 // SetRole invokes setRole operation.
 //
 // For admins; it counts from their next request. Yourself is 409 `self_moderation`.
@@ -4744,6 +5928,118 @@ func (c *Client) sendSetRole(ctx context.Context, request *SetRoleRequest, param
 	}()
 
 	result, err := decodeSetRoleResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// SetStock invokes setStock operation.
+//
+// After counting the shelf, for members of the product's farm. `expected` is the stock that you saw:
+// when something was sold in between it is 409 `stock_changed`, with the stock of now in `errors`, and
+// nothing is changed.
+//
+// PUT /api/v1/products/{id}/stock
+func (c *Client) SetStock(ctx context.Context, request *SetStockRequest, params SetStockParams) (*ProductResponse, error) {
+	res, err := c.sendSetStock(ctx, request, params)
+	return res, err
+}
+
+func (c *Client) sendSetStock(ctx context.Context, request *SetStockRequest, params SetStockParams) (res *ProductResponse, err error) {
+	// Validate request before sending.
+	if err := func() error {
+		if err := request.Validate(); err != nil {
+			return err
+		}
+		return nil
+	}(); err != nil {
+		return res, errors.Wrap(err, "validate")
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [3]string
+	pathParts[0] = "/api/v1/products/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	pathParts[2] = "/stock"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "PUT", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeSetStockRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, SetStockOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeSetStockResponse(resp)
 	if err != nil {
 		return res, errors.Wrap(err, "decode response")
 	}
@@ -5210,6 +6506,116 @@ func (c *Client) sendUnlikePost(ctx context.Context, params UnlikePostParams) (r
 	return result, nil
 }
 
+// UpdateFarm invokes updateFarm operation.
+//
+// For its owners; a member is 403 `owners_only`, anybody else 403 `not_a_member`. What is absent stays
+// as it is.
+//
+// PATCH /api/v1/farms/{id}
+func (c *Client) UpdateFarm(ctx context.Context, request *UpdateFarmRequest, params UpdateFarmParams) (*FarmResponse, error) {
+	res, err := c.sendUpdateFarm(ctx, request, params)
+	return res, err
+}
+
+func (c *Client) sendUpdateFarm(ctx context.Context, request *UpdateFarmRequest, params UpdateFarmParams) (res *FarmResponse, err error) {
+	// Validate request before sending.
+	if err := func() error {
+		if err := request.Validate(); err != nil {
+			return err
+		}
+		return nil
+	}(); err != nil {
+		return res, errors.Wrap(err, "validate")
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [2]string
+	pathParts[0] = "/api/v1/farms/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "PATCH", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeUpdateFarmRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, UpdateFarmOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeUpdateFarmResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
 // UpdateMe invokes updateMe operation.
 //
 // What is absent stays as it is.
@@ -5291,6 +6697,116 @@ func (c *Client) sendUpdateMe(ctx context.Context, request *UpdateMeRequest) (re
 	}()
 
 	result, err := decodeUpdateMeResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// UpdateProduct invokes updateProduct operation.
+//
+// For members of its farm; anybody else is 403 `not_a_member`. What is absent stays as it is. Orders
+// keep the price at which they were placed.
+//
+// PATCH /api/v1/products/{id}
+func (c *Client) UpdateProduct(ctx context.Context, request *UpdateProductRequest, params UpdateProductParams) (*ProductResponse, error) {
+	res, err := c.sendUpdateProduct(ctx, request, params)
+	return res, err
+}
+
+func (c *Client) sendUpdateProduct(ctx context.Context, request *UpdateProductRequest, params UpdateProductParams) (res *ProductResponse, err error) {
+	// Validate request before sending.
+	if err := func() error {
+		if err := request.Validate(); err != nil {
+			return err
+		}
+		return nil
+	}(); err != nil {
+		return res, errors.Wrap(err, "validate")
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [2]string
+	pathParts[0] = "/api/v1/products/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "PATCH", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeUpdateProductRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, UpdateProductOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeUpdateProductResponse(resp)
 	if err != nil {
 		return res, errors.Wrap(err, "decode response")
 	}

@@ -2,6 +2,16 @@
 
 package client
 
+// AdjustStockParams is parameters of adjustStock operation.
+type AdjustStockParams struct {
+	ID ProductId
+}
+
+// ArchiveProductParams is parameters of archiveProduct operation.
+type ArchiveProductParams struct {
+	ID ProductId
+}
+
 // BanUserParams is parameters of banUser operation.
 type BanUserParams struct {
 	ID UserId
@@ -15,6 +25,11 @@ type BlockUserParams struct {
 // CreateCommentParams is parameters of createComment operation.
 type CreateCommentParams struct {
 	ID PostId
+}
+
+// CreateProductParams is parameters of createProduct operation.
+type CreateProductParams struct {
+	ID FarmId
 }
 
 // DeleteCommentParams is parameters of deleteComment operation.
@@ -35,6 +50,11 @@ type EditPostParams struct {
 // FollowUserParams is parameters of followUser operation.
 type FollowUserParams struct {
 	ID UserId
+}
+
+// GetFarmParams is parameters of getFarm operation.
+type GetFarmParams struct {
+	ID FarmId
 }
 
 // GetPostParams is parameters of getPost operation.
@@ -72,6 +92,14 @@ type ListBlocksParams struct {
 // ListCommentsParams is parameters of listComments operation.
 type ListCommentsParams struct {
 	ID PostId
+	// `meta.nextCursor` of the page before.
+	Cursor OptString `json:",omitempty,omitzero"`
+	Limit  OptInt32  `json:",omitempty,omitzero"`
+}
+
+// ListFarmMembersParams is parameters of listFarmMembers operation.
+type ListFarmMembersParams struct {
+	ID FarmId
 	// `meta.nextCursor` of the page before.
 	Cursor OptString `json:",omitempty,omitzero"`
 	Limit  OptInt32  `json:",omitempty,omitzero"`
@@ -115,6 +143,13 @@ type ListModerationLogParams struct {
 	Limit  OptInt32  `json:",omitempty,omitzero"`
 }
 
+// ListMyFarmsParams is parameters of listMyFarms operation.
+type ListMyFarmsParams struct {
+	// `meta.nextCursor` of the page before.
+	Cursor OptString `json:",omitempty,omitzero"`
+	Limit  OptInt32  `json:",omitempty,omitzero"`
+}
+
 // ListNotificationsParams is parameters of listNotifications operation.
 type ListNotificationsParams struct {
 	// `meta.nextCursor` of the page before.
@@ -124,8 +159,18 @@ type ListNotificationsParams struct {
 
 // ListProductsParams is parameters of listProducts operation.
 type ListProductsParams struct {
-	Page  OptInt32 `json:",omitempty,omitzero"`
-	Limit OptInt32 `json:",omitempty,omitzero"`
+	Q        OptString   `json:",omitempty,omitzero"`
+	Category OptCategory `json:",omitempty,omitzero"`
+	Farm     OptFarmId   `json:",omitempty,omitzero"`
+	// In the smallest unit of the currency.
+	MinPrice OptInt64 `json:",omitempty,omitzero"`
+	MaxPrice OptInt64 `json:",omitempty,omitzero"`
+	// Only what can be bought now.
+	InStock OptBool  `json:",omitempty,omitzero"`
+	Page    OptInt32 `json:",omitempty,omitzero"`
+	// `meta.nextCursor` of the page before.
+	Cursor OptString `json:",omitempty,omitzero"`
+	Limit  OptInt32  `json:",omitempty,omitzero"`
 }
 
 // ListReportsParams is parameters of listReports operation.
@@ -156,6 +201,12 @@ type RemoveCommentParams struct {
 	ID CommentId
 }
 
+// RemoveFarmMemberParams is parameters of removeFarmMember operation.
+type RemoveFarmMemberParams struct {
+	ID   FarmId
+	User UserId
+}
+
 // RemovePostParams is parameters of removePost operation.
 type RemovePostParams struct {
 	ID PostId
@@ -179,9 +230,20 @@ type SearchPeopleParams struct {
 	Limit  OptInt32  `json:",omitempty,omitzero"`
 }
 
+// SetFarmMemberParams is parameters of setFarmMember operation.
+type SetFarmMemberParams struct {
+	ID   FarmId
+	User UserId
+}
+
 // SetRoleParams is parameters of setRole operation.
 type SetRoleParams struct {
 	ID UserId
+}
+
+// SetStockParams is parameters of setStock operation.
+type SetStockParams struct {
+	ID ProductId
 }
 
 // UnbanUserParams is parameters of unbanUser operation.
@@ -202,4 +264,14 @@ type UnfollowUserParams struct {
 // UnlikePostParams is parameters of unlikePost operation.
 type UnlikePostParams struct {
 	ID PostId
+}
+
+// UpdateFarmParams is parameters of updateFarm operation.
+type UpdateFarmParams struct {
+	ID FarmId
+}
+
+// UpdateProductParams is parameters of updateProduct operation.
+type UpdateProductParams struct {
+	ID ProductId
 }

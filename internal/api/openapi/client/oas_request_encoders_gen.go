@@ -10,6 +10,20 @@ import (
 	ht "github.com/ogen-go/ogen/http"
 )
 
+func encodeAdjustStockRequest(
+	req *AdjustStockRequest,
+	r *http.Request,
+) error {
+	const contentType = "application/json"
+	e := new(jx.Encoder)
+	{
+		req.Encode(e)
+	}
+	encoded := e.Bytes()
+	ht.SetBody(r, bytes.NewReader(encoded), contentType)
+	return nil
+}
+
 func encodeBanUserRequest(
 	req *BanUserRequest,
 	r *http.Request,
@@ -52,8 +66,36 @@ func encodeCreateCommentRequest(
 	return nil
 }
 
+func encodeCreateFarmRequest(
+	req *CreateFarmRequest,
+	r *http.Request,
+) error {
+	const contentType = "application/json"
+	e := new(jx.Encoder)
+	{
+		req.Encode(e)
+	}
+	encoded := e.Bytes()
+	ht.SetBody(r, bytes.NewReader(encoded), contentType)
+	return nil
+}
+
 func encodeCreatePostRequest(
 	req *CreatePostRequest,
+	r *http.Request,
+) error {
+	const contentType = "application/json"
+	e := new(jx.Encoder)
+	{
+		req.Encode(e)
+	}
+	encoded := e.Bytes()
+	ht.SetBody(r, bytes.NewReader(encoded), contentType)
+	return nil
+}
+
+func encodeCreateProductRequest(
+	req *CreateProductRequest,
 	r *http.Request,
 ) error {
 	const contentType = "application/json"
@@ -206,8 +248,36 @@ func encodeRestoreAccountRequest(
 	return nil
 }
 
+func encodeSetFarmMemberRequest(
+	req *SetFarmMemberRequest,
+	r *http.Request,
+) error {
+	const contentType = "application/json"
+	e := new(jx.Encoder)
+	{
+		req.Encode(e)
+	}
+	encoded := e.Bytes()
+	ht.SetBody(r, bytes.NewReader(encoded), contentType)
+	return nil
+}
+
 func encodeSetRoleRequest(
 	req *SetRoleRequest,
+	r *http.Request,
+) error {
+	const contentType = "application/json"
+	e := new(jx.Encoder)
+	{
+		req.Encode(e)
+	}
+	encoded := e.Bytes()
+	ht.SetBody(r, bytes.NewReader(encoded), contentType)
+	return nil
+}
+
+func encodeSetStockRequest(
+	req *SetStockRequest,
 	r *http.Request,
 ) error {
 	const contentType = "application/json"
@@ -248,8 +318,36 @@ func encodeUnbanUserRequest(
 	return nil
 }
 
+func encodeUpdateFarmRequest(
+	req *UpdateFarmRequest,
+	r *http.Request,
+) error {
+	const contentType = "application/json"
+	e := new(jx.Encoder)
+	{
+		req.Encode(e)
+	}
+	encoded := e.Bytes()
+	ht.SetBody(r, bytes.NewReader(encoded), contentType)
+	return nil
+}
+
 func encodeUpdateMeRequest(
 	req *UpdateMeRequest,
+	r *http.Request,
+) error {
+	const contentType = "application/json"
+	e := new(jx.Encoder)
+	{
+		req.Encode(e)
+	}
+	encoded := e.Bytes()
+	ht.SetBody(r, bytes.NewReader(encoded), contentType)
+	return nil
+}
+
+func encodeUpdateProductRequest(
+	req *UpdateProductRequest,
 	r *http.Request,
 ) error {
 	const contentType = "application/json"

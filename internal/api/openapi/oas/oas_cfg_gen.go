@@ -16,6 +16,7 @@ var regexMap = map[string]ogenregex.Regexp{
 	"^[0-9a-f]{32}$":                     ogenregex.MustCompile("^[0-9a-f]{32}$"),
 	"^[A-Z]{3}$":                         ogenregex.MustCompile("^[A-Z]{3}$"),
 	"^[A-Za-z0-9_]+$":                    ogenregex.MustCompile("^[A-Za-z0-9_]+$"),
+	"^[a-z][a-z0-9_-]{0,39}$":            ogenregex.MustCompile("^[a-z][a-z0-9_-]{0,39}$"),
 	"^action_[1-9A-HJ-NP-Za-km-z]{11}$":  ogenregex.MustCompile("^action_[1-9A-HJ-NP-Za-km-z]{11}$"),
 	"^comment_[1-9A-HJ-NP-Za-km-z]{11}$": ogenregex.MustCompile("^comment_[1-9A-HJ-NP-Za-km-z]{11}$"),
 	"^farm_[1-9A-HJ-NP-Za-km-z]{11}$":    ogenregex.MustCompile("^farm_[1-9A-HJ-NP-Za-km-z]{11}$"),

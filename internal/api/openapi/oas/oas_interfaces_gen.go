@@ -13,6 +13,10 @@ type ListCommentsRes interface {
 	listCommentsRes()
 }
 
+type ListFarmMembersRes interface {
+	listFarmMembersRes()
+}
+
 type ListFeedRes interface {
 	listFeedRes()
 }
@@ -31,6 +35,10 @@ type ListLikersRes interface {
 
 type ListModerationLogRes interface {
 	listModerationLogRes()
+}
+
+type ListMyFarmsRes interface {
+	listMyFarmsRes()
 }
 
 type ListNotificationsRes interface {

@@ -16,6 +16,25 @@ func (s *ProblemStatusCode) Error() string {
 
 type ActionId string
 
+// Ref: #/components/schemas/AdjustStockRequest
+type AdjustStockRequest struct {
+	// Units to add; to take when negative.
+	Change int64 `json:"change"`
+}
+
+// GetChange returns the value of Change.
+func (s *AdjustStockRequest) GetChange() int64 {
+	return s.Change
+}
+
+// SetChange sets the value of Change.
+func (s *AdjustStockRequest) SetChange(val int64) {
+	s.Change = val
+}
+
+// ArchiveProductNoContent is response for ArchiveProduct operation.
+type ArchiveProductNoContent struct{}
+
 // Ref: #/components/schemas/BanUserRequest
 type BanUserRequest struct {
 	Reason ModerationReason `json:"reason"`
@@ -107,6 +126,8 @@ func (s *BlockResponse) SetSuccess(val Success) {
 func (s *BlockResponse) SetData(val Block) {
 	s.Data = val
 }
+
+type Category string
 
 // Ref: #/components/schemas/ChangePasswordRequest
 type ChangePasswordRequest struct {
@@ -371,6 +392,45 @@ func (s *CreateCommentRequest) SetBody(val string) {
 	s.Body = val
 }
 
+// Ref: #/components/schemas/CreateFarmRequest
+type CreateFarmRequest struct {
+	Name string `json:"name"`
+	// Plain text.
+	Description OptString `json:"description"`
+	// Of ISO 4217.
+	Currency OptString `json:"currency"`
+}
+
+// GetName returns the value of Name.
+func (s *CreateFarmRequest) GetName() string {
+	return s.Name
+}
+
+// GetDescription returns the value of Description.
+func (s *CreateFarmRequest) GetDescription() OptString {
+	return s.Description
+}
+
+// GetCurrency returns the value of Currency.
+func (s *CreateFarmRequest) GetCurrency() OptString {
+	return s.Currency
+}
+
+// SetName sets the value of Name.
+func (s *CreateFarmRequest) SetName(val string) {
+	s.Name = val
+}
+
+// SetDescription sets the value of Description.
+func (s *CreateFarmRequest) SetDescription(val OptString) {
+	s.Description = val
+}
+
+// SetCurrency sets the value of Currency.
+func (s *CreateFarmRequest) SetCurrency(val OptString) {
+	s.Currency = val
+}
+
 // Ref: #/components/schemas/CreatePostRequest
 type CreatePostRequest struct {
 	// Plain text, up to 2,000 characters.
@@ -385,6 +445,79 @@ func (s *CreatePostRequest) GetBody() string {
 // SetBody sets the value of Body.
 func (s *CreatePostRequest) SetBody(val string) {
 	s.Body = val
+}
+
+// Ref: #/components/schemas/CreateProductRequest
+type CreateProductRequest struct {
+	Name string `json:"name"`
+	// Plain text.
+	Description OptString `json:"description"`
+	Category    Category  `json:"category"`
+	// In the smallest unit of the farm's currency.
+	Price int64  `json:"price"`
+	Unit  string `json:"unit"`
+	// Units in stock.
+	Available OptInt64 `json:"available"`
+}
+
+// GetName returns the value of Name.
+func (s *CreateProductRequest) GetName() string {
+	return s.Name
+}
+
+// GetDescription returns the value of Description.
+func (s *CreateProductRequest) GetDescription() OptString {
+	return s.Description
+}
+
+// GetCategory returns the value of Category.
+func (s *CreateProductRequest) GetCategory() Category {
+	return s.Category
+}
+
+// GetPrice returns the value of Price.
+func (s *CreateProductRequest) GetPrice() int64 {
+	return s.Price
+}
+
+// GetUnit returns the value of Unit.
+func (s *CreateProductRequest) GetUnit() string {
+	return s.Unit
+}
+
+// GetAvailable returns the value of Available.
+func (s *CreateProductRequest) GetAvailable() OptInt64 {
+	return s.Available
+}
+
+// SetName sets the value of Name.
+func (s *CreateProductRequest) SetName(val string) {
+	s.Name = val
+}
+
+// SetDescription sets the value of Description.
+func (s *CreateProductRequest) SetDescription(val OptString) {
+	s.Description = val
+}
+
+// SetCategory sets the value of Category.
+func (s *CreateProductRequest) SetCategory(val Category) {
+	s.Category = val
+}
+
+// SetPrice sets the value of Price.
+func (s *CreateProductRequest) SetPrice(val int64) {
+	s.Price = val
+}
+
+// SetUnit sets the value of Unit.
+func (s *CreateProductRequest) SetUnit(val string) {
+	s.Unit = val
+}
+
+// SetAvailable sets the value of Available.
+func (s *CreateProductRequest) SetAvailable(val OptInt64) {
+	s.Available = val
 }
 
 // Ref: #/components/schemas/CreateReportRequest
@@ -424,6 +557,8 @@ func (s *CreateReportRequest) SetReason(val ReportReason) {
 func (s *CreateReportRequest) SetText(val OptString) {
 	s.Text = val
 }
+
+type Currency string
 
 // DeleteCommentNoContent is response for DeleteComment operation.
 type DeleteCommentNoContent struct{}
@@ -582,7 +717,236 @@ func (s *Farm) SetName(val string) {
 	s.Name = val
 }
 
+// Ref: #/components/schemas/FarmDetails
+type FarmDetails struct {
+	ID   FarmId `json:"id"`
+	Name string `json:"name"`
+	// Plain text; may be empty.
+	Description string    `json:"description"`
+	Currency    Currency  `json:"currency"`
+	CreatedAt   time.Time `json:"createdAt"`
+}
+
+// GetID returns the value of ID.
+func (s *FarmDetails) GetID() FarmId {
+	return s.ID
+}
+
+// GetName returns the value of Name.
+func (s *FarmDetails) GetName() string {
+	return s.Name
+}
+
+// GetDescription returns the value of Description.
+func (s *FarmDetails) GetDescription() string {
+	return s.Description
+}
+
+// GetCurrency returns the value of Currency.
+func (s *FarmDetails) GetCurrency() Currency {
+	return s.Currency
+}
+
+// GetCreatedAt returns the value of CreatedAt.
+func (s *FarmDetails) GetCreatedAt() time.Time {
+	return s.CreatedAt
+}
+
+// SetID sets the value of ID.
+func (s *FarmDetails) SetID(val FarmId) {
+	s.ID = val
+}
+
+// SetName sets the value of Name.
+func (s *FarmDetails) SetName(val string) {
+	s.Name = val
+}
+
+// SetDescription sets the value of Description.
+func (s *FarmDetails) SetDescription(val string) {
+	s.Description = val
+}
+
+// SetCurrency sets the value of Currency.
+func (s *FarmDetails) SetCurrency(val Currency) {
+	s.Currency = val
+}
+
+// SetCreatedAt sets the value of CreatedAt.
+func (s *FarmDetails) SetCreatedAt(val time.Time) {
+	s.CreatedAt = val
+}
+
 type FarmId string
+
+// Ref: #/components/schemas/FarmMember
+type FarmMember struct {
+	User  Person    `json:"user"`
+	Role  FarmRole  `json:"role"`
+	Since time.Time `json:"since"`
+}
+
+// GetUser returns the value of User.
+func (s *FarmMember) GetUser() Person {
+	return s.User
+}
+
+// GetRole returns the value of Role.
+func (s *FarmMember) GetRole() FarmRole {
+	return s.Role
+}
+
+// GetSince returns the value of Since.
+func (s *FarmMember) GetSince() time.Time {
+	return s.Since
+}
+
+// SetUser sets the value of User.
+func (s *FarmMember) SetUser(val Person) {
+	s.User = val
+}
+
+// SetRole sets the value of Role.
+func (s *FarmMember) SetRole(val FarmRole) {
+	s.Role = val
+}
+
+// SetSince sets the value of Since.
+func (s *FarmMember) SetSince(val time.Time) {
+	s.Since = val
+}
+
+// Ref: #/components/schemas/FarmMemberListResponse
+type FarmMemberListResponse struct {
+	Success Success      `json:"success"`
+	Data    []FarmMember `json:"data"`
+	Meta    StreamMeta   `json:"meta"`
+}
+
+// GetSuccess returns the value of Success.
+func (s *FarmMemberListResponse) GetSuccess() Success {
+	return s.Success
+}
+
+// GetData returns the value of Data.
+func (s *FarmMemberListResponse) GetData() []FarmMember {
+	return s.Data
+}
+
+// GetMeta returns the value of Meta.
+func (s *FarmMemberListResponse) GetMeta() StreamMeta {
+	return s.Meta
+}
+
+// SetSuccess sets the value of Success.
+func (s *FarmMemberListResponse) SetSuccess(val Success) {
+	s.Success = val
+}
+
+// SetData sets the value of Data.
+func (s *FarmMemberListResponse) SetData(val []FarmMember) {
+	s.Data = val
+}
+
+// SetMeta sets the value of Meta.
+func (s *FarmMemberListResponse) SetMeta(val StreamMeta) {
+	s.Meta = val
+}
+
+// Ref: #/components/schemas/FarmMemberResponse
+type FarmMemberResponse struct {
+	Success Success    `json:"success"`
+	Data    FarmMember `json:"data"`
+}
+
+// GetSuccess returns the value of Success.
+func (s *FarmMemberResponse) GetSuccess() Success {
+	return s.Success
+}
+
+// GetData returns the value of Data.
+func (s *FarmMemberResponse) GetData() FarmMember {
+	return s.Data
+}
+
+// SetSuccess sets the value of Success.
+func (s *FarmMemberResponse) SetSuccess(val Success) {
+	s.Success = val
+}
+
+// SetData sets the value of Data.
+func (s *FarmMemberResponse) SetData(val FarmMember) {
+	s.Data = val
+}
+
+// Ref: #/components/schemas/FarmResponse
+type FarmResponse struct {
+	Success Success     `json:"success"`
+	Data    FarmDetails `json:"data"`
+}
+
+// GetSuccess returns the value of Success.
+func (s *FarmResponse) GetSuccess() Success {
+	return s.Success
+}
+
+// GetData returns the value of Data.
+func (s *FarmResponse) GetData() FarmDetails {
+	return s.Data
+}
+
+// SetSuccess sets the value of Success.
+func (s *FarmResponse) SetSuccess(val Success) {
+	s.Success = val
+}
+
+// SetData sets the value of Data.
+func (s *FarmResponse) SetData(val FarmDetails) {
+	s.Data = val
+}
+
+// Members act for a farm; owners also choose its members.
+// Ref: #/components/schemas/FarmRole
+type FarmRole string
+
+const (
+	FarmRoleOwner  FarmRole = "owner"
+	FarmRoleMember FarmRole = "member"
+)
+
+// AllValues returns all FarmRole values.
+func (FarmRole) AllValues() []FarmRole {
+	return []FarmRole{
+		FarmRoleOwner,
+		FarmRoleMember,
+	}
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (s FarmRole) MarshalText() ([]byte, error) {
+	switch s {
+	case FarmRoleOwner:
+		return []byte(s), nil
+	case FarmRoleMember:
+		return []byte(s), nil
+	default:
+		return nil, errors.Errorf("invalid value: %q", s)
+	}
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *FarmRole) UnmarshalText(data []byte) error {
+	switch FarmRole(data) {
+	case FarmRoleOwner:
+		*s = FarmRoleOwner
+		return nil
+	case FarmRoleMember:
+		*s = FarmRoleMember
+		return nil
+	default:
+		return errors.Errorf("invalid value: %q", data)
+	}
+}
 
 // Ref: #/components/schemas/FieldError
 type FieldError struct {
@@ -1106,6 +1470,23 @@ func (s *ListCommentsOKRawApplicationJSON) SetResponse(val *http.Response) {
 
 func (*ListCommentsOKRawApplicationJSON) listCommentsRes() {}
 
+// ListFarmMembersOKRawApplicationJSON represents raw HTTP response for ListFarmMembers application/json.
+type ListFarmMembersOKRawApplicationJSON struct {
+	Response *http.Response `json:"-"`
+}
+
+// GetResponse returns the value of Response.
+func (s *ListFarmMembersOKRawApplicationJSON) GetResponse() *http.Response {
+	return s.Response
+}
+
+// SetResponse sets the value of Response.
+func (s *ListFarmMembersOKRawApplicationJSON) SetResponse(val *http.Response) {
+	s.Response = val
+}
+
+func (*ListFarmMembersOKRawApplicationJSON) listFarmMembersRes() {}
+
 // ListFeedOKRawApplicationJSON represents raw HTTP response for ListFeed application/json.
 type ListFeedOKRawApplicationJSON struct {
 	Response *http.Response `json:"-"`
@@ -1190,6 +1571,23 @@ func (s *ListModerationLogOKRawApplicationJSON) SetResponse(val *http.Response) 
 }
 
 func (*ListModerationLogOKRawApplicationJSON) listModerationLogRes() {}
+
+// ListMyFarmsOKRawApplicationJSON represents raw HTTP response for ListMyFarms application/json.
+type ListMyFarmsOKRawApplicationJSON struct {
+	Response *http.Response `json:"-"`
+}
+
+// GetResponse returns the value of Response.
+func (s *ListMyFarmsOKRawApplicationJSON) GetResponse() *http.Response {
+	return s.Response
+}
+
+// SetResponse sets the value of Response.
+func (s *ListMyFarmsOKRawApplicationJSON) SetResponse(val *http.Response) {
+	s.Response = val
+}
+
+func (*ListMyFarmsOKRawApplicationJSON) listMyFarmsRes() {}
 
 // ListNotificationsOKRawApplicationJSON represents raw HTTP response for ListNotifications application/json.
 type ListNotificationsOKRawApplicationJSON struct {
@@ -1693,6 +2091,113 @@ type ModerationReason string
 
 type ModerationTarget string
 
+// Ref: #/components/schemas/MyFarm
+type MyFarm struct {
+	ID          FarmId    `json:"id"`
+	Name        string    `json:"name"`
+	Description string    `json:"description"`
+	Currency    Currency  `json:"currency"`
+	CreatedAt   time.Time `json:"createdAt"`
+	Role        FarmRole  `json:"role"`
+}
+
+// GetID returns the value of ID.
+func (s *MyFarm) GetID() FarmId {
+	return s.ID
+}
+
+// GetName returns the value of Name.
+func (s *MyFarm) GetName() string {
+	return s.Name
+}
+
+// GetDescription returns the value of Description.
+func (s *MyFarm) GetDescription() string {
+	return s.Description
+}
+
+// GetCurrency returns the value of Currency.
+func (s *MyFarm) GetCurrency() Currency {
+	return s.Currency
+}
+
+// GetCreatedAt returns the value of CreatedAt.
+func (s *MyFarm) GetCreatedAt() time.Time {
+	return s.CreatedAt
+}
+
+// GetRole returns the value of Role.
+func (s *MyFarm) GetRole() FarmRole {
+	return s.Role
+}
+
+// SetID sets the value of ID.
+func (s *MyFarm) SetID(val FarmId) {
+	s.ID = val
+}
+
+// SetName sets the value of Name.
+func (s *MyFarm) SetName(val string) {
+	s.Name = val
+}
+
+// SetDescription sets the value of Description.
+func (s *MyFarm) SetDescription(val string) {
+	s.Description = val
+}
+
+// SetCurrency sets the value of Currency.
+func (s *MyFarm) SetCurrency(val Currency) {
+	s.Currency = val
+}
+
+// SetCreatedAt sets the value of CreatedAt.
+func (s *MyFarm) SetCreatedAt(val time.Time) {
+	s.CreatedAt = val
+}
+
+// SetRole sets the value of Role.
+func (s *MyFarm) SetRole(val FarmRole) {
+	s.Role = val
+}
+
+// Ref: #/components/schemas/MyFarmListResponse
+type MyFarmListResponse struct {
+	Success Success    `json:"success"`
+	Data    []MyFarm   `json:"data"`
+	Meta    StreamMeta `json:"meta"`
+}
+
+// GetSuccess returns the value of Success.
+func (s *MyFarmListResponse) GetSuccess() Success {
+	return s.Success
+}
+
+// GetData returns the value of Data.
+func (s *MyFarmListResponse) GetData() []MyFarm {
+	return s.Data
+}
+
+// GetMeta returns the value of Meta.
+func (s *MyFarmListResponse) GetMeta() StreamMeta {
+	return s.Meta
+}
+
+// SetSuccess sets the value of Success.
+func (s *MyFarmListResponse) SetSuccess(val Success) {
+	s.Success = val
+}
+
+// SetData sets the value of Data.
+func (s *MyFarmListResponse) SetData(val []MyFarm) {
+	s.Data = val
+}
+
+// SetMeta sets the value of Meta.
+func (s *MyFarmListResponse) SetMeta(val StreamMeta) {
+	s.Meta = val
+}
+
 // NewNilDateTime returns new NilDateTime with value set to v.
 func NewNilDateTime(v time.Time) NilDateTime {
 	return NilDateTime{
@@ -2006,6 +2511,98 @@ func (s *NotificationListResponse) SetMeta(val StreamMeta) {
 	s.Meta = val
 }
 
+// NewOptBool returns new OptBool with value set to v.
+func NewOptBool(v bool) OptBool {
+	return OptBool{
+		Value: v,
+		Set:   true,
+	}
+}
+
+// OptBool is optional bool.
+type OptBool struct {
+	Value bool
+	Set   bool
+}
+
+// IsSet returns true if OptBool was set.
+func (o OptBool) IsSet() bool { return o.Set }
+
+// Reset unsets value.
+func (o *OptBool) Reset() {
+	var v bool
+	o.Value = v
+	o.Set = false
+}
+
+// SetTo sets value to v.
+func (o *OptBool) SetTo(v bool) {
+	o.Set = true
+	o.Value = v
+}
+
+// Get returns value and boolean that denotes whether value was set.
+func (o OptBool) Get() (v bool, ok bool) {
+	if !o.Set {
+		return v, false
+	}
+	return o.Value, true
+}
+
+// Or returns value if set, or given parameter if does not.
+func (o OptBool) Or(d bool) bool {
+	if v, ok := o.Get(); ok {
+		return v
+	}
+	return d
+}
+
+// NewOptCategory returns new OptCategory with value set to v.
+func NewOptCategory(v Category) OptCategory {
+	return OptCategory{
+		Value: v,
+		Set:   true,
+	}
+}
+
+// OptCategory is optional Category.
+type OptCategory struct {
+	Value Category
+	Set   bool
+}
+
+// IsSet returns true if OptCategory was set.
+func (o OptCategory) IsSet() bool { return o.Set }
+
+// Reset unsets value.
+func (o *OptCategory) Reset() {
+	var v Category
+	o.Value = v
+	o.Set = false
+}
+
+// SetTo sets value to v.
+func (o *OptCategory) SetTo(v Category) {
+	o.Set = true
+	o.Value = v
+}
+
+// Get returns value and boolean that denotes whether value was set.
+func (o OptCategory) Get() (v Category, ok bool) {
+	if !o.Set {
+		return v, false
+	}
+	return o.Value, true
+}
+
+// Or returns value if set, or given parameter if does not.
+func (o OptCategory) Or(d Category) Category {
+	if v, ok := o.Get(); ok {
+		return v
+	}
+	return d
+}
+
 // NewOptCommentId returns new OptCommentId with value set to v.
 func NewOptCommentId(v CommentId) OptCommentId {
 	return OptCommentId{
@@ -2098,6 +2695,52 @@ func (o OptDateTime) Or(d time.Time) time.Time {
 	return d
 }
 
+// NewOptFarmId returns new OptFarmId with value set to v.
+func NewOptFarmId(v FarmId) OptFarmId {
+	return OptFarmId{
+		Value: v,
+		Set:   true,
+	}
+}
+
+// OptFarmId is optional FarmId.
+type OptFarmId struct {
+	Value FarmId
+	Set   bool
+}
+
+// IsSet returns true if OptFarmId was set.
+func (o OptFarmId) IsSet() bool { return o.Set }
+
+// Reset unsets value.
+func (o *OptFarmId) Reset() {
+	var v FarmId
+	o.Value = v
+	o.Set = false
+}
+
+// SetTo sets value to v.
+func (o *OptFarmId) SetTo(v FarmId) {
+	o.Set = true
+	o.Value = v
+}
+
+// Get returns value and boolean that denotes whether value was set.
+func (o OptFarmId) Get() (v FarmId, ok bool) {
+	if !o.Set {
+		return v, false
+	}
+	return o.Value, true
+}
+
+// Or returns value if set, or given parameter if does not.
+func (o OptFarmId) Or(d FarmId) FarmId {
+	if v, ok := o.Get(); ok {
+		return v
+	}
+	return d
+}
+
 // NewOptInt32 returns new OptInt32 with value set to v.
 func NewOptInt32(v int32) OptInt32 {
 	return OptInt32{
@@ -2138,6 +2781,52 @@ func (o OptInt32) Get() (v int32, ok bool) {
 
 // Or returns value if set, or given parameter if does not.
 func (o OptInt32) Or(d int32) int32 {
+	if v, ok := o.Get(); ok {
+		return v
+	}
+	return d
+}
+
+// NewOptInt64 returns new OptInt64 with value set to v.
+func NewOptInt64(v int64) OptInt64 {
+	return OptInt64{
+		Value: v,
+		Set:   true,
+	}
+}
+
+// OptInt64 is optional int64.
+type OptInt64 struct {
+	Value int64
+	Set   bool
+}
+
+// IsSet returns true if OptInt64 was set.
+func (o OptInt64) IsSet() bool { return o.Set }
+
+// Reset unsets value.
+func (o *OptInt64) Reset() {
+	var v int64
+	o.Value = v
+	o.Set = false
+}
+
+// SetTo sets value to v.
+func (o *OptInt64) SetTo(v int64) {
+	o.Set = true
+	o.Value = v
+}
+
+// Get returns value and boolean that denotes whether value was set.
+func (o OptInt64) Get() (v int64, ok bool) {
+	if !o.Set {
+		return v, false
+	}
+	return o.Value, true
+}
+
+// Or returns value if set, or given parameter if does not.
+func (o OptInt64) Or(d int64) int64 {
 	if v, ok := o.Get(); ok {
 		return v
 	}
@@ -2514,9 +3203,13 @@ func (o OptString) Or(d string) string {
 
 // Ref: #/components/schemas/PageMeta
 type PageMeta struct {
+	// 0 for a page that was asked for with `cursor`.
 	Page  int32 `json:"page"`
 	Limit int32 `json:"limit"`
+	// How many match; up to 30 seconds old.
 	Total int64 `json:"total"`
+	// Pass it as `cursor` for the next page; null on the last.
+	NextCursor NilString `json:"nextCursor"`
 }
 
 // GetPage returns the value of Page.
@@ -2534,6 +3227,11 @@ func (s *PageMeta) GetTotal() int64 {
 	return s.Total
 }
 
+// GetNextCursor returns the value of NextCursor.
+func (s *PageMeta) GetNextCursor() NilString {
+	return s.NextCursor
+}
+
 // SetPage sets the value of Page.
 func (s *PageMeta) SetPage(val int32) {
 	s.Page = val
@@ -2547,6 +3245,11 @@ func (s *PageMeta) SetLimit(val int32) {
 // SetTotal sets the value of Total.
 func (s *PageMeta) SetTotal(val int64) {
 	s.Total = val
+}
+
+// SetNextCursor sets the value of NextCursor.
+func (s *PageMeta) SetNextCursor(val NilString) {
+	s.NextCursor = val
 }
 
 // Ref: #/components/schemas/Person
@@ -3376,6 +4079,9 @@ func (s *RemoveCommentRequest) GetReason() ModerationReason {
 func (s *RemoveCommentRequest) SetReason(val ModerationReason) {
 	s.Reason = val
 }
+
+// RemoveFarmMemberNoContent is response for RemoveFarmMember operation.
+type RemoveFarmMemberNoContent struct{}
 
 // Ref: #/components/schemas/RemovePostRequest
 type RemovePostRequest struct {
@@ -4222,6 +4928,21 @@ func (s *SessionTokenType) UnmarshalText(data []byte) error {
 	}
 }
 
+// Ref: #/components/schemas/SetFarmMemberRequest
+type SetFarmMemberRequest struct {
+	Role FarmRole `json:"role"`
+}
+
+// GetRole returns the value of Role.
+func (s *SetFarmMemberRequest) GetRole() FarmRole {
+	return s.Role
+}
+
+// SetRole sets the value of Role.
+func (s *SetFarmMemberRequest) SetRole(val FarmRole) {
+	s.Role = val
+}
+
 // Ref: #/components/schemas/SetRoleRequest
 type SetRoleRequest struct {
 	Role   Role             `json:"role"`
@@ -4246,6 +4967,34 @@ func (s *SetRoleRequest) SetRole(val Role) {
 // SetReason sets the value of Reason.
 func (s *SetRoleRequest) SetReason(val ModerationReason) {
 	s.Reason = val
+}
+
+// Ref: #/components/schemas/SetStockRequest
+type SetStockRequest struct {
+	// Units in stock from now on.
+	Available int64 `json:"available"`
+	// Units in stock as you saw them.
+	Expected int64 `json:"expected"`
+}
+
+// GetAvailable returns the value of Available.
+func (s *SetStockRequest) GetAvailable() int64 {
+	return s.Available
+}
+
+// GetExpected returns the value of Expected.
+func (s *SetStockRequest) GetExpected() int64 {
+	return s.Expected
+}
+
+// SetAvailable sets the value of Available.
+func (s *SetStockRequest) SetAvailable(val int64) {
+	s.Available = val
+}
+
+// SetExpected sets the value of Expected.
+func (s *SetStockRequest) SetExpected(val int64) {
+	s.Expected = val
 }
 
 // Ref: #/components/schemas/Settled
@@ -4439,6 +5188,33 @@ func (s *UnreadResponse) SetData(val Unread) {
 	s.Data = val
 }
 
+// Ref: #/components/schemas/UpdateFarmRequest
+type UpdateFarmRequest struct {
+	Name OptString `json:"name"`
+	// Plain text; empty removes it.
+	Description OptString `json:"description"`
+}
+
+// GetName returns the value of Name.
+func (s *UpdateFarmRequest) GetName() OptString {
+	return s.Name
+}
+
+// GetDescription returns the value of Description.
+func (s *UpdateFarmRequest) GetDescription() OptString {
+	return s.Description
+}
+
+// SetName sets the value of Name.
+func (s *UpdateFarmRequest) SetName(val OptString) {
+	s.Name = val
+}
+
+// SetDescription sets the value of Description.
+func (s *UpdateFarmRequest) SetDescription(val OptString) {
+	s.Description = val
+}
+
 // Ref: #/components/schemas/UpdateMeRequest
 type UpdateMeRequest struct {
 	DisplayName OptString `json:"displayName"`
@@ -4464,6 +5240,66 @@ func (s *UpdateMeRequest) SetDisplayName(val OptString) {
 // SetBio sets the value of Bio.
 func (s *UpdateMeRequest) SetBio(val OptString) {
 	s.Bio = val
+}
+
+// Ref: #/components/schemas/UpdateProductRequest
+type UpdateProductRequest struct {
+	Name OptString `json:"name"`
+	// Plain text; empty removes it.
+	Description OptString   `json:"description"`
+	Category    OptCategory `json:"category"`
+	Price       OptInt64    `json:"price"`
+	Unit        OptString   `json:"unit"`
+}
+
+// GetName returns the value of Name.
+func (s *UpdateProductRequest) GetName() OptString {
+	return s.Name
+}
+
+// GetDescription returns the value of Description.
+func (s *UpdateProductRequest) GetDescription() OptString {
+	return s.Description
+}
+
+// GetCategory returns the value of Category.
+func (s *UpdateProductRequest) GetCategory() OptCategory {
+	return s.Category
+}
+
+// GetPrice returns the value of Price.
+func (s *UpdateProductRequest) GetPrice() OptInt64 {
+	return s.Price
+}
+
+// GetUnit returns the value of Unit.
+func (s *UpdateProductRequest) GetUnit() OptString {
+	return s.Unit
+}
+
+// SetName sets the value of Name.
+func (s *UpdateProductRequest) SetName(val OptString) {
+	s.Name = val
+}
+
+// SetDescription sets the value of Description.
+func (s *UpdateProductRequest) SetDescription(val OptString) {
+	s.Description = val
+}
+
+// SetCategory sets the value of Category.
+func (s *UpdateProductRequest) SetCategory(val OptCategory) {
+	s.Category = val
+}
+
+// SetPrice sets the value of Price.
+func (s *UpdateProductRequest) SetPrice(val OptInt64) {
+	s.Price = val
+}
+
+// SetUnit sets the value of Unit.
+func (s *UpdateProductRequest) SetUnit(val OptString) {
+	s.Unit = val
 }
 
 type UserId string

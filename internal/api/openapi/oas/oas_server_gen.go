@@ -9,6 +9,19 @@ import (
 
 // Handler handles operations described by OpenAPI v3 specification.
 type Handler interface {
+	// AdjustStock implements adjustStock operation.
+	//
+	// For members of the product's farm: a delivery, or something that spoiled. It adds to what is there
+	// at that moment, so it needs no `expected`. Taking more than there is is 409 `out_of_stock`.
+	//
+	// POST /api/v1/products/{id}/stock
+	AdjustStock(ctx context.Context, req *AdjustStockRequest, params AdjustStockParams) (*ProductResponse, error)
+	// ArchiveProduct implements archiveProduct operation.
+	//
+	// For members of its farm. Orders of it stay as they are. Doing it again is 404.
+	//
+	// DELETE /api/v1/products/{id}
+	ArchiveProduct(ctx context.Context, params ArchiveProductParams) error
 	// BanUser implements banUser operation.
 	//
 	// Ends their sessions on every server within a second and settles every open report about them. Nobody
@@ -36,12 +49,25 @@ type Handler interface {
 	//
 	// POST /api/v1/posts/{id}/comments
 	CreateComment(ctx context.Context, req *CreateCommentRequest, params CreateCommentParams) (*CommentResponse, error)
+	// CreateFarm implements createFarm operation.
+	//
+	// You become its owner. The name is unique without regard to case: a taken one is 409
+	// `farm_name_taken`. The currency stays. Somebody who owns 20 farms gets 409 `too_many_farms`.
+	//
+	// POST /api/v1/farms
+	CreateFarm(ctx context.Context, req *CreateFarmRequest) (*FarmResponse, error)
 	// CreatePost implements createPost operation.
 	//
 	// Publish a post.
 	//
 	// POST /api/v1/posts
 	CreatePost(ctx context.Context, req *CreatePostRequest) (*PostResponse, error)
+	// CreateProduct implements createProduct operation.
+	//
+	// For members of the farm; anybody else is 403 `not_a_member`. Its price is in the farm's currency.
+	//
+	// POST /api/v1/farms/{id}/products
+	CreateProduct(ctx context.Context, req *CreateProductRequest, params CreateProductParams) (*ProductResponse, error)
 	// CreateReport implements createReport operation.
 	//
 	// For the moderators; whom it is about never learns who reported it. What is reported is kept as it is
@@ -83,6 +109,12 @@ type Handler interface {
 	//
 	// PUT /api/v1/users/{id}/follow
 	FollowUser(ctx context.Context, params FollowUserParams) (*FollowResponse, error)
+	// GetFarm implements getFarm operation.
+	//
+	// One farm.
+	//
+	// GET /api/v1/farms/{id}
+	GetFarm(ctx context.Context, params GetFarmParams) (*FarmResponse, error)
 	// GetHealth implements getHealth operation.
 	//
 	// Does no I/O. Answers 200 for as long as the process can answer at all.
@@ -103,7 +135,7 @@ type Handler interface {
 	GetPost(ctx context.Context, params GetPostParams) (*PostResponse, error)
 	// GetProduct implements getProduct operation.
 	//
-	// One product.
+	// One that is no longer sold is 404.
 	//
 	// GET /api/v1/products/{id}
 	GetProduct(ctx context.Context, params GetProductParams) (*ProductResponse, error)
@@ -186,6 +218,13 @@ type Handler interface {
 	//
 	// POST /api/v1/moderation/comments/{id}/remove
 	RemoveComment(ctx context.Context, req *RemoveCommentRequest, params RemoveCommentParams) (*SettledResponse, error)
+	// RemoveFarmMember implements removeFarmMember operation.
+	//
+	// An owner ends anybody's, a member their own. The last owner can't leave: 409 `last_owner`. Somebody
+	// who is no member is 404.
+	//
+	// DELETE /api/v1/farms/{id}/members/{user}
+	RemoveFarmMember(ctx context.Context, params RemoveFarmMemberParams) error
 	// RemovePost implements removePost operation.
 	//
 	// Settles every open report of it. Removing it again is 404.
@@ -215,12 +254,27 @@ type Handler interface {
 	//
 	// DELETE /api/v1/me/sessions/{id}
 	RevokeSession(ctx context.Context, params RevokeSessionParams) (*EndedResponse, error)
+	// SetFarmMember implements setFarmMember operation.
+	//
+	// For owners. Idempotent. The last owner can't become a member: 409 `last_owner`. A farm has up to 50
+	// members: 409 `too_many_members`.
+	//
+	// PUT /api/v1/farms/{id}/members/{user}
+	SetFarmMember(ctx context.Context, req *SetFarmMemberRequest, params SetFarmMemberParams) (*FarmMemberResponse, error)
 	// SetRole implements setRole operation.
 	//
 	// For admins; it counts from their next request. Yourself is 409 `self_moderation`.
 	//
 	// PUT /api/v1/moderation/users/{id}/role
 	SetRole(ctx context.Context, req *SetRoleRequest, params SetRoleParams) (*ModeratedPersonResponse, error)
+	// SetStock implements setStock operation.
+	//
+	// After counting the shelf, for members of the product's farm. `expected` is the stock that you saw:
+	// when something was sold in between it is 409 `stock_changed`, with the stock of now in `errors`, and
+	// nothing is changed.
+	//
+	// PUT /api/v1/products/{id}/stock
+	SetStock(ctx context.Context, req *SetStockRequest, params SetStockParams) (*ProductResponse, error)
 	// Signup implements signup operation.
 	//
 	// Answers with an access and a refresh token. A taken handle is 409 `handle_taken`.
@@ -251,12 +305,26 @@ type Handler interface {
 	//
 	// DELETE /api/v1/posts/{id}/like
 	UnlikePost(ctx context.Context, params UnlikePostParams) (*LikeResponse, error)
+	// UpdateFarm implements updateFarm operation.
+	//
+	// For its owners; a member is 403 `owners_only`, anybody else 403 `not_a_member`. What is absent stays
+	// as it is.
+	//
+	// PATCH /api/v1/farms/{id}
+	UpdateFarm(ctx context.Context, req *UpdateFarmRequest, params UpdateFarmParams) (*FarmResponse, error)
 	// UpdateMe implements updateMe operation.
 	//
 	// What is absent stays as it is.
 	//
 	// PATCH /api/v1/me
 	UpdateMe(ctx context.Context, req *UpdateMeRequest) (*ProfileResponse, error)
+	// UpdateProduct implements updateProduct operation.
+	//
+	// For members of its farm; anybody else is 403 `not_a_member`. What is absent stays as it is. Orders
+	// keep the price at which they were placed.
+	//
+	// PATCH /api/v1/products/{id}
+	UpdateProduct(ctx context.Context, req *UpdateProductRequest, params UpdateProductParams) (*ProductResponse, error)
 	// NewError creates *ProblemStatusCode from error returned by handler.
 	//
 	// Used for common default response.
@@ -277,6 +345,13 @@ type RawHandler interface {
 	//
 	// GET /api/v1/posts/{id}/comments
 	ListComments(ctx context.Context, params ListCommentsParams, w http.ResponseWriter) error
+	// ListFarmMembers implements listFarmMembers operation.
+	//
+	// For its members; anybody else is 403 `not_a_member`. Newest account first. Members see each other
+	// whether or not one has blocked the other: who can act for a farm is known to everybody who can.
+	//
+	// GET /api/v1/farms/{id}/members
+	ListFarmMembers(ctx context.Context, params ListFarmMembersParams, w http.ResponseWriter) error
 	// ListFeed implements listFeed operation.
 	//
 	// Posts of the people you follow. `meta.nextCursor` is null on the last page.
@@ -307,6 +382,12 @@ type RawHandler interface {
 	//
 	// GET /api/v1/moderation/log
 	ListModerationLog(ctx context.Context, params ListModerationLogParams, w http.ResponseWriter) error
+	// ListMyFarms implements listMyFarms operation.
+	//
+	// The farms you act for, newest first.
+	//
+	// GET /api/v1/me/farms
+	ListMyFarms(ctx context.Context, params ListMyFarmsParams, w http.ResponseWriter) error
 	// ListNotifications implements listNotifications operation.
 	//
 	// Events of one kind on one target within 12 hours are one notification. A page ends after `limit`
@@ -317,7 +398,10 @@ type RawHandler interface {
 	ListNotifications(ctx context.Context, params ListNotificationsParams, w http.ResponseWriter) error
 	// ListProducts implements listProducts operation.
 	//
-	// `page` times `limit` may not exceed 10,000.
+	// Filters narrow it: words of name and description (each word of `q` as the beginning of one),
+	// category, farm, price and stock. `page` times `limit` may not exceed 10,000; `cursor` goes on
+	// without that bound, and the `Link` header with `rel="next"` has the address of the next page.
+	// `meta.total` is up to 30 seconds old.
 	//
 	// GET /api/v1/products
 	ListProducts(ctx context.Context, params ListProductsParams, w http.ResponseWriter) error
