@@ -39,6 +39,8 @@ type API struct {
 	timelineAPI
 	marketAPI
 	farmsAPI
+	cartAPI
+	ordersAPI
 	systemAPI
 	peopleAPI
 	reactionsAPI
@@ -63,6 +65,8 @@ func New(s Services) (*oas.Server, error) {
 		timelineAPI:      timelineAPI{s.Timeline, s.IDs},
 		marketAPI:        marketAPI{s.Market, s.IDs},
 		farmsAPI:         farmsAPI{s.Market, s.IDs},
+		cartAPI:          cartAPI{s.Market, s.IDs},
+		ordersAPI:        ordersAPI{s.Market, s.IDs},
 		systemAPI:        systemAPI{s.System},
 		peopleAPI:        peopleAPI{s.Timeline, s.IDs},
 		reactionsAPI:     reactionsAPI{s.Timeline, s.IDs},

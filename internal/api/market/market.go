@@ -7,6 +7,7 @@
 package market
 
 import (
+	"log/slog"
 	"time"
 
 	"github.com/platctl/platctl/internal/api/postgres/db"
@@ -22,20 +23,32 @@ type DB interface {
 
 // Options shapes a Service. The zero value is what production runs on.
 type Options struct {
+	Payments Payments     // nil: PayAtPickup
+	Log      *slog.Logger // nil: none
 	// TotalAge is how long the number of products that match a filter is answered again: 0 is 30 s, less than 0 never.
 	TotalAge time.Duration
 }
 
 // Service is the rules of the market.
 type Service struct {
-	db     DB
-	q      *db.Queries
-	totals *totals
+	db       DB
+	q        *db.Queries
+	totals   *totals
+	payments Payments
+	log      *slog.Logger
+	Metrics  *Metrics
 }
 
 // New returns a Service.
 func New(d DB, o Options) *Service {
-	return &Service{db: d, q: db.New(d), totals: newTotals(o.TotalAge, time.Now)}
+	s := &Service{db: d, q: db.New(d), totals: newTotals(o.TotalAge, time.Now), payments: o.Payments, log: o.Log, Metrics: newMetrics()}
+	if s.payments == nil {
+		s.payments = PayAtPickup{}
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	return s
 }
 
 // The nouns of what may be absent.
@@ -43,6 +56,7 @@ const (
 	aFarm    = "farm"
 	aProduct = "product"
 	aMember  = "member"
+	anOrder  = "order"
 )
 
 func errGone() error {

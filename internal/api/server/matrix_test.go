@@ -112,9 +112,17 @@ func marketExceptions() map[string]int {
 	for _, r := range []role{other, blocked, moderator, admin} {
 		for _, op := range []string{
 			"updateFarm", "listFarmMembers", "setFarmMember", "removeFarmMember", "createProduct", "updateProduct", "archiveProduct",
-			"setStock", "adjustStock",
+			"setStock", "adjustStock", "listFarmOrders",
 		} {
 			out[op+" "+string(r)] = 403
+		}
+	}
+	// What is sold is there for everybody, and a cart is one's own.
+	out["setCartItem blocked"], out["removeCartItem blocked"] = 200, 204
+	// An order is its buyer's and its farm's only.
+	for _, r := range []role{other, moderator, admin} {
+		for _, op := range []string{"getOrder", "cancelOrder", "confirmOrder", "readyOrder", "completeOrder"} {
+			out[op+" "+string(r)] = 404
 		}
 	}
 	return out
@@ -209,7 +217,14 @@ func (m *matrix) make(op apitest.Operation) string {
 		}
 		return id
 	case "prod":
-		return m.call(string(owner), http.MethodPost, "/api/v1/farms/"+m.farm()+"/products", product)["id"].(string)
+		return m.product()
+	case "order":
+		id := m.call(string(owner), http.MethodPost, "/api/v1/orders", m.order())["id"].(string)
+		steps := map[string][]string{"readyOrder": {"confirm"}, "completeOrder": {"confirm", "ready"}}
+		for _, s := range steps[op.ID] {
+			m.call(string(owner), http.MethodPost, "/api/v1/orders/"+id+"/"+s, "")
+		}
+		return id
 	}
 	m.t.Fatalf("%s: nobody knows how to make a %s", op, op.Target)
 	return ""
@@ -233,6 +248,15 @@ func (m *matrix) farm() string {
 	return m.ids["farm:owner"]
 }
 
+func (m *matrix) product() string {
+	return m.call(string(owner), http.MethodPost, "/api/v1/farms/"+m.farm()+"/products", product)["id"].(string)
+}
+
+// order is the body of an order from the owner's farm.
+func (m *matrix) order() string {
+	return `{"farm":"` + m.farm() + `","items":[{"product":"` + m.product() + `","quantity":1}]}`
+}
+
 func (m *matrix) bodyOf(op apitest.Operation) string {
 	m.handles++
 	text, reason := `{"body":"Text"}`, `{"reason":"Text"}`
@@ -249,6 +273,8 @@ func (m *matrix) bodyOf(op apitest.Operation) string {
 		"UpdateProductRequest":  `{"price":1}`,
 		"SetStockRequest":       `{"available":30,"expected":20}`,
 		"AdjustStockRequest":    `{"change":1}`,
+		"SetCartItemRequest":    `{"quantity":1}`,
+		"CancelOrderRequest":    `{"reason":"Text"}`,
 		"ChangePasswordRequest": `{"currentPassword":"correct horse","newPassword":"correct horse"}`,
 		"DeleteMeRequest":       `{"currentPassword":"correct horse"}`,
 		"RestoreRequest":        `{"handle":"owner","password":"correct horse"}`,
@@ -261,6 +287,9 @@ func (m *matrix) bodyOf(op apitest.Operation) string {
 	if op.Body == "RefreshRequest" {
 		m.login(string(owner))
 		bodies[op.Body] = `{"refreshToken":"` + m.ids["token:owner"] + `"}`
+	}
+	if op.Body == "PlaceOrderRequest" {
+		bodies[op.Body] = m.order()
 	}
 	body, ok := bodies[op.Body]
 	if !ok {

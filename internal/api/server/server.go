@@ -132,6 +132,9 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Market.Log == nil {
+		o.Market.Log = o.Log
+	}
 	s.market = market.New(o.Pool, o.Market)
 	s.operations, err = httpapi.New(httpapi.Services{
 		Account: accounts, Sessions: s.sessions, Timeline: timeline.New(queries), Market: s.market, System: s, IDs: ids, Log: o.Log, Tokens: tokens,
@@ -147,6 +150,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.periodic()
 	s.admission = admission.New(slotsPerConn*int(o.Pool.Config().MaxConns), queuePerSlot*slotsPerConn*int(o.Pool.Config().MaxConns), maxQueueWait)
 	s.origins = make(map[string]bool, len(o.Origins))
 	for _, origin := range o.Origins {

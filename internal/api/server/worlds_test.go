@@ -142,6 +142,7 @@ func targets() map[string][]string {
 		"report":  {"report:carl", "report:bea"},
 		"farm":    {"farm:ana", "farm:carl", "farm:none"},
 		"prod":    {"prod:plums@ana", "prod:honey@carl", "prod:none"},
+		"order":   {"order:ana@carl", "order:carl@ana", "order:none"},
 		"sess":    {"sess:ana", "sess:bea", "sess:carl"},
 	}
 }
@@ -184,7 +185,15 @@ func bodies() map[string]map[string]string {
 		"CreateProductRequest": {"": `{"name":"Pears","category":"fruit","price":360,"unit":"kg","available":4}`},
 		"UpdateProductRequest": {"": `{"price":410}`},
 		"SetStockRequest":      {"": `{"available":30,"expected":20}`, "over a sale": `{"available":30,"expected":1}`},
-		"AdjustStockRequest":   {"": `{"change":5}`, "below nothing": `{"change":-1000}`},
+		"SetCartItemRequest":   {"": `{"quantity":3}`},
+		"PlaceOrderRequest": {
+			"":             `{"farm":"{farm:carl}","items":[{"product":"{prod:honey@carl}","quantity":1}]}`,
+			"of the cart":  `{"farm":"{farm:carl}"}`,
+			"of too much":  `{"farm":"{farm:carl}","items":[{"product":"{prod:honey@carl}","quantity":999}]}`,
+			"from nowhere": `{"farm":"{farm:none}","items":[{"product":"{prod:none}","quantity":1}]}`,
+		},
+		"CancelOrderRequest": {"": `{"reason":"Changed my mind."}`},
+		"AdjustStockRequest": {"": `{"change":5}`, "below nothing": `{"change":-1000}`},
 		"MarkSeenRequest": {
 			"bea's":  `{"notification":"{note:bea like}"}`,
 			"carl's": `{"notification":"{note:carl follow}"}`,
@@ -301,6 +310,7 @@ type world struct {
 	tokens map[string]string
 	ids    map[string]string
 	labels map[string]string
+	orders int            // that were asked for, each with its key
 	fresh  map[string]int // things without a label, by kind, in the order of their appearance
 }
 
@@ -361,6 +371,8 @@ ana farm
 carl farm
 ana offer plums
 carl offer honey
+ana order carl honey
+carl order ana plums
 `
 
 func (w *world) play(step []string) {
@@ -387,6 +399,10 @@ func (w *world) play(step []string) {
 		p := w.call(who, http.MethodPost, "/api/v1/farms/"+w.ids["farm:"+who]+"/products",
 			`{"name":"`+step[2]+`","category":"fruit","price":250,"unit":"kg","available":20}`)
 		w.label("prod:"+step[2]+"@"+who, p["id"].(string))
+	case "order":
+		o := w.call(who, http.MethodPost, "/api/v1/orders", `{"farm":"`+w.ids["farm:"+step[2]]+`","items":[{"product":"`+
+			w.ids["prod:"+step[3]+"@"+step[2]]+`","quantity":2}]}`)
+		w.label("order:"+who+"@"+step[2], o["id"].(string))
 	case "follow", "block":
 		w.call(who, http.MethodPut, "/api/v1/users/"+w.ids["user:"+step[2]]+"/"+what, "")
 	case "delete":
@@ -528,6 +544,10 @@ func (w *world) send(token, method, path, body string) (*http.Response, []byte) 
 	}
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	if path == "/api/v1/orders" && method == http.MethodPost {
+		w.orders++
+		req.Header.Set("Idempotency-Key", fmt.Sprintf("order-%d", w.orders))
 	}
 	res, err := w.env.HTTP.Do(req)
 	if err != nil {

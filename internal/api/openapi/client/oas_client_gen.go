@@ -50,12 +50,39 @@ type Invoker interface {
 	//
 	// PUT /api/v1/users/{id}/block
 	BlockUser(ctx context.Context, params BlockUserParams) (*BlockResponse, error)
+	// CancelOrder invokes cancelOrder operation.
+	//
+	// The buyer while it is `placed`, the farm also when it is `confirmed`; otherwise 409
+	// `illegal_transition`, which names the status that the order has. What was ordered is back in stock.
+	//
+	// POST /api/v1/orders/{id}/cancel
+	CancelOrder(ctx context.Context, request OptCancelOrderRequest, params CancelOrderParams) (*OrderResponse, error)
 	// ChangePassword invokes changePassword operation.
 	//
 	// Ends all your other sessions. A wrong current password is 403 `wrong_password`.
 	//
 	// PUT /api/v1/me/password
 	ChangePassword(ctx context.Context, request *ChangePasswordRequest) (*EndedResponse, error)
+	// ClearCart invokes clearCart operation.
+	//
+	// Empty your cart.
+	//
+	// DELETE /api/v1/cart
+	ClearCart(ctx context.Context) error
+	// CompleteOrder invokes completeOrder operation.
+	//
+	// For members of the farm, from `ready`. It is paid now: 409 `payment_declined` leaves it `ready`, 503
+	// `payment_pending` means that it will be completed when the payment is known.
+	//
+	// POST /api/v1/orders/{id}/complete
+	CompleteOrder(ctx context.Context, params CompleteOrderParams) (*OrderResponse, error)
+	// ConfirmOrder invokes confirmOrder operation.
+	//
+	// For members of the farm, from `placed`; the buyer is 403 `farm_only`. 409 `payment_pending` while it
+	// is not known whether the order will be paid.
+	//
+	// POST /api/v1/orders/{id}/confirm
+	ConfirmOrder(ctx context.Context, params ConfirmOrderParams) (*OrderResponse, error)
 	// CreateComment invokes createComment operation.
 	//
 	// Comment on a post.
@@ -122,6 +149,13 @@ type Invoker interface {
 	//
 	// PUT /api/v1/users/{id}/follow
 	FollowUser(ctx context.Context, params FollowUserParams) (*FollowResponse, error)
+	// GetCart invokes getCart operation.
+	//
+	// An item says whether it can be ordered: `short` means that the farm has fewer than you want, `gone`
+	// that it no longer sells it. `total` counts what can be ordered.
+	//
+	// GET /api/v1/cart
+	GetCart(ctx context.Context) (*CartResponse, error)
 	// GetFarm invokes getFarm operation.
 	//
 	// One farm.
@@ -140,6 +174,12 @@ type Invoker interface {
 	//
 	// GET /api/v1/me
 	GetMe(ctx context.Context) (*ProfileResponse, error)
+	// GetOrder invokes getOrder operation.
+	//
+	// For its buyer and the members of its farm; for everybody else it is 404.
+	//
+	// GET /api/v1/orders/{id}
+	GetOrder(ctx context.Context, params GetOrderParams) (*OrderResponse, error)
 	// GetPost invokes getPost operation.
 	//
 	// One post.
@@ -210,6 +250,12 @@ type Invoker interface {
 	//
 	// GET /api/v1/farms/{id}/members
 	ListFarmMembers(ctx context.Context, params ListFarmMembersParams) (*FarmMemberListResponse, error)
+	// ListFarmOrders invokes listFarmOrders operation.
+	//
+	// For members of the farm; anybody else is 403 `not_a_member`.
+	//
+	// GET /api/v1/farms/{id}/orders
+	ListFarmOrders(ctx context.Context, params ListFarmOrdersParams) (*OrderListResponse, error)
 	// ListFeed invokes listFeed operation.
 	//
 	// Posts of the people you follow. `meta.nextCursor` is null on the last page.
@@ -254,6 +300,12 @@ type Invoker interface {
 	//
 	// GET /api/v1/me/notifications
 	ListNotifications(ctx context.Context, params ListNotificationsParams) (*NotificationListResponse, error)
+	// ListOrders invokes listOrders operation.
+	//
+	// What you have ordered, newest first.
+	//
+	// GET /api/v1/orders
+	ListOrders(ctx context.Context, params ListOrdersParams) (*OrderListResponse, error)
 	// ListProducts invokes listProducts operation.
 	//
 	// Filters narrow it: words of name and description (each word of `q` as the beginning of one),
@@ -308,6 +360,26 @@ type Invoker interface {
 	//
 	// PUT /api/v1/me/notifications/seen
 	MarkSeen(ctx context.Context, request *MarkSeenRequest) (*UnreadResponse, error)
+	// PlaceOrder invokes placeOrder operation.
+	//
+	// Orders `items`, or what your cart has of the farm when they are absent; the cart is emptied of it
+	// together with the order. Items of one product are added up. All of it is there or nothing is
+	// ordered: 409 `out_of_stock` has an entry in `errors` for each product that there is not enough of.
+	// Prices are those of this moment.
+	//
+	// `Idempotency-Key` is yours and names this order for ever. The same key with the same body answers
+	// the order again, as it is now, with `Idempotent-Replayed: true`; with another body it is 422
+	// `idempotency_key_reused`. While the first request is still under way the second waits for two
+	// seconds, then it is 409 `idempotency_in_progress`. A refused order does not use its key up.
+	//
+	// POST /api/v1/orders
+	PlaceOrder(ctx context.Context, request *PlaceOrderRequest, params PlaceOrderParams) (*OrderResponseHeaders, error)
+	// ReadyOrder invokes readyOrder operation.
+	//
+	// For members of the farm, from `confirmed`.
+	//
+	// POST /api/v1/orders/{id}/ready
+	ReadyOrder(ctx context.Context, params ReadyOrderParams) (*OrderResponse, error)
 	// RefreshSession invokes refreshSession operation.
 	//
 	// The token given in is worth nothing afterwards, but for ten seconds, in which it is answered with
@@ -316,6 +388,12 @@ type Invoker interface {
 	//
 	// POST /api/v1/auth/refresh
 	RefreshSession(ctx context.Context, request *RefreshRequest) (*SessionResponse, error)
+	// RemoveCartItem invokes removeCartItem operation.
+	//
+	// Idempotent.
+	//
+	// DELETE /api/v1/cart/items/{id}
+	RemoveCartItem(ctx context.Context, params RemoveCartItemParams) error
 	// RemoveComment invokes removeComment operation.
 	//
 	// Settles every open report of it. Removing it again is 404.
@@ -365,6 +443,12 @@ type Invoker interface {
 	//
 	// GET /api/v1/users
 	SearchPeople(ctx context.Context, params SearchPeopleParams) (*PersonListResponse, error)
+	// SetCartItem invokes setCartItem operation.
+	//
+	// Sets how much of it you want; again, it replaces that. A cart holds 200 products: 409 `cart_full`.
+	//
+	// PUT /api/v1/cart/items/{id}
+	SetCartItem(ctx context.Context, request *SetCartItemRequest, params SetCartItemParams) (*CartItemResponse, error)
 	// SetFarmMember invokes setFarmMember operation.
 	//
 	// For owners. Idempotent. The last owner can't become a member: 409 `last_owner`. A farm has up to 50
@@ -898,6 +982,124 @@ func (c *Client) sendBlockUser(ctx context.Context, params BlockUserParams) (res
 	return result, nil
 }
 
+// CancelOrder invokes cancelOrder operation.
+//
+// The buyer while it is `placed`, the farm also when it is `confirmed`; otherwise 409
+// `illegal_transition`, which names the status that the order has. What was ordered is back in stock.
+//
+// POST /api/v1/orders/{id}/cancel
+func (c *Client) CancelOrder(ctx context.Context, request OptCancelOrderRequest, params CancelOrderParams) (*OrderResponse, error) {
+	res, err := c.sendCancelOrder(ctx, request, params)
+	return res, err
+}
+
+func (c *Client) sendCancelOrder(ctx context.Context, request OptCancelOrderRequest, params CancelOrderParams) (res *OrderResponse, err error) {
+	// Validate request before sending.
+	if err := func() error {
+		if value, ok := request.Get(); ok {
+			if err := func() error {
+				if err := value.Validate(); err != nil {
+					return err
+				}
+				return nil
+			}(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}(); err != nil {
+		return res, errors.Wrap(err, "validate")
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [3]string
+	pathParts[0] = "/api/v1/orders/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	pathParts[2] = "/cancel"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "POST", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeCancelOrderRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, CancelOrderOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeCancelOrderResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
 // ChangePassword invokes changePassword operation.
 //
 // Ends all your other sessions. A wrong current password is 403 `wrong_password`.
@@ -979,6 +1181,280 @@ func (c *Client) sendChangePassword(ctx context.Context, request *ChangePassword
 	}()
 
 	result, err := decodeChangePasswordResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// ClearCart invokes clearCart operation.
+//
+// Empty your cart.
+//
+// DELETE /api/v1/cart
+func (c *Client) ClearCart(ctx context.Context) error {
+	_, err := c.sendClearCart(ctx)
+	return err
+}
+
+func (c *Client) sendClearCart(ctx context.Context) (res *ClearCartNoContent, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [1]string
+	pathParts[0] = "/api/v1/cart"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "DELETE", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, ClearCartOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeClearCartResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// CompleteOrder invokes completeOrder operation.
+//
+// For members of the farm, from `ready`. It is paid now: 409 `payment_declined` leaves it `ready`, 503
+// `payment_pending` means that it will be completed when the payment is known.
+//
+// POST /api/v1/orders/{id}/complete
+func (c *Client) CompleteOrder(ctx context.Context, params CompleteOrderParams) (*OrderResponse, error) {
+	res, err := c.sendCompleteOrder(ctx, params)
+	return res, err
+}
+
+func (c *Client) sendCompleteOrder(ctx context.Context, params CompleteOrderParams) (res *OrderResponse, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [3]string
+	pathParts[0] = "/api/v1/orders/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	pathParts[2] = "/complete"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "POST", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, CompleteOrderOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeCompleteOrderResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// ConfirmOrder invokes confirmOrder operation.
+//
+// For members of the farm, from `placed`; the buyer is 403 `farm_only`. 409 `payment_pending` while it
+// is not known whether the order will be paid.
+//
+// POST /api/v1/orders/{id}/confirm
+func (c *Client) ConfirmOrder(ctx context.Context, params ConfirmOrderParams) (*OrderResponse, error) {
+	res, err := c.sendConfirmOrder(ctx, params)
+	return res, err
+}
+
+func (c *Client) sendConfirmOrder(ctx context.Context, params ConfirmOrderParams) (res *OrderResponse, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [3]string
+	pathParts[0] = "/api/v1/orders/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	pathParts[2] = "/confirm"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "POST", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, ConfirmOrderOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeConfirmOrderResponse(resp)
 	if err != nil {
 		return res, errors.Wrap(err, "decode response")
 	}
@@ -1965,6 +2441,83 @@ func (c *Client) sendFollowUser(ctx context.Context, params FollowUserParams) (r
 	return result, nil
 }
 
+// GetCart invokes getCart operation.
+//
+// An item says whether it can be ordered: `short` means that the farm has fewer than you want, `gone`
+// that it no longer sells it. `total` counts what can be ordered.
+//
+// GET /api/v1/cart
+func (c *Client) GetCart(ctx context.Context) (*CartResponse, error) {
+	res, err := c.sendGetCart(ctx)
+	return res, err
+}
+
+func (c *Client) sendGetCart(ctx context.Context) (res *CartResponse, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [1]string
+	pathParts[0] = "/api/v1/cart"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "GET", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, GetCartOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeGetCartResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
 // GetFarm invokes getFarm operation.
 //
 // One farm.
@@ -2141,6 +2694,103 @@ func (c *Client) sendGetMe(ctx context.Context) (res *ProfileResponse, err error
 	}()
 
 	result, err := decodeGetMeResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// GetOrder invokes getOrder operation.
+//
+// For its buyer and the members of its farm; for everybody else it is 404.
+//
+// GET /api/v1/orders/{id}
+func (c *Client) GetOrder(ctx context.Context, params GetOrderParams) (*OrderResponse, error) {
+	res, err := c.sendGetOrder(ctx, params)
+	return res, err
+}
+
+func (c *Client) sendGetOrder(ctx context.Context, params GetOrderParams) (res *OrderResponse, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [2]string
+	pathParts[0] = "/api/v1/orders/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "GET", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, GetOrderOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeGetOrderResponse(resp)
 	if err != nil {
 		return res, errors.Wrap(err, "decode response")
 	}
@@ -3153,6 +3803,158 @@ func (c *Client) sendListFarmMembers(ctx context.Context, params ListFarmMembers
 	return result, nil
 }
 
+// ListFarmOrders invokes listFarmOrders operation.
+//
+// For members of the farm; anybody else is 403 `not_a_member`.
+//
+// GET /api/v1/farms/{id}/orders
+func (c *Client) ListFarmOrders(ctx context.Context, params ListFarmOrdersParams) (*OrderListResponse, error) {
+	res, err := c.sendListFarmOrders(ctx, params)
+	return res, err
+}
+
+func (c *Client) sendListFarmOrders(ctx context.Context, params ListFarmOrdersParams) (res *OrderListResponse, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [3]string
+	pathParts[0] = "/api/v1/farms/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	pathParts[2] = "/orders"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	q := uri.NewQueryEncoder()
+	{
+		// Encode "status" parameter.
+		cfg := uri.QueryParameterEncodingConfig{
+			Name:    "status",
+			Style:   uri.QueryStyleForm,
+			Explode: true,
+		}
+
+		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
+			if val, ok := params.Status.Get(); ok {
+				return e.EncodeValue(conv.StringToString(string(val)))
+			}
+			return nil
+		}); err != nil {
+			return res, errors.Wrap(err, "encode query")
+		}
+	}
+	{
+		// Encode "cursor" parameter.
+		cfg := uri.QueryParameterEncodingConfig{
+			Name:    "cursor",
+			Style:   uri.QueryStyleForm,
+			Explode: true,
+		}
+
+		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
+			if val, ok := params.Cursor.Get(); ok {
+				return e.EncodeValue(conv.StringToString(val))
+			}
+			return nil
+		}); err != nil {
+			return res, errors.Wrap(err, "encode query")
+		}
+	}
+	{
+		// Encode "limit" parameter.
+		cfg := uri.QueryParameterEncodingConfig{
+			Name:    "limit",
+			Style:   uri.QueryStyleForm,
+			Explode: true,
+		}
+
+		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
+			if val, ok := params.Limit.Get(); ok {
+				return e.EncodeValue(conv.Int32ToString(val))
+			}
+			return nil
+		}); err != nil {
+			return res, errors.Wrap(err, "encode query")
+		}
+	}
+	u.RawQuery = q.Values().Encode()
+
+	r, err := ht.NewRequest(ctx, "GET", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, ListFarmOrdersOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeListFarmOrdersResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
 // ListFeed invokes listFeed operation.
 //
 // Posts of the people you follow. `meta.nextCursor` is null on the last page.
@@ -4008,6 +4810,119 @@ func (c *Client) sendListNotifications(ctx context.Context, params ListNotificat
 	}()
 
 	result, err := decodeListNotificationsResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// ListOrders invokes listOrders operation.
+//
+// What you have ordered, newest first.
+//
+// GET /api/v1/orders
+func (c *Client) ListOrders(ctx context.Context, params ListOrdersParams) (*OrderListResponse, error) {
+	res, err := c.sendListOrders(ctx, params)
+	return res, err
+}
+
+func (c *Client) sendListOrders(ctx context.Context, params ListOrdersParams) (res *OrderListResponse, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [1]string
+	pathParts[0] = "/api/v1/orders"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	q := uri.NewQueryEncoder()
+	{
+		// Encode "cursor" parameter.
+		cfg := uri.QueryParameterEncodingConfig{
+			Name:    "cursor",
+			Style:   uri.QueryStyleForm,
+			Explode: true,
+		}
+
+		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
+			if val, ok := params.Cursor.Get(); ok {
+				return e.EncodeValue(conv.StringToString(val))
+			}
+			return nil
+		}); err != nil {
+			return res, errors.Wrap(err, "encode query")
+		}
+	}
+	{
+		// Encode "limit" parameter.
+		cfg := uri.QueryParameterEncodingConfig{
+			Name:    "limit",
+			Style:   uri.QueryStyleForm,
+			Explode: true,
+		}
+
+		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
+			if val, ok := params.Limit.Get(); ok {
+				return e.EncodeValue(conv.Int32ToString(val))
+			}
+			return nil
+		}); err != nil {
+			return res, errors.Wrap(err, "encode query")
+		}
+	}
+	u.RawQuery = q.Values().Encode()
+
+	r, err := ht.NewRequest(ctx, "GET", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, ListOrdersOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeListOrdersResponse(resp)
 	if err != nil {
 		return res, errors.Wrap(err, "decode response")
 	}
@@ -4900,6 +5815,213 @@ func (c *Client) sendMarkSeen(ctx context.Context, request *MarkSeenRequest) (re
 	return result, nil
 }
 
+// PlaceOrder invokes placeOrder operation.
+//
+// Orders `items`, or what your cart has of the farm when they are absent; the cart is emptied of it
+// together with the order. Items of one product are added up. All of it is there or nothing is
+// ordered: 409 `out_of_stock` has an entry in `errors` for each product that there is not enough of.
+// Prices are those of this moment.
+//
+// `Idempotency-Key` is yours and names this order for ever. The same key with the same body answers
+// the order again, as it is now, with `Idempotent-Replayed: true`; with another body it is 422
+// `idempotency_key_reused`. While the first request is still under way the second waits for two
+// seconds, then it is 409 `idempotency_in_progress`. A refused order does not use its key up.
+//
+// POST /api/v1/orders
+func (c *Client) PlaceOrder(ctx context.Context, request *PlaceOrderRequest, params PlaceOrderParams) (*OrderResponseHeaders, error) {
+	res, err := c.sendPlaceOrder(ctx, request, params)
+	return res, err
+}
+
+func (c *Client) sendPlaceOrder(ctx context.Context, request *PlaceOrderRequest, params PlaceOrderParams) (res *OrderResponseHeaders, err error) {
+	// Validate request before sending.
+	if err := func() error {
+		if err := request.Validate(); err != nil {
+			return err
+		}
+		return nil
+	}(); err != nil {
+		return res, errors.Wrap(err, "validate")
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [1]string
+	pathParts[0] = "/api/v1/orders"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "POST", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodePlaceOrderRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	h := uri.NewHeaderEncoder(r.Header)
+	{
+		cfg := uri.HeaderParameterEncodingConfig{
+			Name:    "Idempotency-Key",
+			Explode: false,
+		}
+		if err := h.EncodeParam(cfg, func(e uri.Encoder) error {
+			return e.EncodeValue(conv.StringToString(params.IdempotencyKey))
+		}); err != nil {
+			return res, errors.Wrap(err, "encode header")
+		}
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, PlaceOrderOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodePlaceOrderResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// ReadyOrder invokes readyOrder operation.
+//
+// For members of the farm, from `confirmed`.
+//
+// POST /api/v1/orders/{id}/ready
+func (c *Client) ReadyOrder(ctx context.Context, params ReadyOrderParams) (*OrderResponse, error) {
+	res, err := c.sendReadyOrder(ctx, params)
+	return res, err
+}
+
+func (c *Client) sendReadyOrder(ctx context.Context, params ReadyOrderParams) (res *OrderResponse, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [3]string
+	pathParts[0] = "/api/v1/orders/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	pathParts[2] = "/ready"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "POST", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, ReadyOrderOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeReadyOrderResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
 // RefreshSession invokes refreshSession operation.
 //
 // The token given in is worth nothing afterwards, but for ten seconds, in which it is answered with
@@ -4950,6 +6072,103 @@ func (c *Client) sendRefreshSession(ctx context.Context, request *RefreshRequest
 	}()
 
 	result, err := decodeRefreshSessionResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// RemoveCartItem invokes removeCartItem operation.
+//
+// Idempotent.
+//
+// DELETE /api/v1/cart/items/{id}
+func (c *Client) RemoveCartItem(ctx context.Context, params RemoveCartItemParams) error {
+	_, err := c.sendRemoveCartItem(ctx, params)
+	return err
+}
+
+func (c *Client) sendRemoveCartItem(ctx context.Context, params RemoveCartItemParams) (res *RemoveCartItemNoContent, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [2]string
+	pathParts[0] = "/api/v1/cart/items/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "DELETE", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, RemoveCartItemOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeRemoveCartItemResponse(resp)
 	if err != nil {
 		return res, errors.Wrap(err, "decode response")
 	}
@@ -5686,6 +6905,115 @@ func (c *Client) sendSearchPeople(ctx context.Context, params SearchPeopleParams
 	}()
 
 	result, err := decodeSearchPeopleResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// SetCartItem invokes setCartItem operation.
+//
+// Sets how much of it you want; again, it replaces that. A cart holds 200 products: 409 `cart_full`.
+//
+// PUT /api/v1/cart/items/{id}
+func (c *Client) SetCartItem(ctx context.Context, request *SetCartItemRequest, params SetCartItemParams) (*CartItemResponse, error) {
+	res, err := c.sendSetCartItem(ctx, request, params)
+	return res, err
+}
+
+func (c *Client) sendSetCartItem(ctx context.Context, request *SetCartItemRequest, params SetCartItemParams) (res *CartItemResponse, err error) {
+	// Validate request before sending.
+	if err := func() error {
+		if err := request.Validate(); err != nil {
+			return err
+		}
+		return nil
+	}(); err != nil {
+		return res, errors.Wrap(err, "validate")
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [2]string
+	pathParts[0] = "/api/v1/cart/items/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "PUT", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeSetCartItemRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, SetCartItemOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeSetCartItemResponse(resp)
 	if err != nil {
 		return res, errors.Wrap(err, "decode response")
 	}

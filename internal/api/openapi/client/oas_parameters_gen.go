@@ -22,6 +22,21 @@ type BlockUserParams struct {
 	ID UserId
 }
 
+// CancelOrderParams is parameters of cancelOrder operation.
+type CancelOrderParams struct {
+	ID OrderId
+}
+
+// CompleteOrderParams is parameters of completeOrder operation.
+type CompleteOrderParams struct {
+	ID OrderId
+}
+
+// ConfirmOrderParams is parameters of confirmOrder operation.
+type ConfirmOrderParams struct {
+	ID OrderId
+}
+
 // CreateCommentParams is parameters of createComment operation.
 type CreateCommentParams struct {
 	ID PostId
@@ -55,6 +70,11 @@ type FollowUserParams struct {
 // GetFarmParams is parameters of getFarm operation.
 type GetFarmParams struct {
 	ID FarmId
+}
+
+// GetOrderParams is parameters of getOrder operation.
+type GetOrderParams struct {
+	ID OrderId
 }
 
 // GetPostParams is parameters of getPost operation.
@@ -100,6 +120,15 @@ type ListCommentsParams struct {
 // ListFarmMembersParams is parameters of listFarmMembers operation.
 type ListFarmMembersParams struct {
 	ID FarmId
+	// `meta.nextCursor` of the page before.
+	Cursor OptString `json:",omitempty,omitzero"`
+	Limit  OptInt32  `json:",omitempty,omitzero"`
+}
+
+// ListFarmOrdersParams is parameters of listFarmOrders operation.
+type ListFarmOrdersParams struct {
+	ID     FarmId
+	Status OptOrderStatus `json:",omitempty,omitzero"`
 	// `meta.nextCursor` of the page before.
 	Cursor OptString `json:",omitempty,omitzero"`
 	Limit  OptInt32  `json:",omitempty,omitzero"`
@@ -157,6 +186,13 @@ type ListNotificationsParams struct {
 	Limit  OptInt32  `json:",omitempty,omitzero"`
 }
 
+// ListOrdersParams is parameters of listOrders operation.
+type ListOrdersParams struct {
+	// `meta.nextCursor` of the page before.
+	Cursor OptString `json:",omitempty,omitzero"`
+	Limit  OptInt32  `json:",omitempty,omitzero"`
+}
+
 // ListProductsParams is parameters of listProducts operation.
 type ListProductsParams struct {
 	Q        OptString   `json:",omitempty,omitzero"`
@@ -196,6 +232,22 @@ type ListUserPostsParams struct {
 	Limit  OptInt32  `json:",omitempty,omitzero"`
 }
 
+// PlaceOrderParams is parameters of placeOrder operation.
+type PlaceOrderParams struct {
+	// Up to 255 visible ASCII characters of your choice, for example a UUID.
+	IdempotencyKey string
+}
+
+// ReadyOrderParams is parameters of readyOrder operation.
+type ReadyOrderParams struct {
+	ID OrderId
+}
+
+// RemoveCartItemParams is parameters of removeCartItem operation.
+type RemoveCartItemParams struct {
+	ID ProductId
+}
+
 // RemoveCommentParams is parameters of removeComment operation.
 type RemoveCommentParams struct {
 	ID CommentId
@@ -228,6 +280,11 @@ type SearchPeopleParams struct {
 	// `meta.nextCursor` of the page before.
 	Cursor OptString `json:",omitempty,omitzero"`
 	Limit  OptInt32  `json:",omitempty,omitzero"`
+}
+
+// SetCartItemParams is parameters of setCartItem operation.
+type SetCartItemParams struct {
+	ID ProductId
 }
 
 // SetFarmMemberParams is parameters of setFarmMember operation.

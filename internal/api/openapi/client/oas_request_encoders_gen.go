@@ -38,6 +38,26 @@ func encodeBanUserRequest(
 	return nil
 }
 
+func encodeCancelOrderRequest(
+	req OptCancelOrderRequest,
+	r *http.Request,
+) error {
+	const contentType = "application/json"
+	if !req.Set {
+		// Keep request with empty body if value is not set.
+		return nil
+	}
+	e := new(jx.Encoder)
+	{
+		if req.Set {
+			req.Encode(e)
+		}
+	}
+	encoded := e.Bytes()
+	ht.SetBody(r, bytes.NewReader(encoded), contentType)
+	return nil
+}
+
 func encodeChangePasswordRequest(
 	req *ChangePasswordRequest,
 	r *http.Request,
@@ -178,6 +198,20 @@ func encodeMarkSeenRequest(
 	return nil
 }
 
+func encodePlaceOrderRequest(
+	req *PlaceOrderRequest,
+	r *http.Request,
+) error {
+	const contentType = "application/json"
+	e := new(jx.Encoder)
+	{
+		req.Encode(e)
+	}
+	encoded := e.Bytes()
+	ht.SetBody(r, bytes.NewReader(encoded), contentType)
+	return nil
+}
+
 func encodeRefreshSessionRequest(
 	req *RefreshRequest,
 	r *http.Request,
@@ -236,6 +270,20 @@ func encodeResolveReportRequest(
 
 func encodeRestoreAccountRequest(
 	req *RestoreRequest,
+	r *http.Request,
+) error {
+	const contentType = "application/json"
+	e := new(jx.Encoder)
+	{
+		req.Encode(e)
+	}
+	encoded := e.Bytes()
+	ht.SetBody(r, bytes.NewReader(encoded), contentType)
+	return nil
+}
+
+func encodeSetCartItemRequest(
+	req *SetCartItemRequest,
 	r *http.Request,
 ) error {
 	const contentType = "application/json"

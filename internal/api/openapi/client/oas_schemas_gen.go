@@ -126,6 +126,269 @@ func (s *BlockResponse) SetData(val Block) {
 	s.Data = val
 }
 
+// Ref: #/components/schemas/CancelOrderRequest
+type CancelOrderRequest struct {
+	// Plain text that the other side reads.
+	Reason OptString `json:"reason"`
+}
+
+// GetReason returns the value of Reason.
+func (s *CancelOrderRequest) GetReason() OptString {
+	return s.Reason
+}
+
+// SetReason sets the value of Reason.
+func (s *CancelOrderRequest) SetReason(val OptString) {
+	s.Reason = val
+}
+
+// Ref: #/components/schemas/Cart
+type Cart struct {
+	Farms []CartFarm `json:"farms"`
+}
+
+// GetFarms returns the value of Farms.
+func (s *Cart) GetFarms() []CartFarm {
+	return s.Farms
+}
+
+// SetFarms sets the value of Farms.
+func (s *Cart) SetFarms(val []CartFarm) {
+	s.Farms = val
+}
+
+// Ref: #/components/schemas/CartFarm
+type CartFarm struct {
+	Farm     Farm     `json:"farm"`
+	Currency Currency `json:"currency"`
+	// Of the items that can be ordered.
+	Total int64      `json:"total"`
+	Items []CartItem `json:"items"`
+}
+
+// GetFarm returns the value of Farm.
+func (s *CartFarm) GetFarm() Farm {
+	return s.Farm
+}
+
+// GetCurrency returns the value of Currency.
+func (s *CartFarm) GetCurrency() Currency {
+	return s.Currency
+}
+
+// GetTotal returns the value of Total.
+func (s *CartFarm) GetTotal() int64 {
+	return s.Total
+}
+
+// GetItems returns the value of Items.
+func (s *CartFarm) GetItems() []CartItem {
+	return s.Items
+}
+
+// SetFarm sets the value of Farm.
+func (s *CartFarm) SetFarm(val Farm) {
+	s.Farm = val
+}
+
+// SetCurrency sets the value of Currency.
+func (s *CartFarm) SetCurrency(val Currency) {
+	s.Currency = val
+}
+
+// SetTotal sets the value of Total.
+func (s *CartFarm) SetTotal(val int64) {
+	s.Total = val
+}
+
+// SetItems sets the value of Items.
+func (s *CartFarm) SetItems(val []CartItem) {
+	s.Items = val
+}
+
+// Ref: #/components/schemas/CartItem
+type CartItem struct {
+	Product ProductId `json:"product"`
+	Name    string    `json:"name"`
+	Unit    string    `json:"unit"`
+	// Of one unit.
+	Price    int64 `json:"price"`
+	Quantity int64 `json:"quantity"`
+	// Units in stock.
+	Available int64         `json:"available"`
+	State     CartItemState `json:"state"`
+}
+
+// GetProduct returns the value of Product.
+func (s *CartItem) GetProduct() ProductId {
+	return s.Product
+}
+
+// GetName returns the value of Name.
+func (s *CartItem) GetName() string {
+	return s.Name
+}
+
+// GetUnit returns the value of Unit.
+func (s *CartItem) GetUnit() string {
+	return s.Unit
+}
+
+// GetPrice returns the value of Price.
+func (s *CartItem) GetPrice() int64 {
+	return s.Price
+}
+
+// GetQuantity returns the value of Quantity.
+func (s *CartItem) GetQuantity() int64 {
+	return s.Quantity
+}
+
+// GetAvailable returns the value of Available.
+func (s *CartItem) GetAvailable() int64 {
+	return s.Available
+}
+
+// GetState returns the value of State.
+func (s *CartItem) GetState() CartItemState {
+	return s.State
+}
+
+// SetProduct sets the value of Product.
+func (s *CartItem) SetProduct(val ProductId) {
+	s.Product = val
+}
+
+// SetName sets the value of Name.
+func (s *CartItem) SetName(val string) {
+	s.Name = val
+}
+
+// SetUnit sets the value of Unit.
+func (s *CartItem) SetUnit(val string) {
+	s.Unit = val
+}
+
+// SetPrice sets the value of Price.
+func (s *CartItem) SetPrice(val int64) {
+	s.Price = val
+}
+
+// SetQuantity sets the value of Quantity.
+func (s *CartItem) SetQuantity(val int64) {
+	s.Quantity = val
+}
+
+// SetAvailable sets the value of Available.
+func (s *CartItem) SetAvailable(val int64) {
+	s.Available = val
+}
+
+// SetState sets the value of State.
+func (s *CartItem) SetState(val CartItemState) {
+	s.State = val
+}
+
+// Ref: #/components/schemas/CartItemResponse
+type CartItemResponse struct {
+	Success Success  `json:"success"`
+	Data    CartItem `json:"data"`
+}
+
+// GetSuccess returns the value of Success.
+func (s *CartItemResponse) GetSuccess() Success {
+	return s.Success
+}
+
+// GetData returns the value of Data.
+func (s *CartItemResponse) GetData() CartItem {
+	return s.Data
+}
+
+// SetSuccess sets the value of Success.
+func (s *CartItemResponse) SetSuccess(val Success) {
+	s.Success = val
+}
+
+// SetData sets the value of Data.
+func (s *CartItemResponse) SetData(val CartItem) {
+	s.Data = val
+}
+
+type CartItemState string
+
+const (
+	CartItemStateOk    CartItemState = "ok"
+	CartItemStateShort CartItemState = "short"
+	CartItemStateGone  CartItemState = "gone"
+)
+
+// AllValues returns all CartItemState values.
+func (CartItemState) AllValues() []CartItemState {
+	return []CartItemState{
+		CartItemStateOk,
+		CartItemStateShort,
+		CartItemStateGone,
+	}
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (s CartItemState) MarshalText() ([]byte, error) {
+	switch s {
+	case CartItemStateOk:
+		return []byte(s), nil
+	case CartItemStateShort:
+		return []byte(s), nil
+	case CartItemStateGone:
+		return []byte(s), nil
+	default:
+		return nil, errors.Errorf("invalid value: %q", s)
+	}
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *CartItemState) UnmarshalText(data []byte) error {
+	switch CartItemState(data) {
+	case CartItemStateOk:
+		*s = CartItemStateOk
+		return nil
+	case CartItemStateShort:
+		*s = CartItemStateShort
+		return nil
+	case CartItemStateGone:
+		*s = CartItemStateGone
+		return nil
+	default:
+		return errors.Errorf("invalid value: %q", data)
+	}
+}
+
+// Ref: #/components/schemas/CartResponse
+type CartResponse struct {
+	Success Success `json:"success"`
+	Data    Cart    `json:"data"`
+}
+
+// GetSuccess returns the value of Success.
+func (s *CartResponse) GetSuccess() Success {
+	return s.Success
+}
+
+// GetData returns the value of Data.
+func (s *CartResponse) GetData() Cart {
+	return s.Data
+}
+
+// SetSuccess sets the value of Success.
+func (s *CartResponse) SetSuccess(val Success) {
+	s.Success = val
+}
+
+// SetData sets the value of Data.
+func (s *CartResponse) SetData(val Cart) {
+	s.Data = val
+}
+
 type Category string
 
 // Ref: #/components/schemas/ChangePasswordRequest
@@ -250,6 +513,9 @@ func (s *CheckStatus) UnmarshalText(data []byte) error {
 		return errors.Errorf("invalid value: %q", data)
 	}
 }
+
+// ClearCartNoContent is response for ClearCart operation.
+type ClearCartNoContent struct{}
 
 // Ref: #/components/schemas/Comment
 type Comment struct {
@@ -2092,11 +2358,13 @@ func (NotReadyResponseSuccess) AllValues() []NotReadyResponseSuccess {
 
 // Ref: #/components/schemas/Notification
 type Notification struct {
-	ID      NotificationId   `json:"id"`
-	Kind    NotificationKind `json:"kind"`
-	Post    OptPostId        `json:"post"`
-	Comment OptCommentId     `json:"comment"`
-	// The newest three of those who did it.
+	ID          NotificationId   `json:"id"`
+	Kind        NotificationKind `json:"kind"`
+	Post        OptPostId        `json:"post"`
+	Comment     OptCommentId     `json:"comment"`
+	Order       OptOrderId       `json:"order"`
+	OrderStatus OptOrderStatus   `json:"orderStatus"`
+	// The newest three of those who did it; none for an order, which says itself whose it is.
 	Actors []Person `json:"actors"`
 	// How many people did it.
 	ActorCount int64 `json:"actorCount"`
@@ -2123,6 +2391,16 @@ func (s *Notification) GetPost() OptPostId {
 // GetComment returns the value of Comment.
 func (s *Notification) GetComment() OptCommentId {
 	return s.Comment
+}
+
+// GetOrder returns the value of Order.
+func (s *Notification) GetOrder() OptOrderId {
+	return s.Order
+}
+
+// GetOrderStatus returns the value of OrderStatus.
+func (s *Notification) GetOrderStatus() OptOrderStatus {
+	return s.OrderStatus
 }
 
 // GetActors returns the value of Actors.
@@ -2165,6 +2443,16 @@ func (s *Notification) SetComment(val OptCommentId) {
 	s.Comment = val
 }
 
+// SetOrder sets the value of Order.
+func (s *Notification) SetOrder(val OptOrderId) {
+	s.Order = val
+}
+
+// SetOrderStatus sets the value of OrderStatus.
+func (s *Notification) SetOrderStatus(val OptOrderStatus) {
+	s.OrderStatus = val
+}
+
 // SetActors sets the value of Actors.
 func (s *Notification) SetActors(val []Person) {
 	s.Actors = val
@@ -2193,6 +2481,7 @@ const (
 	NotificationKindFollow  NotificationKind = "follow"
 	NotificationKindLike    NotificationKind = "like"
 	NotificationKindComment NotificationKind = "comment"
+	NotificationKindOrder   NotificationKind = "order"
 )
 
 // AllValues returns all NotificationKind values.
@@ -2201,6 +2490,7 @@ func (NotificationKind) AllValues() []NotificationKind {
 		NotificationKindFollow,
 		NotificationKindLike,
 		NotificationKindComment,
+		NotificationKindOrder,
 	}
 }
 
@@ -2212,6 +2502,8 @@ func (s NotificationKind) MarshalText() ([]byte, error) {
 	case NotificationKindLike:
 		return []byte(s), nil
 	case NotificationKindComment:
+		return []byte(s), nil
+	case NotificationKindOrder:
 		return []byte(s), nil
 	default:
 		return nil, errors.Errorf("invalid value: %q", s)
@@ -2229,6 +2521,9 @@ func (s *NotificationKind) UnmarshalText(data []byte) error {
 		return nil
 	case NotificationKindComment:
 		*s = NotificationKindComment
+		return nil
+	case NotificationKindOrder:
+		*s = NotificationKindOrder
 		return nil
 	default:
 		return errors.Errorf("invalid value: %q", data)
@@ -2312,6 +2607,52 @@ func (o OptBool) Get() (v bool, ok bool) {
 
 // Or returns value if set, or given parameter if does not.
 func (o OptBool) Or(d bool) bool {
+	if v, ok := o.Get(); ok {
+		return v
+	}
+	return d
+}
+
+// NewOptCancelOrderRequest returns new OptCancelOrderRequest with value set to v.
+func NewOptCancelOrderRequest(v CancelOrderRequest) OptCancelOrderRequest {
+	return OptCancelOrderRequest{
+		Value: v,
+		Set:   true,
+	}
+}
+
+// OptCancelOrderRequest is optional CancelOrderRequest.
+type OptCancelOrderRequest struct {
+	Value CancelOrderRequest
+	Set   bool
+}
+
+// IsSet returns true if OptCancelOrderRequest was set.
+func (o OptCancelOrderRequest) IsSet() bool { return o.Set }
+
+// Reset unsets value.
+func (o *OptCancelOrderRequest) Reset() {
+	var v CancelOrderRequest
+	o.Value = v
+	o.Set = false
+}
+
+// SetTo sets value to v.
+func (o *OptCancelOrderRequest) SetTo(v CancelOrderRequest) {
+	o.Set = true
+	o.Value = v
+}
+
+// Get returns value and boolean that denotes whether value was set.
+func (o OptCancelOrderRequest) Get() (v CancelOrderRequest, ok bool) {
+	if !o.Set {
+		return v, false
+	}
+	return o.Value, true
+}
+
+// Or returns value if set, or given parameter if does not.
+func (o OptCancelOrderRequest) Or(d CancelOrderRequest) CancelOrderRequest {
 	if v, ok := o.Get(); ok {
 		return v
 	}
@@ -2686,6 +3027,98 @@ func (o OptModeratedPerson) Or(d ModeratedPerson) ModeratedPerson {
 	return d
 }
 
+// NewOptOrderId returns new OptOrderId with value set to v.
+func NewOptOrderId(v OrderId) OptOrderId {
+	return OptOrderId{
+		Value: v,
+		Set:   true,
+	}
+}
+
+// OptOrderId is optional OrderId.
+type OptOrderId struct {
+	Value OrderId
+	Set   bool
+}
+
+// IsSet returns true if OptOrderId was set.
+func (o OptOrderId) IsSet() bool { return o.Set }
+
+// Reset unsets value.
+func (o *OptOrderId) Reset() {
+	var v OrderId
+	o.Value = v
+	o.Set = false
+}
+
+// SetTo sets value to v.
+func (o *OptOrderId) SetTo(v OrderId) {
+	o.Set = true
+	o.Value = v
+}
+
+// Get returns value and boolean that denotes whether value was set.
+func (o OptOrderId) Get() (v OrderId, ok bool) {
+	if !o.Set {
+		return v, false
+	}
+	return o.Value, true
+}
+
+// Or returns value if set, or given parameter if does not.
+func (o OptOrderId) Or(d OrderId) OrderId {
+	if v, ok := o.Get(); ok {
+		return v
+	}
+	return d
+}
+
+// NewOptOrderStatus returns new OptOrderStatus with value set to v.
+func NewOptOrderStatus(v OrderStatus) OptOrderStatus {
+	return OptOrderStatus{
+		Value: v,
+		Set:   true,
+	}
+}
+
+// OptOrderStatus is optional OrderStatus.
+type OptOrderStatus struct {
+	Value OrderStatus
+	Set   bool
+}
+
+// IsSet returns true if OptOrderStatus was set.
+func (o OptOrderStatus) IsSet() bool { return o.Set }
+
+// Reset unsets value.
+func (o *OptOrderStatus) Reset() {
+	var v OrderStatus
+	o.Value = v
+	o.Set = false
+}
+
+// SetTo sets value to v.
+func (o *OptOrderStatus) SetTo(v OrderStatus) {
+	o.Set = true
+	o.Value = v
+}
+
+// Get returns value and boolean that denotes whether value was set.
+func (o OptOrderStatus) Get() (v OrderStatus, ok bool) {
+	if !o.Set {
+		return v, false
+	}
+	return o.Value, true
+}
+
+// Or returns value if set, or given parameter if does not.
+func (o OptOrderStatus) Or(d OrderStatus) OrderStatus {
+	if v, ok := o.Get(); ok {
+		return v
+	}
+	return d
+}
+
 // NewOptPerson returns new OptPerson with value set to v.
 func NewOptPerson(v Person) OptPerson {
 	return OptPerson{
@@ -2962,6 +3395,572 @@ func (o OptString) Or(d string) string {
 	return d
 }
 
+// Ref: #/components/schemas/Order
+type Order struct {
+	ID       OrderId     `json:"id"`
+	Farm     Farm        `json:"farm"`
+	Buyer    Party       `json:"buyer"`
+	Status   OrderStatus `json:"status"`
+	Currency Currency    `json:"currency"`
+	// In the smallest unit of the currency.
+	Total int64 `json:"total"`
+	// What the buyer wrote; may be empty.
+	Note    string      `json:"note"`
+	Payment Payment     `json:"payment"`
+	Lines   []OrderLine `json:"lines"`
+	// Every step, oldest first.
+	Events    []OrderEvent `json:"events"`
+	CreatedAt time.Time    `json:"createdAt"`
+	UpdatedAt time.Time    `json:"updatedAt"`
+}
+
+// GetID returns the value of ID.
+func (s *Order) GetID() OrderId {
+	return s.ID
+}
+
+// GetFarm returns the value of Farm.
+func (s *Order) GetFarm() Farm {
+	return s.Farm
+}
+
+// GetBuyer returns the value of Buyer.
+func (s *Order) GetBuyer() Party {
+	return s.Buyer
+}
+
+// GetStatus returns the value of Status.
+func (s *Order) GetStatus() OrderStatus {
+	return s.Status
+}
+
+// GetCurrency returns the value of Currency.
+func (s *Order) GetCurrency() Currency {
+	return s.Currency
+}
+
+// GetTotal returns the value of Total.
+func (s *Order) GetTotal() int64 {
+	return s.Total
+}
+
+// GetNote returns the value of Note.
+func (s *Order) GetNote() string {
+	return s.Note
+}
+
+// GetPayment returns the value of Payment.
+func (s *Order) GetPayment() Payment {
+	return s.Payment
+}
+
+// GetLines returns the value of Lines.
+func (s *Order) GetLines() []OrderLine {
+	return s.Lines
+}
+
+// GetEvents returns the value of Events.
+func (s *Order) GetEvents() []OrderEvent {
+	return s.Events
+}
+
+// GetCreatedAt returns the value of CreatedAt.
+func (s *Order) GetCreatedAt() time.Time {
+	return s.CreatedAt
+}
+
+// GetUpdatedAt returns the value of UpdatedAt.
+func (s *Order) GetUpdatedAt() time.Time {
+	return s.UpdatedAt
+}
+
+// SetID sets the value of ID.
+func (s *Order) SetID(val OrderId) {
+	s.ID = val
+}
+
+// SetFarm sets the value of Farm.
+func (s *Order) SetFarm(val Farm) {
+	s.Farm = val
+}
+
+// SetBuyer sets the value of Buyer.
+func (s *Order) SetBuyer(val Party) {
+	s.Buyer = val
+}
+
+// SetStatus sets the value of Status.
+func (s *Order) SetStatus(val OrderStatus) {
+	s.Status = val
+}
+
+// SetCurrency sets the value of Currency.
+func (s *Order) SetCurrency(val Currency) {
+	s.Currency = val
+}
+
+// SetTotal sets the value of Total.
+func (s *Order) SetTotal(val int64) {
+	s.Total = val
+}
+
+// SetNote sets the value of Note.
+func (s *Order) SetNote(val string) {
+	s.Note = val
+}
+
+// SetPayment sets the value of Payment.
+func (s *Order) SetPayment(val Payment) {
+	s.Payment = val
+}
+
+// SetLines sets the value of Lines.
+func (s *Order) SetLines(val []OrderLine) {
+	s.Lines = val
+}
+
+// SetEvents sets the value of Events.
+func (s *Order) SetEvents(val []OrderEvent) {
+	s.Events = val
+}
+
+// SetCreatedAt sets the value of CreatedAt.
+func (s *Order) SetCreatedAt(val time.Time) {
+	s.CreatedAt = val
+}
+
+// SetUpdatedAt sets the value of UpdatedAt.
+func (s *Order) SetUpdatedAt(val time.Time) {
+	s.UpdatedAt = val
+}
+
+// Ref: #/components/schemas/OrderEvent
+type OrderEvent struct {
+	// Null for the first.
+	From NilString    `json:"from"`
+	To   OrderStatus  `json:"to"`
+	By   OrderEventBy `json:"by"`
+	// May be empty.
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at"`
+}
+
+// GetFrom returns the value of From.
+func (s *OrderEvent) GetFrom() NilString {
+	return s.From
+}
+
+// GetTo returns the value of To.
+func (s *OrderEvent) GetTo() OrderStatus {
+	return s.To
+}
+
+// GetBy returns the value of By.
+func (s *OrderEvent) GetBy() OrderEventBy {
+	return s.By
+}
+
+// GetReason returns the value of Reason.
+func (s *OrderEvent) GetReason() string {
+	return s.Reason
+}
+
+// GetAt returns the value of At.
+func (s *OrderEvent) GetAt() time.Time {
+	return s.At
+}
+
+// SetFrom sets the value of From.
+func (s *OrderEvent) SetFrom(val NilString) {
+	s.From = val
+}
+
+// SetTo sets the value of To.
+func (s *OrderEvent) SetTo(val OrderStatus) {
+	s.To = val
+}
+
+// SetBy sets the value of By.
+func (s *OrderEvent) SetBy(val OrderEventBy) {
+	s.By = val
+}
+
+// SetReason sets the value of Reason.
+func (s *OrderEvent) SetReason(val string) {
+	s.Reason = val
+}
+
+// SetAt sets the value of At.
+func (s *OrderEvent) SetAt(val time.Time) {
+	s.At = val
+}
+
+type OrderEventBy string
+
+const (
+	OrderEventByBuyer  OrderEventBy = "buyer"
+	OrderEventByFarm   OrderEventBy = "farm"
+	OrderEventBySystem OrderEventBy = "system"
+)
+
+// AllValues returns all OrderEventBy values.
+func (OrderEventBy) AllValues() []OrderEventBy {
+	return []OrderEventBy{
+		OrderEventByBuyer,
+		OrderEventByFarm,
+		OrderEventBySystem,
+	}
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (s OrderEventBy) MarshalText() ([]byte, error) {
+	switch s {
+	case OrderEventByBuyer:
+		return []byte(s), nil
+	case OrderEventByFarm:
+		return []byte(s), nil
+	case OrderEventBySystem:
+		return []byte(s), nil
+	default:
+		return nil, errors.Errorf("invalid value: %q", s)
+	}
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *OrderEventBy) UnmarshalText(data []byte) error {
+	switch OrderEventBy(data) {
+	case OrderEventByBuyer:
+		*s = OrderEventByBuyer
+		return nil
+	case OrderEventByFarm:
+		*s = OrderEventByFarm
+		return nil
+	case OrderEventBySystem:
+		*s = OrderEventBySystem
+		return nil
+	default:
+		return errors.Errorf("invalid value: %q", data)
+	}
+}
+
+type OrderId string
+
+// As it was when the order was placed.
+// Ref: #/components/schemas/OrderLine
+type OrderLine struct {
+	Product ProductId `json:"product"`
+	Name    string    `json:"name"`
+	Unit    string    `json:"unit"`
+	// Of one unit.
+	Price    int64 `json:"price"`
+	Quantity int64 `json:"quantity"`
+}
+
+// GetProduct returns the value of Product.
+func (s *OrderLine) GetProduct() ProductId {
+	return s.Product
+}
+
+// GetName returns the value of Name.
+func (s *OrderLine) GetName() string {
+	return s.Name
+}
+
+// GetUnit returns the value of Unit.
+func (s *OrderLine) GetUnit() string {
+	return s.Unit
+}
+
+// GetPrice returns the value of Price.
+func (s *OrderLine) GetPrice() int64 {
+	return s.Price
+}
+
+// GetQuantity returns the value of Quantity.
+func (s *OrderLine) GetQuantity() int64 {
+	return s.Quantity
+}
+
+// SetProduct sets the value of Product.
+func (s *OrderLine) SetProduct(val ProductId) {
+	s.Product = val
+}
+
+// SetName sets the value of Name.
+func (s *OrderLine) SetName(val string) {
+	s.Name = val
+}
+
+// SetUnit sets the value of Unit.
+func (s *OrderLine) SetUnit(val string) {
+	s.Unit = val
+}
+
+// SetPrice sets the value of Price.
+func (s *OrderLine) SetPrice(val int64) {
+	s.Price = val
+}
+
+// SetQuantity sets the value of Quantity.
+func (s *OrderLine) SetQuantity(val int64) {
+	s.Quantity = val
+}
+
+// Ref: #/components/schemas/OrderListResponse
+type OrderListResponse struct {
+	Success Success        `json:"success"`
+	Data    []OrderSummary `json:"data"`
+	Meta    StreamMeta     `json:"meta"`
+}
+
+// GetSuccess returns the value of Success.
+func (s *OrderListResponse) GetSuccess() Success {
+	return s.Success
+}
+
+// GetData returns the value of Data.
+func (s *OrderListResponse) GetData() []OrderSummary {
+	return s.Data
+}
+
+// GetMeta returns the value of Meta.
+func (s *OrderListResponse) GetMeta() StreamMeta {
+	return s.Meta
+}
+
+// SetSuccess sets the value of Success.
+func (s *OrderListResponse) SetSuccess(val Success) {
+	s.Success = val
+}
+
+// SetData sets the value of Data.
+func (s *OrderListResponse) SetData(val []OrderSummary) {
+	s.Data = val
+}
+
+// SetMeta sets the value of Meta.
+func (s *OrderListResponse) SetMeta(val StreamMeta) {
+	s.Meta = val
+}
+
+// Ref: #/components/schemas/OrderResponse
+type OrderResponse struct {
+	Success Success `json:"success"`
+	Data    Order   `json:"data"`
+}
+
+// GetSuccess returns the value of Success.
+func (s *OrderResponse) GetSuccess() Success {
+	return s.Success
+}
+
+// GetData returns the value of Data.
+func (s *OrderResponse) GetData() Order {
+	return s.Data
+}
+
+// SetSuccess sets the value of Success.
+func (s *OrderResponse) SetSuccess(val Success) {
+	s.Success = val
+}
+
+// SetData sets the value of Data.
+func (s *OrderResponse) SetData(val Order) {
+	s.Data = val
+}
+
+// OrderResponseHeaders wraps OrderResponse with response headers.
+type OrderResponseHeaders struct {
+	IdempotentReplayed bool
+	Response           OrderResponse
+}
+
+// GetIdempotentReplayed returns the value of IdempotentReplayed.
+func (s *OrderResponseHeaders) GetIdempotentReplayed() bool {
+	return s.IdempotentReplayed
+}
+
+// GetResponse returns the value of Response.
+func (s *OrderResponseHeaders) GetResponse() OrderResponse {
+	return s.Response
+}
+
+// SetIdempotentReplayed sets the value of IdempotentReplayed.
+func (s *OrderResponseHeaders) SetIdempotentReplayed(val bool) {
+	s.IdempotentReplayed = val
+}
+
+// SetResponse sets the value of Response.
+func (s *OrderResponseHeaders) SetResponse(val OrderResponse) {
+	s.Response = val
+}
+
+// Ref: #/components/schemas/OrderStatus
+type OrderStatus string
+
+const (
+	OrderStatusPlaced    OrderStatus = "placed"
+	OrderStatusConfirmed OrderStatus = "confirmed"
+	OrderStatusReady     OrderStatus = "ready"
+	OrderStatusCompleted OrderStatus = "completed"
+	OrderStatusCancelled OrderStatus = "cancelled"
+)
+
+// AllValues returns all OrderStatus values.
+func (OrderStatus) AllValues() []OrderStatus {
+	return []OrderStatus{
+		OrderStatusPlaced,
+		OrderStatusConfirmed,
+		OrderStatusReady,
+		OrderStatusCompleted,
+		OrderStatusCancelled,
+	}
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (s OrderStatus) MarshalText() ([]byte, error) {
+	switch s {
+	case OrderStatusPlaced:
+		return []byte(s), nil
+	case OrderStatusConfirmed:
+		return []byte(s), nil
+	case OrderStatusReady:
+		return []byte(s), nil
+	case OrderStatusCompleted:
+		return []byte(s), nil
+	case OrderStatusCancelled:
+		return []byte(s), nil
+	default:
+		return nil, errors.Errorf("invalid value: %q", s)
+	}
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *OrderStatus) UnmarshalText(data []byte) error {
+	switch OrderStatus(data) {
+	case OrderStatusPlaced:
+		*s = OrderStatusPlaced
+		return nil
+	case OrderStatusConfirmed:
+		*s = OrderStatusConfirmed
+		return nil
+	case OrderStatusReady:
+		*s = OrderStatusReady
+		return nil
+	case OrderStatusCompleted:
+		*s = OrderStatusCompleted
+		return nil
+	case OrderStatusCancelled:
+		*s = OrderStatusCancelled
+		return nil
+	default:
+		return errors.Errorf("invalid value: %q", data)
+	}
+}
+
+// Ref: #/components/schemas/OrderSummary
+type OrderSummary struct {
+	ID        OrderId     `json:"id"`
+	Farm      Farm        `json:"farm"`
+	Buyer     Party       `json:"buyer"`
+	Status    OrderStatus `json:"status"`
+	Currency  Currency    `json:"currency"`
+	Total     int64       `json:"total"`
+	LineCount int64       `json:"lineCount"`
+	CreatedAt time.Time   `json:"createdAt"`
+	UpdatedAt time.Time   `json:"updatedAt"`
+}
+
+// GetID returns the value of ID.
+func (s *OrderSummary) GetID() OrderId {
+	return s.ID
+}
+
+// GetFarm returns the value of Farm.
+func (s *OrderSummary) GetFarm() Farm {
+	return s.Farm
+}
+
+// GetBuyer returns the value of Buyer.
+func (s *OrderSummary) GetBuyer() Party {
+	return s.Buyer
+}
+
+// GetStatus returns the value of Status.
+func (s *OrderSummary) GetStatus() OrderStatus {
+	return s.Status
+}
+
+// GetCurrency returns the value of Currency.
+func (s *OrderSummary) GetCurrency() Currency {
+	return s.Currency
+}
+
+// GetTotal returns the value of Total.
+func (s *OrderSummary) GetTotal() int64 {
+	return s.Total
+}
+
+// GetLineCount returns the value of LineCount.
+func (s *OrderSummary) GetLineCount() int64 {
+	return s.LineCount
+}
+
+// GetCreatedAt returns the value of CreatedAt.
+func (s *OrderSummary) GetCreatedAt() time.Time {
+	return s.CreatedAt
+}
+
+// GetUpdatedAt returns the value of UpdatedAt.
+func (s *OrderSummary) GetUpdatedAt() time.Time {
+	return s.UpdatedAt
+}
+
+// SetID sets the value of ID.
+func (s *OrderSummary) SetID(val OrderId) {
+	s.ID = val
+}
+
+// SetFarm sets the value of Farm.
+func (s *OrderSummary) SetFarm(val Farm) {
+	s.Farm = val
+}
+
+// SetBuyer sets the value of Buyer.
+func (s *OrderSummary) SetBuyer(val Party) {
+	s.Buyer = val
+}
+
+// SetStatus sets the value of Status.
+func (s *OrderSummary) SetStatus(val OrderStatus) {
+	s.Status = val
+}
+
+// SetCurrency sets the value of Currency.
+func (s *OrderSummary) SetCurrency(val Currency) {
+	s.Currency = val
+}
+
+// SetTotal sets the value of Total.
+func (s *OrderSummary) SetTotal(val int64) {
+	s.Total = val
+}
+
+// SetLineCount sets the value of LineCount.
+func (s *OrderSummary) SetLineCount(val int64) {
+	s.LineCount = val
+}
+
+// SetCreatedAt sets the value of CreatedAt.
+func (s *OrderSummary) SetCreatedAt(val time.Time) {
+	s.CreatedAt = val
+}
+
+// SetUpdatedAt sets the value of UpdatedAt.
+func (s *OrderSummary) SetUpdatedAt(val time.Time) {
+	s.UpdatedAt = val
+}
+
 // Ref: #/components/schemas/PageMeta
 type PageMeta struct {
 	// 0 for a page that was asked for with `cursor`.
@@ -3011,6 +4010,134 @@ func (s *PageMeta) SetTotal(val int64) {
 // SetNextCursor sets the value of NextCursor.
 func (s *PageMeta) SetNextCursor(val NilString) {
 	s.NextCursor = val
+}
+
+// Somebody, as far as you may see them.
+// Ref: #/components/schemas/Party
+type Party struct {
+	// A user id; null for somebody whom you may not see or who is gone.
+	ID     NilString `json:"id"`
+	Handle NilString `json:"handle"`
+	// `Somebody` for such a person.
+	DisplayName string `json:"displayName"`
+}
+
+// GetID returns the value of ID.
+func (s *Party) GetID() NilString {
+	return s.ID
+}
+
+// GetHandle returns the value of Handle.
+func (s *Party) GetHandle() NilString {
+	return s.Handle
+}
+
+// GetDisplayName returns the value of DisplayName.
+func (s *Party) GetDisplayName() string {
+	return s.DisplayName
+}
+
+// SetID sets the value of ID.
+func (s *Party) SetID(val NilString) {
+	s.ID = val
+}
+
+// SetHandle sets the value of Handle.
+func (s *Party) SetHandle(val NilString) {
+	s.Handle = val
+}
+
+// SetDisplayName sets the value of DisplayName.
+func (s *Party) SetDisplayName(val string) {
+	s.DisplayName = val
+}
+
+// Ref: #/components/schemas/Payment
+type Payment struct {
+	Method string        `json:"method"`
+	Status PaymentStatus `json:"status"`
+}
+
+// GetMethod returns the value of Method.
+func (s *Payment) GetMethod() string {
+	return s.Method
+}
+
+// GetStatus returns the value of Status.
+func (s *Payment) GetStatus() PaymentStatus {
+	return s.Status
+}
+
+// SetMethod sets the value of Method.
+func (s *Payment) SetMethod(val string) {
+	s.Method = val
+}
+
+// SetStatus sets the value of Status.
+func (s *Payment) SetStatus(val PaymentStatus) {
+	s.Status = val
+}
+
+type PaymentStatus string
+
+const (
+	PaymentStatusPending  PaymentStatus = "pending"
+	PaymentStatusDue      PaymentStatus = "due"
+	PaymentStatusPaid     PaymentStatus = "paid"
+	PaymentStatusVoid     PaymentStatus = "void"
+	PaymentStatusDeclined PaymentStatus = "declined"
+)
+
+// AllValues returns all PaymentStatus values.
+func (PaymentStatus) AllValues() []PaymentStatus {
+	return []PaymentStatus{
+		PaymentStatusPending,
+		PaymentStatusDue,
+		PaymentStatusPaid,
+		PaymentStatusVoid,
+		PaymentStatusDeclined,
+	}
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (s PaymentStatus) MarshalText() ([]byte, error) {
+	switch s {
+	case PaymentStatusPending:
+		return []byte(s), nil
+	case PaymentStatusDue:
+		return []byte(s), nil
+	case PaymentStatusPaid:
+		return []byte(s), nil
+	case PaymentStatusVoid:
+		return []byte(s), nil
+	case PaymentStatusDeclined:
+		return []byte(s), nil
+	default:
+		return nil, errors.Errorf("invalid value: %q", s)
+	}
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *PaymentStatus) UnmarshalText(data []byte) error {
+	switch PaymentStatus(data) {
+	case PaymentStatusPending:
+		*s = PaymentStatusPending
+		return nil
+	case PaymentStatusDue:
+		*s = PaymentStatusDue
+		return nil
+	case PaymentStatusPaid:
+		*s = PaymentStatusPaid
+		return nil
+	case PaymentStatusVoid:
+		*s = PaymentStatusVoid
+		return nil
+	case PaymentStatusDeclined:
+		*s = PaymentStatusDeclined
+		return nil
+	default:
+		return errors.Errorf("invalid value: %q", data)
+	}
 }
 
 // Ref: #/components/schemas/Person
@@ -3085,6 +4212,71 @@ func (s *PersonListResponse) SetData(val []Person) {
 // SetMeta sets the value of Meta.
 func (s *PersonListResponse) SetMeta(val StreamMeta) {
 	s.Meta = val
+}
+
+// Ref: #/components/schemas/PlaceOrderItem
+type PlaceOrderItem struct {
+	Product  ProductId `json:"product"`
+	Quantity int64     `json:"quantity"`
+}
+
+// GetProduct returns the value of Product.
+func (s *PlaceOrderItem) GetProduct() ProductId {
+	return s.Product
+}
+
+// GetQuantity returns the value of Quantity.
+func (s *PlaceOrderItem) GetQuantity() int64 {
+	return s.Quantity
+}
+
+// SetProduct sets the value of Product.
+func (s *PlaceOrderItem) SetProduct(val ProductId) {
+	s.Product = val
+}
+
+// SetQuantity sets the value of Quantity.
+func (s *PlaceOrderItem) SetQuantity(val int64) {
+	s.Quantity = val
+}
+
+// Ref: #/components/schemas/PlaceOrderRequest
+type PlaceOrderRequest struct {
+	Farm FarmId `json:"farm"`
+	// Absent, it is what the cart has of the farm.
+	Items []PlaceOrderItem `json:"items"`
+	// Plain text for the farm.
+	Note OptString `json:"note"`
+}
+
+// GetFarm returns the value of Farm.
+func (s *PlaceOrderRequest) GetFarm() FarmId {
+	return s.Farm
+}
+
+// GetItems returns the value of Items.
+func (s *PlaceOrderRequest) GetItems() []PlaceOrderItem {
+	return s.Items
+}
+
+// GetNote returns the value of Note.
+func (s *PlaceOrderRequest) GetNote() OptString {
+	return s.Note
+}
+
+// SetFarm sets the value of Farm.
+func (s *PlaceOrderRequest) SetFarm(val FarmId) {
+	s.Farm = val
+}
+
+// SetItems sets the value of Items.
+func (s *PlaceOrderRequest) SetItems(val []PlaceOrderItem) {
+	s.Items = val
+}
+
+// SetNote sets the value of Note.
+func (s *PlaceOrderRequest) SetNote(val OptString) {
+	s.Note = val
 }
 
 // Ref: #/components/schemas/Post
@@ -3825,6 +5017,9 @@ func (s *RefreshRequest) GetRefreshToken() string {
 func (s *RefreshRequest) SetRefreshToken(val string) {
 	s.RefreshToken = val
 }
+
+// RemoveCartItemNoContent is response for RemoveCartItem operation.
+type RemoveCartItemNoContent struct{}
 
 // Ref: #/components/schemas/RemoveCommentRequest
 type RemoveCommentRequest struct {
@@ -4670,6 +5865,21 @@ func (s *SessionTokenType) UnmarshalText(data []byte) error {
 	default:
 		return errors.Errorf("invalid value: %q", data)
 	}
+}
+
+// Ref: #/components/schemas/SetCartItemRequest
+type SetCartItemRequest struct {
+	Quantity int64 `json:"quantity"`
+}
+
+// GetQuantity returns the value of Quantity.
+func (s *SetCartItemRequest) GetQuantity() int64 {
+	return s.Quantity
+}
+
+// SetQuantity sets the value of Quantity.
+func (s *SetCartItemRequest) SetQuantity(val int64) {
+	s.Quantity = val
 }
 
 // Ref: #/components/schemas/SetFarmMemberRequest

@@ -17,6 +17,10 @@ type ListFarmMembersRes interface {
 	listFarmMembersRes()
 }
 
+type ListFarmOrdersRes interface {
+	listFarmOrdersRes()
+}
+
 type ListFeedRes interface {
 	listFeedRes()
 }
@@ -43,6 +47,10 @@ type ListMyFarmsRes interface {
 
 type ListNotificationsRes interface {
 	listNotificationsRes()
+}
+
+type ListOrdersRes interface {
+	listOrdersRes()
 }
 
 type ListProductsRes interface {

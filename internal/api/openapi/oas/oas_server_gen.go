@@ -37,12 +37,39 @@ type Handler interface {
 	//
 	// PUT /api/v1/users/{id}/block
 	BlockUser(ctx context.Context, params BlockUserParams) (*BlockResponse, error)
+	// CancelOrder implements cancelOrder operation.
+	//
+	// The buyer while it is `placed`, the farm also when it is `confirmed`; otherwise 409
+	// `illegal_transition`, which names the status that the order has. What was ordered is back in stock.
+	//
+	// POST /api/v1/orders/{id}/cancel
+	CancelOrder(ctx context.Context, req OptCancelOrderRequest, params CancelOrderParams) (*OrderResponse, error)
 	// ChangePassword implements changePassword operation.
 	//
 	// Ends all your other sessions. A wrong current password is 403 `wrong_password`.
 	//
 	// PUT /api/v1/me/password
 	ChangePassword(ctx context.Context, req *ChangePasswordRequest) (*EndedResponse, error)
+	// ClearCart implements clearCart operation.
+	//
+	// Empty your cart.
+	//
+	// DELETE /api/v1/cart
+	ClearCart(ctx context.Context) error
+	// CompleteOrder implements completeOrder operation.
+	//
+	// For members of the farm, from `ready`. It is paid now: 409 `payment_declined` leaves it `ready`, 503
+	// `payment_pending` means that it will be completed when the payment is known.
+	//
+	// POST /api/v1/orders/{id}/complete
+	CompleteOrder(ctx context.Context, params CompleteOrderParams) (*OrderResponse, error)
+	// ConfirmOrder implements confirmOrder operation.
+	//
+	// For members of the farm, from `placed`; the buyer is 403 `farm_only`. 409 `payment_pending` while it
+	// is not known whether the order will be paid.
+	//
+	// POST /api/v1/orders/{id}/confirm
+	ConfirmOrder(ctx context.Context, params ConfirmOrderParams) (*OrderResponse, error)
 	// CreateComment implements createComment operation.
 	//
 	// Comment on a post.
@@ -109,6 +136,13 @@ type Handler interface {
 	//
 	// PUT /api/v1/users/{id}/follow
 	FollowUser(ctx context.Context, params FollowUserParams) (*FollowResponse, error)
+	// GetCart implements getCart operation.
+	//
+	// An item says whether it can be ordered: `short` means that the farm has fewer than you want, `gone`
+	// that it no longer sells it. `total` counts what can be ordered.
+	//
+	// GET /api/v1/cart
+	GetCart(ctx context.Context) (*CartResponse, error)
 	// GetFarm implements getFarm operation.
 	//
 	// One farm.
@@ -127,6 +161,12 @@ type Handler interface {
 	//
 	// GET /api/v1/me
 	GetMe(ctx context.Context) (*ProfileResponse, error)
+	// GetOrder implements getOrder operation.
+	//
+	// For its buyer and the members of its farm; for everybody else it is 404.
+	//
+	// GET /api/v1/orders/{id}
+	GetOrder(ctx context.Context, params GetOrderParams) (*OrderResponse, error)
 	// GetPost implements getPost operation.
 	//
 	// One post.
@@ -204,6 +244,26 @@ type Handler interface {
 	//
 	// PUT /api/v1/me/notifications/seen
 	MarkSeen(ctx context.Context, req *MarkSeenRequest) (*UnreadResponse, error)
+	// PlaceOrder implements placeOrder operation.
+	//
+	// Orders `items`, or what your cart has of the farm when they are absent; the cart is emptied of it
+	// together with the order. Items of one product are added up. All of it is there or nothing is
+	// ordered: 409 `out_of_stock` has an entry in `errors` for each product that there is not enough of.
+	// Prices are those of this moment.
+	//
+	// `Idempotency-Key` is yours and names this order for ever. The same key with the same body answers
+	// the order again, as it is now, with `Idempotent-Replayed: true`; with another body it is 422
+	// `idempotency_key_reused`. While the first request is still under way the second waits for two
+	// seconds, then it is 409 `idempotency_in_progress`. A refused order does not use its key up.
+	//
+	// POST /api/v1/orders
+	PlaceOrder(ctx context.Context, req *PlaceOrderRequest, params PlaceOrderParams) (*OrderResponseHeaders, error)
+	// ReadyOrder implements readyOrder operation.
+	//
+	// For members of the farm, from `confirmed`.
+	//
+	// POST /api/v1/orders/{id}/ready
+	ReadyOrder(ctx context.Context, params ReadyOrderParams) (*OrderResponse, error)
 	// RefreshSession implements refreshSession operation.
 	//
 	// The token given in is worth nothing afterwards, but for ten seconds, in which it is answered with
@@ -212,6 +272,12 @@ type Handler interface {
 	//
 	// POST /api/v1/auth/refresh
 	RefreshSession(ctx context.Context, req *RefreshRequest) (*SessionResponse, error)
+	// RemoveCartItem implements removeCartItem operation.
+	//
+	// Idempotent.
+	//
+	// DELETE /api/v1/cart/items/{id}
+	RemoveCartItem(ctx context.Context, params RemoveCartItemParams) error
 	// RemoveComment implements removeComment operation.
 	//
 	// Settles every open report of it. Removing it again is 404.
@@ -254,6 +320,12 @@ type Handler interface {
 	//
 	// DELETE /api/v1/me/sessions/{id}
 	RevokeSession(ctx context.Context, params RevokeSessionParams) (*EndedResponse, error)
+	// SetCartItem implements setCartItem operation.
+	//
+	// Sets how much of it you want; again, it replaces that. A cart holds 200 products: 409 `cart_full`.
+	//
+	// PUT /api/v1/cart/items/{id}
+	SetCartItem(ctx context.Context, req *SetCartItemRequest, params SetCartItemParams) (*CartItemResponse, error)
 	// SetFarmMember implements setFarmMember operation.
 	//
 	// For owners. Idempotent. The last owner can't become a member: 409 `last_owner`. A farm has up to 50
@@ -352,6 +424,12 @@ type RawHandler interface {
 	//
 	// GET /api/v1/farms/{id}/members
 	ListFarmMembers(ctx context.Context, params ListFarmMembersParams, w http.ResponseWriter) error
+	// ListFarmOrders implements listFarmOrders operation.
+	//
+	// For members of the farm; anybody else is 403 `not_a_member`.
+	//
+	// GET /api/v1/farms/{id}/orders
+	ListFarmOrders(ctx context.Context, params ListFarmOrdersParams, w http.ResponseWriter) error
 	// ListFeed implements listFeed operation.
 	//
 	// Posts of the people you follow. `meta.nextCursor` is null on the last page.
@@ -396,6 +474,12 @@ type RawHandler interface {
 	//
 	// GET /api/v1/me/notifications
 	ListNotifications(ctx context.Context, params ListNotificationsParams, w http.ResponseWriter) error
+	// ListOrders implements listOrders operation.
+	//
+	// What you have ordered, newest first.
+	//
+	// GET /api/v1/orders
+	ListOrders(ctx context.Context, params ListOrdersParams, w http.ResponseWriter) error
 	// ListProducts implements listProducts operation.
 	//
 	// Filters narrow it: words of name and description (each word of `q` as the beginning of one),

@@ -362,14 +362,14 @@ func (q *Queries) MoveOrder(ctx context.Context, arg MoveOrderParams) (MoveOrder
 
 const movePayment = `-- name: MovePayment :execrows
 update payments set status = $1, reference = coalesce($2, reference), updated_at = now()
-where order_id = $3 and status = $4
+where order_id = $3 and status = any ($4::text[])
 `
 
 type MovePaymentParams struct {
-	ToStatus   string
-	Reference  *string
-	OrderID    int64
-	FromStatus string
+	ToStatus     string
+	Reference    *string
+	OrderID      int64
+	FromStatuses []string
 }
 
 // No row: somebody else has resolved it.
@@ -378,7 +378,7 @@ func (q *Queries) MovePayment(ctx context.Context, arg MovePaymentParams) (int64
 		arg.ToStatus,
 		arg.Reference,
 		arg.OrderID,
-		arg.FromStatus,
+		arg.FromStatuses,
 	)
 	if err != nil {
 		return 0, err
@@ -750,11 +750,12 @@ func (q *Queries) TakeStock(ctx context.Context, arg TakeStockParams) ([]TakeSto
 }
 
 const waitAtMost = `-- name: WaitAtMost :exec
-select set_config('lock_timeout', $1, true)
+select set_config('lock_timeout', most.ms || 'ms', true), set_config('statement_timeout', most.ms + 1000 || 'ms', true)
+from (select $1::bigint as ms) most
 `
 
-// For the rest of the transaction.
-func (q *Queries) WaitAtMost(ctx context.Context, millisecondspgCatalogint8 string) error {
-	_, err := q.db.Exec(ctx, waitAtMost, millisecondspgCatalogint8)
+// For a lock, for the rest of the transaction; a statement gets a second more, or its own limit would end the wait first.
+func (q *Queries) WaitAtMost(ctx context.Context, milliseconds int64) error {
+	_, err := q.db.Exec(ctx, waitAtMost, milliseconds)
 	return err
 }

@@ -254,8 +254,8 @@ type Querier interface {
 	UserCredentials(ctx context.Context, handle string) (UserCredentialsRow, error)
 	UserExists(ctx context.Context, arg UserExistsParams) (bool, error)
 	UserProfile(ctx context.Context, arg UserProfileParams) (UserProfileRow, error)
-	// For the rest of the transaction.
-	WaitAtMost(ctx context.Context, millisecondspgCatalogint8 string) error
+	// For a lock, for the rest of the transaction; a statement gets a second more, or its own limit would end the wait first.
+	WaitAtMost(ctx context.Context, milliseconds int64) error
 }
 
 var _ Querier = (*Queries)(nil)

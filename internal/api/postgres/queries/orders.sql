@@ -1,6 +1,7 @@
 -- name: WaitAtMost :exec
--- For the rest of the transaction.
-select set_config('lock_timeout', @milliseconds::bigint::text, true);
+-- For a lock, for the rest of the transaction; a statement gets a second more, or its own limit would end the wait first.
+select set_config('lock_timeout', most.ms || 'ms', true), set_config('statement_timeout', most.ms + 1000 || 'ms', true)
+from (select @milliseconds::bigint as ms) most;
 
 -- name: OpenOrder :one
 -- Takes the key. No row: it is taken, the farm does not exist or the account is gone. Of two with one key the second waits for
@@ -168,7 +169,7 @@ select status, method, currency, amount, reference from payments where order_id 
 -- name: MovePayment :execrows
 -- No row: somebody else has resolved it.
 update payments set status = @to_status, reference = coalesce(sqlc.narg('reference'), reference), updated_at = now()
-where order_id = @order_id and status = @from_status;
+where order_id = @order_id and status = any (@from_statuses::text[]);
 
 -- name: StalePayments :many
 -- Intents that nobody has resolved for a while.
