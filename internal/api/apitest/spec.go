@@ -37,6 +37,7 @@ type Operation struct {
 	Needs            []string // those of them that are required
 	Key              bool     // whether it asks for an Idempotency-Key
 	Body             string   // the name of its body's schema, empty without one
+	Answer           string   // the name of the schema of its success, empty without one
 }
 
 // Reads says whether the operation changes nothing.
@@ -92,7 +93,9 @@ type operation struct {
 	RequestBody struct {
 		Content map[string]struct{ Schema ref }
 	} `yaml:"requestBody"`
-	Responses map[string]any
+	Responses map[string]struct {
+		Content map[string]struct{ Schema ref }
+	}
 }
 
 // kindOf finds the kind in the pattern of an id: ^user_[...]{11}$.
@@ -101,9 +104,9 @@ var kindOf = regexp.MustCompile(`^\^([a-z]+)_\[`)
 func (s document) operation(t testing.TB, path, method string, op operation) Operation {
 	t.Helper()
 	out := Operation{ID: op.OperationID, Method: method, Path: path, Auth: s.auth(op), Body: op.RequestBody.Content["application/json"].Schema.name()}
-	for code := range op.Responses {
+	for code, res := range op.Responses {
 		if n, err := strconv.Atoi(code); err == nil && n < 300 {
-			out.Success = n
+			out.Success, out.Answer = n, res.Content["application/json"].Schema.name()
 		}
 	}
 	for _, p := range op.Parameters {

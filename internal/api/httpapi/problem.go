@@ -132,13 +132,19 @@ func ofKey(err error) bool {
 }
 
 func errKey(err error) *fault.Error {
-	field := fault.Field{Field: "header." + KeyHeader, Code: "invalid", Message: "1 to 255 visible ASCII characters"}
 	var absent *validate.Error // how the generated code says that a header is not there; a malformed one is told otherwise
 	if errors.As(err, &absent) {
 		return fault.New(fault.Invalid, "an order needs an %s of your choice, so that asking again does not order again", KeyHeader).
-			WithCode("idempotency_key_required").WithFields(field)
+			WithCode("idempotency_key_required").
+			WithFields(fault.Field{Field: "header." + KeyHeader, Code: "required", Message: "is required"})
 	}
-	return fault.New(fault.Invalid, "the %s can't be used", KeyHeader).WithCode("bad_idempotency_key").WithFields(field)
+	return ErrKey()
+}
+
+// ErrKey is the answer to a key that can't be used.
+func ErrKey() *fault.Error {
+	return fault.New(fault.Invalid, "the %s can't be used", KeyHeader).WithCode("bad_idempotency_key").
+		WithFields(fault.Field{Field: "header." + KeyHeader, Code: "invalid", Message: "send one, of 1 to 255 visible ASCII characters"})
 }
 
 // jsonField finds the property at which decoding stopped, in the text of a jx error.

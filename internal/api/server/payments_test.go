@@ -21,6 +21,10 @@ type bank struct {
 	mu    sync.Mutex
 	fails map[string]error // by what is asked
 	asked []string
+
+	entered chan struct{} // where it is there, a capture says that it has begun
+	leave   chan struct{} // and waits for this
+	dies    bool          // then it panics
 }
 
 func (b *bank) answer(what string, c market.Charge, reference string) error {
@@ -44,6 +48,13 @@ func (b *bank) Authorize(_ context.Context, c market.Charge) (string, error) {
 
 // Capture implements market.Payments.
 func (b *bank) Capture(_ context.Context, c market.Charge, reference string) error {
+	if b.entered != nil {
+		b.entered <- struct{}{}
+		<-b.leave
+	}
+	if b.dies {
+		panic("the bank is on fire")
+	}
 	return b.answer("capture", c, reference)
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/platctl/platctl/internal/api/account"
 	"github.com/platctl/platctl/internal/api/admission"
 	"github.com/platctl/platctl/internal/api/httpapi"
+	"github.com/platctl/platctl/internal/api/idempotency"
 	"github.com/platctl/platctl/internal/api/jobs"
 	"github.com/platctl/platctl/internal/api/keyring"
 	"github.com/platctl/platctl/internal/api/market"
@@ -102,6 +103,8 @@ type Server struct {
 	feedRun    feedRun
 	jobs       *jobs.Queue
 	market     *market.Service
+	accounts   *account.Service
+	keys       *idempotency.Keys
 	metrics    *metrics
 	ready      readiness
 	draining   atomic.Bool
@@ -136,6 +139,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		o.Market.Log = o.Log
 	}
 	s.market = market.New(o.Pool, o.Market)
+	s.accounts, s.keys = accounts, idempotency.New(o.Pool)
 	s.operations, err = httpapi.New(httpapi.Services{
 		Account: accounts, Sessions: s.sessions, Timeline: timeline.New(queries), Market: s.market, System: s, IDs: ids, Log: o.Log, Tokens: tokens,
 		Moderation: moderation.New(o.Pool, s.sessions, moderation.Options{
