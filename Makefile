@@ -114,6 +114,7 @@ bench: postgres ## Print the figures that the documentation claims
 	go test ./cmd/platctl -run '^$$' -bench 'Version' -benchtime 20x
 	go test ./internal/base/pg/pgtest -run '^$$' -bench 'Clone' -benchtime 20x
 	go test ./internal/api/server -run '^$$' -bench 'BareHandler' -benchtime 20x
+	go test ./internal/api/server -run '^$$' -bench 'Enumeration' -benchtime 1x
 
 .PHONY: restarts
 restarts: postgres ## Stop and start two servers 20 times under load: no request fails, no write is lost

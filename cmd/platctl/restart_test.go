@@ -148,10 +148,11 @@ func signUp(t testing.TB, url, handle string, c *http.Client) *client.Client {
 	res, err := anonymous.Signup(t.Context(), &client.SignupRequest{
 		Handle: client.Handle(handle), DisplayName: handle, Password: "correct horse",
 	})
-	if err != nil {
-		t.Fatal(err)
+	made, ok := res.(*client.SessionResponse)
+	if err != nil || !ok {
+		t.Fatalf("%T, %v", res, err)
 	}
-	known, err := client.NewClient(url, bearerToken(res.Data.AccessToken), client.WithClient(c))
+	known, err := client.NewClient(url, bearerToken(made.Data.AccessToken), client.WithClient(c))
 	if err != nil {
 		t.Fatal(err)
 	}

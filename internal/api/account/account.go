@@ -1,8 +1,9 @@
 // Package account is who people are: signing up, logging in and tokens.
 //
 // Invariants: a password is hashed by Hasher and nowhere else, so memory and CPU of hashing are bounded whatever the
-// load; an unknown handle and a wrong password cost the same work and give the same answer; a Token is only ever
-// signed and checked by Tokens.
+// load; an unknown handle and a wrong password cost the same work and give the same answer, and so do an e-mail address that
+// has an account and one that has none; an address stands on an account only when a code that was mailed to it has come
+// back; a Token is only ever signed and checked by Tokens.
 package account
 
 import (
@@ -16,11 +17,10 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/text/unicode/norm"
 
+	"github.com/platctl/platctl/internal/api/confirmation"
 	"github.com/platctl/platctl/internal/api/postgres/db"
 	"github.com/platctl/platctl/internal/api/session"
 	"github.com/platctl/platctl/internal/base/fault"
-	"github.com/platctl/platctl/internal/base/pg"
-	"github.com/platctl/platctl/internal/base/telemetry"
 )
 
 // maxName is the longest display name in characters, as the schema has it.
@@ -55,6 +55,9 @@ type Service struct {
 	tokens   *Tokens
 	sessions *session.Service
 	grace    time.Duration
+	confirms *confirmation.Service
+	verifies bool
+	dotless  bool
 	dummy    string // hash of no password, checked when the handle is unknown
 }
 
@@ -65,6 +68,9 @@ type Options struct {
 	Tokens        *Tokens
 	Sessions      *session.Service
 	DeletionGrace time.Duration // how long a deleted account can be restored
+	Confirmations *confirmation.Service
+	VerifyEmail   bool // whether an account is made only when a code has confirmed its address
+	Dotless       bool // whether addresses like ana@localhost will do
 }
 
 // New returns a Service. It hashes once, to have something to compare with when a handle is unknown.
@@ -74,39 +80,9 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		return nil, fault.Op("prepare accounts", err)
 	}
 	return &Service{
-		db: o.DB, store: db.New(o.DB), hasher: o.Hasher, tokens: o.Tokens, sessions: o.Sessions, grace: o.DeletionGrace, dummy: dummy,
+		db: o.DB, store: db.New(o.DB), hasher: o.Hasher, tokens: o.Tokens, sessions: o.Sessions, confirms: o.Confirmations,
+		grace: o.DeletionGrace, verifies: o.VerifyEmail, dotless: o.Dotless, dummy: dummy,
 	}, nil
-}
-
-// Signup creates an account and logs it in, both or neither.
-func (s *Service) Signup(ctx context.Context, handle, displayName, password, userAgent string) (Session, error) {
-	name, err := CleanName(displayName)
-	if err != nil {
-		return Session{}, err
-	}
-	hash, err := s.hasher.Hash(ctx, normalise(password))
-	if err != nil {
-		return Session{}, fault.Op("sign up", err)
-	}
-	began := s.tokens.now()
-	var u db.CreateUserRow
-	var opened session.Opened
-	err = pg.OnceInTx(ctx, s.db, func(tx pgx.Tx) error {
-		q := db.New(tx)
-		if u, err = q.CreateUser(ctx, db.CreateUserParams{Handle: handle, DisplayName: name, PasswordHash: hash, TraceID: telemetry.TraceID(ctx)}); err != nil {
-			return err
-		}
-		opened, err = s.sessions.Open(ctx, q, u.ID, hash, userAgent)
-		return err
-	})
-	if pg.Is(err, pg.UniqueViolation) {
-		return Session{}, fault.New(fault.Conflict, "the handle is taken").WithCode("handle_taken").
-			WithFields(fault.Field{Field: "handle", Code: "taken", Message: "choose another one"})
-	}
-	if err != nil {
-		return Session{}, fault.Op("sign up", err)
-	}
-	return s.session(Person{ID: u.ID, Handle: u.Handle, DisplayName: u.DisplayName}, opened, began)
 }
 
 // Login checks a password. Unknown handle and wrong password are one error after the same work; that an account is banned
@@ -120,7 +96,11 @@ func (s *Service) Login(ctx context.Context, handle, password, userAgent string)
 		return Session{}, errDeleted(*u.PurgeAt)
 	}
 	began := s.tokens.now()
-	opened, err := s.sessions.Open(ctx, s.store, u.ID, u.PasswordHash, userAgent)
+	var opened session.Opened
+	err = s.sessions.Change(ctx, func(c *session.Change) error {
+		opened, err = c.Open(ctx, u.ID, u.PasswordHash, userAgent)
+		return err
+	})
 	if err != nil {
 		return Session{}, fault.Op("log in", err)
 	}
@@ -129,6 +109,9 @@ func (s *Service) Login(ctx context.Context, handle, password, userAgent string)
 
 // prove returns the account that handle and password belong to, living or deleted, unless it is banned.
 func (s *Service) prove(ctx context.Context, handle, password string) (db.UserCredentialsRow, error) {
+	if s.hasher.Full() {
+		return db.UserCredentialsRow{}, saturated() // a flood must not reach the database either
+	}
 	u, err := s.credentials(ctx, handle)
 	hash := u.PasswordHash
 	switch {

@@ -1,12 +1,12 @@
 package account
 
 import (
-	"strconv"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/platctl/platctl/internal/api/keyring"
+	"github.com/platctl/platctl/internal/api/publicid"
 	"github.com/platctl/platctl/internal/base/fault"
 )
 
@@ -24,18 +24,20 @@ func KeyOverlap(ttl time.Duration) time.Duration { return ttl + leeway + slowSer
 // Keys is the ring in force; it may change between two calls.
 type Keys interface{ Ring() keyring.Ring }
 
-// Tokens issues and checks access tokens: JWTs signed with Ed25519, nothing else accepted.
+// Tokens issues and checks access tokens: JWTs signed with Ed25519, nothing else accepted. They name people and sessions by
+// their public ids: who verifies one elsewhere can put it beside the API's answers, and learns no number of ours.
 type Tokens struct {
 	keys   Keys
+	ids    *publicid.Codec
 	ttl    time.Duration
 	now    func() time.Time
 	parser *jwt.Parser
 }
 
 // NewTokens returns Tokens that sign with the key of keys whose turn it is.
-func NewTokens(keys Keys, ttl time.Duration, now func() time.Time) *Tokens {
+func NewTokens(keys Keys, ids *publicid.Codec, ttl time.Duration, now func() time.Time) *Tokens {
 	return &Tokens{
-		keys: keys, ttl: ttl, now: now,
+		keys: keys, ids: ids, ttl: ttl, now: now,
 		parser: jwt.NewParser(
 			jwt.WithValidMethods([]string{jwt.SigningMethodEdDSA.Alg()}), jwt.WithIssuer(issuer), jwt.WithAudience(audience),
 			jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithStrictDecoding(), jwt.WithLeeway(leeway), jwt.WithTimeFunc(now)),
@@ -65,10 +67,10 @@ type wireClaims struct {
 func (t *Tokens) Issue(c Claims) (string, error) {
 	tok := jwt.NewWithClaims(jwt.SigningMethodEdDSA, wireClaims{
 		RegisteredClaims: jwt.RegisteredClaims{
-			Issuer: issuer, Audience: jwt.ClaimStrings{audience}, Subject: strconv.FormatInt(c.Account, 10),
+			Issuer: issuer, Audience: jwt.ClaimStrings{audience}, Subject: t.ids.Encode(publicid.User, c.Account),
 			IssuedAt: jwt.NewNumericDate(c.Issued), ExpiresAt: jwt.NewNumericDate(c.Issued.Add(t.ttl)),
 		},
-		Session: strconv.FormatInt(c.Session, 10),
+		Session: t.ids.Encode(publicid.Session, c.Session),
 	})
 	key := t.keys.Ring().Signer(t.now())
 	tok.Header["kid"] = key.Kid
@@ -89,9 +91,9 @@ func (t *Tokens) Verify(token string) (Claims, error) {
 		return key, nil
 	})
 	if err == nil && tok.Valid && c.IssuedAt != nil && t.now().Sub(c.IssuedAt.Time) < t.ttl+leeway {
-		account, aerr := strconv.ParseInt(c.Subject, 10, 64)
-		session, serr := strconv.ParseInt(c.Session, 10, 64)
-		if aerr == nil && serr == nil && account > 0 && session > 0 {
+		account, aerr := t.ids.Decode(publicid.User, c.Subject)
+		session, serr := t.ids.Decode(publicid.Session, c.Session)
+		if aerr == nil && serr == nil {
 			return Claims{Account: account, Session: session, Issued: c.IssuedAt.Time}, nil
 		}
 	}

@@ -12,12 +12,22 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/platctl/platctl/internal/api/keyring"
+	"github.com/platctl/platctl/internal/api/publicid"
 	"github.com/platctl/platctl/internal/base/fault"
 )
 
 func tokens(t testing.TB, key byte, now func() time.Time) *Tokens {
 	t.Helper()
-	return NewTokens(keyring.Static(ring(t, key)), 10*time.Minute, now)
+	return NewTokens(keyring.Static(ring(t, key)), codec(t), 10*time.Minute, now)
+}
+
+func codec(t testing.TB) *publicid.Codec {
+	t.Helper()
+	c, err := publicid.New(bytes.Repeat([]byte{9}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 func ring(t testing.TB, key byte) keyring.Ring {
@@ -64,11 +74,12 @@ func TestTokensAreChecked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tk := NewTokens(keyring.Static(r), 10*time.Minute, time.Now)
+	tk := NewTokens(keyring.Static(r), codec(t), 10*time.Minute, time.Now)
 	own, next := r.Keys()[0], r.Keys()[1]
+	ana, sess := codec(t).Encode(publicid.User, 42), codec(t).Encode(publicid.Session, 7)
 	good := func() jwt.MapClaims {
 		return jwt.MapClaims{
-			"iss": issuer, "aud": audience, "sub": "42", "sid": "7", "iat": time.Now().Unix(), "exp": time.Now().Add(time.Minute).Unix(),
+			"iss": issuer, "aud": audience, "sub": ana, "sid": sess, "iat": time.Now().Unix(), "exp": time.Now().Add(time.Minute).Unix(),
 		}
 	}
 	sign := func(method jwt.SigningMethod, key any, kid any, c jwt.MapClaims) string {
@@ -117,8 +128,8 @@ func TestTokensAreChecked(t *testing.T) {
 	bad["spare bits"] = token[:last] + string(alphabet[strings.IndexByte(alphabet, token[last])^1])
 	for claim, values := range map[string][]any{
 		"iss": {nil, "evil"}, "aud": {nil, "another-api"}, "exp": {nil, "never", time.Now().Add(-time.Minute).Unix()},
-		"sid": {nil, "", "0", "-1", "x"},
-		"sub": {nil, "", "0", "-1", "x", "99999999999999999999"}, "iat": {time.Now().Add(time.Hour).Unix()},
+		"sid": {nil, "", "7", "x", ana},
+		"sub": {nil, "", "42", "x", sess}, "iat": {time.Now().Add(time.Hour).Unix()},
 		"nbf": {time.Now().Add(time.Hour).Unix()},
 	} {
 		for _, v := range values {
@@ -151,8 +162,8 @@ func TestTokensThroughARotation(t *testing.T) {
 		return readAfter{old, next, func() bool { return now.Sub(begin) >= after }}
 	}
 	servers := []*Tokens{
-		NewTokens(read(0), ttl, func() time.Time { return now }),
-		NewTokens(read(grace/2), ttl, func() time.Time { return now.Add(-slow) }),
+		NewTokens(read(0), codec(t), ttl, func() time.Time { return now }),
+		NewTokens(read(grace/2), codec(t), ttl, func() time.Time { return now.Add(-slow) }),
 	}
 	type issued struct {
 		token string
@@ -176,7 +187,7 @@ func TestTokensThroughARotation(t *testing.T) {
 			}
 		}
 	}
-	thief := NewTokens(keyring.Static(old), ttl, func() time.Time { return now })
+	thief := NewTokens(keyring.Static(old), codec(t), ttl, func() time.Time { return now })
 	forged, err := thief.Issue(claims(42, now))
 	if err != nil {
 		t.Fatal(err)

@@ -9,11 +9,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"io"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -40,6 +42,7 @@ type Env struct {
 	Server *server.Server
 	Pool   *pgxpool.Pool
 	HTTP   *http.Client // validates every answer
+	Outbox *Outbox      // what the server mails, where it works jobs: see Mailing
 
 	log lockedBuffer
 	t   testing.TB
@@ -57,7 +60,7 @@ func New(t testing.TB, opts ...Option) *Env {
 // On starts the API on a migrated database: several on one are replicas of each other.
 func On(t testing.TB, url string, opts ...Option) *Env {
 	t.Helper()
-	e := &Env{t: t}
+	e := &Env{t: t, Outbox: NewOutbox(t)}
 	pool, err := pg.Open(t.Context(), url, pg.Options{MaxConns: 6, StatementTimeout: server.StatementTimeout})
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +71,7 @@ func On(t testing.TB, url string, opts ...Option) *Env {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hasher := account.NewHasher(1, 32, 20*time.Second)
+	hasher := account.NewHasher(1, 32, 20*time.Second, account.WithCost(64, 1))
 	t.Cleanup(hasher.Close)
 	ring, err := keyring.Single(bytes.Repeat([]byte{7}, 32))
 	if err != nil {
@@ -79,6 +82,7 @@ func On(t testing.TB, url string, opts ...Option) *Env {
 		Keys: keyring.Static(ring), IDKey: IDKey(), AccessTTL: 10 * time.Minute, RefreshTTL: time.Hour, DeletionGrace: 30 * 24 * time.Hour,
 		DrainDelay: 300 * time.Millisecond, ShutdownGrace: 10 * time.Second, MinSchema: postgres.MinSchema, Role: active{},
 		SchemaVersion: func(ctx context.Context) (int64, error) { return migrate.Current(ctx, pool) },
+		Mail:          server.Mail{Sender: e.Outbox, Site: "Market", Dotless: true},
 	}
 	for _, opt := range opts {
 		opt(&o)
@@ -88,6 +92,9 @@ func On(t testing.TB, url string, opts ...Option) *Env {
 	}
 	e.Server.Start(t.Context())
 	t.Cleanup(e.Server.Stop)
+	if o.JobsPool != nil {
+		t.Cleanup(e.Server.Work(context.WithoutCancel(t.Context())))
+	}
 	ts := httptest.NewServer(e.Server.Handler())
 	t.Cleanup(ts.Close)
 	e.URL = ts.URL
@@ -120,10 +127,11 @@ func (e *Env) Signup(handle string) (client.Session, *client.Client) {
 	res, err := e.Client("").Signup(e.t.Context(), &client.SignupRequest{
 		Handle: client.Handle(handle), DisplayName: strings.ToUpper(handle), Password: "correct horse",
 	})
-	if err != nil {
-		e.t.Fatal(err)
+	made, ok := res.(*client.SessionResponse)
+	if err != nil || !ok {
+		e.t.Fatalf("%T, %v; want a session", res, err)
 	}
-	return res.Data, e.Client(res.Data.AccessToken)
+	return made.Data, e.Client(made.Data.AccessToken)
 }
 
 type bearer string
@@ -154,16 +162,22 @@ func Template(t testing.TB) pgtest.Template {
 // Validate returns a transport that checks every answer against the spec before the caller sees it.
 func Validate(t testing.TB, next http.RoundTripper) http.RoundTripper {
 	t.Helper()
-	doc, err := libopenapi.NewDocument(openapi.Spec())
+	v, err := specValidator()
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, errs := validator.NewValidator(doc)
-	if len(errs) > 0 {
-		t.Fatal(errs)
-	}
 	return &validating{t: t, next: next, v: v}
 }
+
+// specValidator is made once for all tests of a process: it compiles every schema, which takes 150 ms.
+var specValidator = sync.OnceValues(func() (validator.Validator, error) {
+	doc, err := libopenapi.NewDocument(openapi.Spec())
+	if err != nil {
+		return nil, err
+	}
+	v, errs := validator.NewValidator(doc)
+	return v, errors.Join(errs...)
+})
 
 type validating struct {
 	t    testing.TB

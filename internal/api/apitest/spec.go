@@ -30,14 +30,14 @@ const (
 type Operation struct {
 	ID, Method, Path string
 	Auth             Auth
-	Success          int      // its 2xx status
+	Success          int      // its 2xx status, the lowest of several
 	Target           string   // the kind of the {id} in its path ("user"), empty without one
 	Member           bool     // whether its path names a {user} below the {id}
 	Query            []string // the names of its query parameters
 	Needs            []string // those of them that are required
 	Key              bool     // whether it asks for an Idempotency-Key
 	Body             string   // the name of its body's schema, empty without one
-	Answer           string   // the name of the schema of its success, empty without one
+	Answers          []string // the names of the schemas of its successes
 }
 
 // Reads says whether the operation changes nothing.
@@ -105,8 +105,15 @@ func (s document) operation(t testing.TB, path, method string, op operation) Ope
 	t.Helper()
 	out := Operation{ID: op.OperationID, Method: method, Path: path, Auth: s.auth(op), Body: op.RequestBody.Content["application/json"].Schema.name()}
 	for code, res := range op.Responses {
-		if n, err := strconv.Atoi(code); err == nil && n < 300 {
-			out.Success, out.Answer = n, res.Content["application/json"].Schema.name()
+		n, err := strconv.Atoi(code)
+		if err != nil || n >= 300 {
+			continue
+		}
+		if out.Success == 0 || n < out.Success {
+			out.Success = n
+		}
+		if name := res.Content["application/json"].Schema.name(); name != "" {
+			out.Answers = append(out.Answers, name)
 		}
 	}
 	for _, p := range op.Parameters {
@@ -154,14 +161,20 @@ func (s document) auth(op operation) Auth {
 // IDKey is the key of the ids of every Env.
 func IDKey() []byte { return bytes.Repeat([]byte{9}, 16) }
 
-// Nobody returns the nth id of a kind behind which there is nothing.
-func Nobody(t testing.TB, k publicid.Kind, n int) string {
+// Codec makes and reads the public ids of an Env.
+func Codec(t testing.TB) *publicid.Codec {
 	t.Helper()
-	codec, err := publicid.New(IDKey())
+	c, err := publicid.New(IDKey())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return codec.Encode(k, 1<<40+int64(n))
+	return c
+}
+
+// Nobody returns the nth id of a kind behind which there is nothing.
+func Nobody(t testing.TB, k publicid.Kind, n int) string {
+	t.Helper()
+	return Codec(t).Encode(k, 1<<40+int64(n))
 }
 
 // String names the operation in messages.

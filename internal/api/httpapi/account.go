@@ -15,8 +15,25 @@ type accountAPI struct {
 }
 
 // Signup implements operation signup.
-func (a accountAPI) Signup(ctx context.Context, req *oas.SignupRequest) (*oas.SessionResponse, error) {
-	s, err := a.service.Signup(ctx, string(req.Handle), req.DisplayName, req.Password, userAgent(ctx))
+func (a accountAPI) Signup(ctx context.Context, req *oas.SignupRequest) (oas.SignupRes, error) {
+	n := account.Newcomer{Handle: string(req.Handle), DisplayName: req.DisplayName, Password: req.Password, Email: string(req.Email.Value)}
+	if a.service.VerifiesEmail() {
+		m, err := a.service.Apply(ctx, n)
+		if err != nil {
+			return nil, err
+		}
+		return mailed(m), nil
+	}
+	s, err := a.service.Signup(ctx, n, userAgent(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return a.session(s), nil
+}
+
+// VerifySignup implements operation verifySignup.
+func (a accountAPI) VerifySignup(ctx context.Context, req *oas.VerifySignupRequest) (*oas.SessionResponse, error) {
+	s, err := a.service.Verify(ctx, string(req.Email), string(req.Code), userAgent(ctx))
 	if err != nil {
 		return nil, err
 	}

@@ -36,6 +36,7 @@ type Services struct {
 type API struct {
 	accountAPI
 	sessionAPI
+	emailAPI
 	timelineAPI
 	marketAPI
 	farmsAPI
@@ -62,6 +63,7 @@ func New(s Services) (*oas.Server, error) {
 	a := &API{
 		accountAPI:       accountAPI{s.Account, s.IDs},
 		sessionAPI:       sessionAPI{s.Account, s.Sessions, s.IDs},
+		emailAPI:         emailAPI{s.Account},
 		timelineAPI:      timelineAPI{s.Timeline, s.IDs},
 		marketAPI:        marketAPI{s.Market, s.IDs},
 		farmsAPI:         farmsAPI{s.Market, s.IDs},

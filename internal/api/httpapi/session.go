@@ -111,7 +111,7 @@ type agentKey struct{}
 // would be a promise to clients, and a long one would be an error.
 func keepAgent(req middleware.Request, next middleware.Next) (middleware.Response, error) {
 	switch req.OperationName {
-	case oas.SignupOperation, oas.LoginOperation, oas.RestoreAccountOperation:
+	case oas.SignupOperation, oas.VerifySignupOperation, oas.LoginOperation, oas.RestoreAccountOperation:
 		req.SetContext(context.WithValue(req.Context, agentKey{}, req.Raw.UserAgent()))
 	}
 	return next(req)

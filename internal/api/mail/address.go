@@ -19,6 +19,8 @@ const (
 	maxLabel   = 63
 )
 
+const maxName = 64 // characters of a sender's name, which stands in subjects too
+
 // ParseAddress returns what somebody typed as the address to store and to send to: local part in NFC, domain in lower-case ASCII.
 // Only what needs no quoting in any protocol passes. A domain has a dot, unless dotless says that ones like localhost will do.
 func ParseAddress(text string, dotless bool) (string, error) {
@@ -90,6 +92,9 @@ func ParseFrom(text string) (netmail.Address, error) {
 	}
 	if a.Address, err = ParseAddress(a.Address, true); err != nil {
 		return netmail.Address{}, fault.New(fault.Config, "%q is no sender: %s", text, fault.From(err).Fields[0].Message)
+	}
+	if strings.ContainsFunc(a.Name, unicode.IsControl) || utf8.RuneCountInString(a.Name) > maxName {
+		return netmail.Address{}, fault.New(fault.Config, "%q is no sender: its name is longer than %d characters or not one line", text, maxName)
 	}
 	return *a, nil
 }

@@ -65,7 +65,8 @@ func TestParseFrom(t *testing.T) {
 			t.Errorf("%q = %s, %v; want %s", in, &got, err, want)
 		}
 	}
-	for _, in := range []string{"", "Market", "a@b@c", "Market <>", `"a b"@example.org`, "a@b.c, d@e.f", "a@b.c\r\nBcc: d@e.f"} {
+	for _, in := range []string{"", "Market", "a@b@c", "Market <>", `"a b"@example.org`, "a@b.c, d@e.f", "a@b.c\r\nBcc: d@e.f",
+		"=?utf-8?q?a=0Ab?= <a@b.c>", strings.Repeat("x", 65) + " <a@b.c>"} {
 		if got, err := ParseFrom(in); !errors.Is(err, fault.Config) {
 			t.Errorf("%q = %v, %v", in, got, err)
 		}

@@ -16,7 +16,7 @@ type Meter struct {
 // NewMeter counts the messages of next.
 func NewMeter(next Sender) *Meter {
 	return &Meter{next: next, sent: prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "mail_sent_total", Help: "Attempts at sending a mail, by kind and result (sent, deferred, rejected, failed).",
+		Name: "mail_sent_total", Help: "Attempts at sending a mail, by kind and result (sent, deferred, rejected, failed, limited).",
 	}, []string{"kind", "result"})}
 }
 
@@ -35,6 +35,9 @@ func (m *Meter) Send(ctx context.Context, msg Message) (string, error) {
 	m.sent.WithLabelValues(msg.Kind, result).Inc()
 	return id, err
 }
+
+// Limited counts a message that was not sent because its address has had its share.
+func (m *Meter) Limited(kind string) { m.sent.WithLabelValues(kind, "limited").Inc() }
 
 // Describe implements prometheus.Collector.
 func (m *Meter) Describe(ch chan<- *prometheus.Desc) { m.sent.Describe(ch) }

@@ -59,9 +59,14 @@ func changeEverything(t *testing.T, url string, r *rand.Rand) {
 			fmt.Sprintf("update users set deleted_at = case when deleted_at is null then now() end where id = %d", a),
 			fmt.Sprintf("insert into posts (author_id, body) values (%d, 'one'), (%d, 'two')", a, b),
 			fmt.Sprintf("update posts set deleted_at = case when deleted_at is null then now() end where id = %d", a),
-			fmt.Sprintf("delete from posts where author_id = %d and id > 60", a),
+			fmt.Sprintf("delete from posts where author_id = %d and id > 80", a), // nobody reacted to: of others, post_stats goes first
 		}[r.IntN(10)]
-		if _, err := conn.Exec(t.Context(), sql); err != nil {
+		_, err := conn.Exec(t.Context(), sql)
+		if pg.Is(err, pg.DeadlockDetected) { // its victim did nothing; counters have to be right all the same
+			t.Logf("deadlock: %s", sql)
+			continue
+		}
+		if err != nil {
 			t.Errorf("%v: %s", err, sql)
 			return
 		}

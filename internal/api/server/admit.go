@@ -21,7 +21,7 @@ const (
 // everybody else).
 func class(route string) (c admission.Class, needsSlot bool) {
 	switch route {
-	case "getHealth", "getReady", "getSigningKeys", "signup", "login", "changePassword", "deleteMe", "restoreAccount":
+	case "getHealth", "getReady", "getSigningKeys", "signup", "login", "changePassword", "changeEmail", "deleteMe", "restoreAccount":
 		return admission.Critical, false
 	case "refreshSession", "logout", "placeOrder", "confirmOrder", "readyOrder", "completeOrder", "cancelOrder":
 		return admission.Critical, true // an order that has begun is finished

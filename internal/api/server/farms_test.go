@@ -38,7 +38,7 @@ func offer(t testing.TB, c *client.Client, farm client.FarmId, name string, pric
 	return p.Data
 }
 
-func join(t testing.TB, owner *client.Client, farm client.FarmId, who client.Session, role client.FarmRole) error {
+func enlist(t testing.TB, owner *client.Client, farm client.FarmId, who client.Session, role client.FarmRole) error {
 	t.Helper()
 	_, err := owner.SetFarmMember(t.Context(), &client.SetFarmMemberRequest{Role: role}, client.SetFarmMemberParams{ID: farm, User: who.User.ID})
 	return err
@@ -102,15 +102,15 @@ func TestFarmMembers(t *testing.T) {
 		_, err := as.UpdateFarm(ctx, &client.UpdateFarmRequest{Name: client.NewOptString("Renamed")}, client.UpdateFarmParams{ID: farm})
 		return err
 	}
-	wantProblem(t, join(t, a, farm, ana, client.FarmRoleMember), 409, "last_owner")
+	wantProblem(t, enlist(t, a, farm, ana, client.FarmRoleMember), 409, "last_owner")
 	wantProblem(t, remove(a, ana), 409, "last_owner")
 	wantProblem(t, remove(a, ben), 404, "not_found")
 	wantProblem(t, rename(b), 403, "not_a_member")
-	if err := join(t, a, farm, ben, client.FarmRoleMember); err != nil {
+	if err := enlist(t, a, farm, ben, client.FarmRoleMember); err != nil {
 		t.Fatal(err)
 	}
 	wantProblem(t, rename(b), 403, "owners_only")
-	wantProblem(t, join(t, b, farm, ben, client.FarmRoleOwner), 403, "owners_only")
+	wantProblem(t, enlist(t, b, farm, ben, client.FarmRoleOwner), 403, "owners_only")
 	wantProblem(t, remove(b, ana), 403, "owners_only")
 	offer(t, b, farm, "Plums", 250, 3)
 	_, err := c.ListFarmMembers(ctx, client.ListFarmMembersParams{ID: farm})
@@ -123,14 +123,14 @@ func TestFarmMembers(t *testing.T) {
 	if err != nil || len(members.Data) != 1 || members.Data[0].User.Handle != "ben" || members.Data[0].Role != client.FarmRoleMember || members.Meta.NextCursor.Null {
 		t.Errorf("%+v, %v", members, err)
 	}
-	if err := join(t, a, farm, ben, client.FarmRoleOwner); err != nil {
+	if err := enlist(t, a, farm, ben, client.FarmRoleOwner); err != nil {
 		t.Fatal(err)
 	}
 	if err := remove(b, ana); err != nil {
 		t.Fatal(err)
 	}
 	wantProblem(t, rename(a), 403, "not_a_member")
-	wantProblem(t, join(t, b, farm, ana, client.FarmRoleMember), 404, "not_found") // hidden, and no member any more
+	wantProblem(t, enlist(t, b, farm, ana, client.FarmRoleMember), 404, "not_found") // hidden, and no member any more
 	wantProblem(t, remove(b, ben), 409, "last_owner")
 	_, err = a.SetFarmMember(ctx, &client.SetFarmMemberRequest{Role: "owner"}, client.SetFarmMemberParams{ID: "farm_zzzzzzzzzzz", User: ana.User.ID})
 	wantProblem(t, err, 404, "not_found")
@@ -144,7 +144,7 @@ func TestAFarmKeepsAnOwner(t *testing.T) {
 	ben, b := env.Signup("ben")
 	for round := range 5 {
 		farm := farmOf(t, a, "Farm "+strings.Repeat("I", round+1))
-		if err := join(t, a, farm, ben, client.FarmRoleOwner); err != nil {
+		if err := enlist(t, a, farm, ben, client.FarmRoleOwner); err != nil {
 			t.Fatal(err)
 		}
 		errs := make([]error, 2)

@@ -20,11 +20,13 @@ import (
 
 const replayedHeader = "Idempotent-Replayed"
 
-// ignoresKey says that an operation takes no key: those that answer with tokens, which nobody keeps, and the one that keeps
-// its key itself, in the transaction of the order.
+// ignoresKey says that an operation takes no key: those that need no account, most of which answer with tokens, which nobody
+// keeps, and the one that keeps its key itself, in the transaction of the order.
 func ignoresKey(route string) bool {
 	switch route {
-	case "signup", "login", "refreshSession", "restoreAccount", "placeOrder", "none", "portal":
+	case "signup", "verifySignup", "login", "refreshSession", "forgotPassword", "resetPassword", "restoreAccount":
+		return true
+	case "placeOrder", "none", "portal":
 		return true
 	}
 	return false

@@ -43,7 +43,7 @@ func newKeyed(t *testing.T) *keyed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k.thief = account.NewTokens(keyring.Static(first), 10*time.Minute, k.now)
+	k.thief = account.NewTokens(keyring.Static(first), apitest.Codec(t), 10*time.Minute, k.now)
 	url := pgtest.New(t, apitest.Template(t))
 	for range 2 {
 		k.envs = append(k.envs, apitest.On(t, url, func(o *server.Options) {

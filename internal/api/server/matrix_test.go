@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/platctl/platctl/internal/api/apitest"
 	"github.com/platctl/platctl/internal/api/publicid"
@@ -101,6 +102,9 @@ func matrixExceptions() map[string]int {
 		// a session is its owner's only, and a notification its recipient's
 		out["revokeSession "+string(r)], out["markSeen "+string(r)] = 404, 404
 	}
+	for _, r := range roles() {
+		out["signup "+string(r)] = 202 // this server confirms addresses first
+	}
 	maps.Copy(out, marketExceptions())
 	return out
 }
@@ -136,7 +140,7 @@ type matrix struct {
 
 func newMatrix(t *testing.T) *matrix {
 	t.Helper()
-	w := &world{t: t, env: apitest.New(t), tokens: map[string]string{}, ids: map[string]string{}, labels: map[string]string{}}
+	w := &world{t: t, env: apitest.New(t, apitest.Mailing(t, true)), tokens: map[string]string{}, ids: map[string]string{}, labels: map[string]string{}}
 	for _, who := range []role{owner, other, blocked, revoked, banned, moderator, admin} {
 		w.play([]string{string(who), "signup"})
 	}
@@ -180,11 +184,15 @@ func (m *matrix) try(op apitest.Operation, r role) (int, []byte) {
 	if op.ID == "deleteMe" && r != anonymous && !r.ended() {
 		defer m.comeBack(string(r))
 	}
+	if op.ID == "resetPassword" {
+		defer m.login(string(owner))
+		defer m.env.Outbox.Next(m.t, "owner@example.org") // the notice
+	}
 	if op.ID == "restoreAccount" {
 		m.play([]string{string(owner), "delete"})
 		defer m.login(string(owner))
 	}
-	res, body := m.send(m.tokens[string(r)], op.Method, path, m.bodyOf(op))
+	res, body := m.send(m.tokens[string(r)], op.Method, path, m.bodyOf(op, r))
 	return res.StatusCode, body
 }
 
@@ -233,8 +241,7 @@ func (m *matrix) make(op apitest.Operation) string {
 // victim signs somebody up and returns their id.
 func (m *matrix) victim() string {
 	m.handles++
-	s := m.call("", http.MethodPost, "/api/v1/auth/signup",
-		fmt.Sprintf(`{"handle":"victim_%d","password":"correct horse","displayName":"Victim"}`, m.handles))
+	s, _ := m.join(fmt.Sprintf("victim_%d", m.handles))
 	return s["user"].(map[string]any)["id"].(string)
 }
 
@@ -257,12 +264,37 @@ func (m *matrix) order() string {
 	return `{"farm":"` + m.farm() + `","items":[{"product":"` + m.product() + `","quantity":1}]}`
 }
 
-func (m *matrix) bodyOf(op apitest.Operation) string {
+// bodyWithCode makes what a code confirms, and reads the code.
+func (m *matrix) bodyWithCode(schema string, r role) string {
+	fresh := fmt.Sprintf("new_%d@example.org", m.handles)
+	code := func(to string) string { return m.env.Outbox.Next(m.t, to).Code() }
+	switch schema {
+	case "VerifySignupRequest":
+		m.call("", http.MethodPost, "/api/v1/auth/signup",
+			fmt.Sprintf(`{"handle":"new_%d","email":%q,"password":"correct horse","displayName":"New"}`, m.handles, fresh))
+		return fmt.Sprintf(`{"email":%q,"code":%q}`, fresh, code(fresh))
+	case "ResetPasswordRequest":
+		m.env.PassTime(m.t, time.Hour)
+		m.call("", http.MethodPost, "/api/v1/auth/forgot", `{"email":"owner@example.org"}`)
+		return fmt.Sprintf(`{"email":"owner@example.org","code":%q,"newPassword":"correct horse"}`, code("owner@example.org"))
+	case "ForgotPasswordRequest":
+		return fmt.Sprintf(`{"email":%q}`, fresh)
+	case "ChangeEmailRequest":
+		return fmt.Sprintf(`{"email":%q,"currentPassword":"correct horse"}`, fresh)
+	}
+	if r == anonymous || r.ended() {
+		return `{"code":"7KQ2-M4XD-9RTB"}`
+	}
+	m.call(string(r), http.MethodPut, "/api/v1/me/email", fmt.Sprintf(`{"email":%q,"currentPassword":"correct horse"}`, fresh))
+	return fmt.Sprintf(`{"code":%q}`, code(fresh))
+}
+
+func (m *matrix) bodyOf(op apitest.Operation, r role) string {
 	m.handles++
 	text, reason := `{"body":"Text"}`, `{"reason":"Text"}`
 	bodies := map[string]string{
 		"":                  "",
-		"SignupRequest":     fmt.Sprintf(`{"handle":"new_%d","password":"correct horse","displayName":"New"}`, m.handles),
+		"SignupRequest":     fmt.Sprintf(`{"handle":"new_%d","email":"new_%[1]d@example.org","password":"correct horse","displayName":"New"}`, m.handles),
 		"LoginRequest":      `{"handle":"owner","password":"correct horse"}`,
 		"CreatePostRequest": text, "EditPostRequest": text, "CreateCommentRequest": text,
 		"UpdateMeRequest":       `{"bio":"Text"}`,
@@ -284,9 +316,12 @@ func (m *matrix) bodyOf(op apitest.Operation) string {
 		"SetRoleRequest":        `{"role":"moderator","reason":"Text"}`,
 		"RemovePostRequest":     reason, "RemoveCommentRequest": reason, "BanUserRequest": reason, "UnbanUserRequest": reason,
 	}
-	if op.Body == "RefreshRequest" {
+	switch op.Body {
+	case "RefreshRequest":
 		m.login(string(owner))
 		bodies[op.Body] = `{"refreshToken":"` + m.ids["token:owner"] + `"}`
+	case "VerifySignupRequest", "ForgotPasswordRequest", "ResetPasswordRequest", "ChangeEmailRequest", "ConfirmEmailRequest":
+		bodies[op.Body] = m.bodyWithCode(op.Body, r)
 	}
 	if op.Body == "PlaceOrderRequest" {
 		bodies[op.Body] = m.order()

@@ -50,7 +50,7 @@ func newMetrics(s *Server, pool *pgxpool.Pool) *metrics {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
 	}
 	m.registry.MustRegister(
-		m.duration, m.revocationLag, m.reports, m.acts, s.jobs.Metrics, s.market.Metrics, s.keys.Replays,
+		m.duration, m.revocationLag, m.reports, m.acts, s.jobs.Metrics, s.sent, s.purger.Metrics, s.market.Metrics, s.keys.Replays,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		gauge("http_server_active_requests", "Requests being answered.", func() float64 { return float64(s.inFlight.count()) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "http_server_connections_refused_total", Help: "Connections above server.max_conns_per_ip, closed unread."},
@@ -63,6 +63,8 @@ func newMetrics(s *Server, pool *pgxpool.Pool) *metrics {
 		gauge("auth_revocation_feed_age_seconds", "Time since the revocations were read here; above 5 this server trusts no token.", s.feedAge),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "auth_refresh_reuse_total", Help: "Refresh tokens used again outside the window; each ended its session."},
 			func() float64 { return float64(s.sessions.Reused()) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "auth_session_surplus_total", Help: "Sessions that ended because their account opened more than it may have."},
+			func() float64 { return float64(s.sessions.Surplus()) }),
 		gauge("auth_signing_key_age_seconds", "How long the key that signs now has been signing; NaN for one of unknown age.", s.keyAge),
 		gauge("auth_signing_keys_unreadable", "1 while the file of the signing keys can't be used; those read before are in force.", s.keysUnreadable),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "auth_signing_keys_read_failures_total", Help: "How often the file of the signing keys was found unusable."},

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"math/rand/v2"
 	"mime"
 	"net/http"
 	"net/url"
@@ -312,7 +313,7 @@ func (r *recorder) WriteHeader(code int) {
 			h.Set("WWW-Authenticate", `Bearer realm="api"`)
 		case http.StatusServiceUnavailable, http.StatusTooManyRequests:
 			if h.Get("Retry-After") == "" {
-				h.Set("Retry-After", strconv.Itoa(retryAfter))
+				h.Set("Retry-After", strconv.Itoa(1+rand.IntN(retryAfter))) // not all at once
 			}
 		}
 		// ogen announces response headers, methods and request headers to browsers by itself, to every origin.

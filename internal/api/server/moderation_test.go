@@ -456,7 +456,7 @@ func TestMembersLearnNothing(t *testing.T) {
 		}
 		seen++
 		answer := func(id string) string {
-			res, body := m.send(m.tokens[string(other)], op.Method, strings.Replace(op.Path, "{id}", id, 1), m.bodyOf(op))
+			res, body := m.send(m.tokens[string(other)], op.Method, strings.Replace(op.Path, "{id}", id, 1), m.bodyOf(op, other))
 			if res.StatusCode != http.StatusForbidden {
 				t.Errorf("%s: %d %s", op, res.StatusCode, body)
 			}

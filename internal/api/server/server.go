@@ -21,12 +21,14 @@ import (
 	"github.com/platctl/platctl/internal/api/idempotency"
 	"github.com/platctl/platctl/internal/api/jobs"
 	"github.com/platctl/platctl/internal/api/keyring"
+	"github.com/platctl/platctl/internal/api/mail"
 	"github.com/platctl/platctl/internal/api/market"
 	"github.com/platctl/platctl/internal/api/moderation"
 	"github.com/platctl/platctl/internal/api/openapi"
 	"github.com/platctl/platctl/internal/api/openapi/oas"
 	"github.com/platctl/platctl/internal/api/postgres/db"
 	"github.com/platctl/platctl/internal/api/publicid"
+	"github.com/platctl/platctl/internal/api/purge"
 	"github.com/platctl/platctl/internal/api/session"
 	"github.com/platctl/platctl/internal/api/timeline"
 	"github.com/platctl/platctl/internal/base/build"
@@ -45,7 +47,7 @@ const (
 	maxHeader         = 16 << 10
 	readBudget        = 3 * time.Second
 	writeBudget       = 5 * time.Second
-	retryAfter        = 1 // seconds
+	retryAfter        = 3 // seconds at most
 	jobWorkers        = 2
 )
 
@@ -70,6 +72,7 @@ type Options struct {
 	IDKey         []byte // 16 bytes or more
 	AccessTTL     time.Duration
 	RefreshTTL    time.Duration
+	MaxSessions   int           // live ones of an account; 0: session.DefaultMaxSessions
 	DeletionGrace time.Duration // how long a deleted account can be restored
 	DrainDelay    time.Duration
 	ShutdownGrace time.Duration
@@ -83,7 +86,8 @@ type Options struct {
 	Origins       []string // browsers' origins that may call the API
 	MaxConnsPerIP int      // on a TCP listener; 0: no limit
 	Market        market.Options
-	JobsPool      *pgxpool.Pool    // for the job workers; nil: this server makes jobs and works none
+	JobsPool      *pgxpool.Pool // for the job workers; nil: this server makes jobs and works none
+	Mail          Mail
 	Now           func() time.Time // for access tokens; nil: time.Now
 	// FeedConnect opens the session that listens for revocations; nil: like the pool. It can't go through a pooler that shares
 	// sessions between transactions.
@@ -105,6 +109,8 @@ type Server struct {
 	market     *market.Service
 	accounts   *account.Service
 	keys       *idempotency.Keys
+	sent       *mail.Meter
+	purger     *purge.Purger
 	metrics    *metrics
 	ready      readiness
 	draining   atomic.Bool
@@ -124,13 +130,24 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	tokens := account.NewTokens(o.Keys, o.AccessTTL, o.Now)
+	tokens := account.NewTokens(o.Keys, ids, o.AccessTTL, o.Now)
 	s.deny = session.NewDenyMap()
 	s.feed = s.newFeed(s.deny)
-	s.sessions = session.New(o.Pool, s.deny, session.Options{AccessTTL: o.AccessTTL, RefreshTTL: o.RefreshTTL, Fenced: s.feed.Fenced})
+	s.sessions = session.New(o.Pool, s.deny, session.Options{
+		AccessTTL: o.AccessTTL, RefreshTTL: o.RefreshTTL, MaxSessions: int32(o.MaxSessions), Fenced: s.feed.Fenced,
+	})
+	s.jobs, err = jobs.New(jobs.Options{Pool: o.JobsPool, Log: o.Log, Role: o.Role, Workers: jobWorkers})
+	if err != nil {
+		return nil, err
+	}
+	confirmations, err := s.confirmations()
+	if err != nil {
+		return nil, err
+	}
 	queries := db.New(o.Pool)
 	accounts, err := account.New(ctx, account.Options{
-		DB: o.Pool, Hasher: o.Hasher, Tokens: tokens, Sessions: s.sessions, DeletionGrace: o.DeletionGrace,
+		DB: o.Pool, Hasher: o.Hasher, Tokens: tokens, Sessions: s.sessions, DeletionGrace: o.DeletionGrace, Confirmations: confirmations,
+		VerifyEmail: o.Mail.VerifyAddresses, Dotless: o.Mail.Dotless,
 	})
 	if err != nil {
 		return nil, err
@@ -150,10 +167,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fault.Op("wire server", err)
 	}
-	s.jobs, err = jobs.New(jobs.Options{Pool: o.JobsPool, Log: o.Log, Role: o.Role, Workers: jobWorkers})
-	if err != nil {
-		return nil, err
-	}
+	s.background()
 	s.periodic()
 	s.admission = admission.New(slotsPerConn*int(o.Pool.Config().MaxConns), queuePerSlot*slotsPerConn*int(o.Pool.Config().MaxConns), maxQueueWait)
 	s.origins = make(map[string]bool, len(o.Origins))
@@ -177,8 +191,8 @@ func (s *Server) mux() http.Handler {
 	})
 }
 
-// work runs jobs until ctx ends or the returned function is called, which waits for the running ones.
-func (s *Server) work(ctx context.Context) (stop func()) {
+// Work runs jobs until ctx ends or the returned function is called, which waits for the running ones. Run does it too.
+func (s *Server) Work(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() {
@@ -207,7 +221,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn), ConnState: busy.observe,
 	}
-	defer s.work(ctx)() // jobs stop fetching when ctx ends, beside the drain, and end after the last request
+	defer s.Work(ctx)() // jobs stop fetching when ctx ends, beside the drain, and end after the last request
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(s.limit.Listen(l)) }()
 	select {

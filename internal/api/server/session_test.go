@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -9,7 +10,9 @@ import (
 	"github.com/platctl/platctl/internal/api/apitest"
 	"github.com/platctl/platctl/internal/api/moderation"
 	"github.com/platctl/platctl/internal/api/openapi/client"
+	"github.com/platctl/platctl/internal/api/server"
 	"github.com/platctl/platctl/internal/api/session"
+	"github.com/platctl/platctl/internal/base/pg/pgtest"
 )
 
 const password = "correct horse" // of everybody whom apitest signs up
@@ -267,6 +270,60 @@ func TestLogoutDuringRefresh(t *testing.T) {
 		}
 	}
 	t.Logf("the refresh came first %d times of 12", won)
+}
+
+// An account keeps the sessions that it uses: the one above its limit that was used longest ago ends with the login that is one
+// too many, on every server. Many logins at once end up at the limit, not above it.
+func TestSessionLimit(t *testing.T) {
+	t.Parallel()
+	url := pgtest.New(t, apitest.Template(t))
+	limit := func(o *server.Options) { o.MaxSessions = 3 }
+	here, there := apitest.On(t, url, limit), apitest.On(t, url, limit)
+	first, _ := here.Signup("ana")
+	second, _ := login(t, here, "ana", password)
+	third, _ := login(t, here, "ana", password)
+	kept, err := refresh(t, here, first.RefreshToken) // the oldest, and used last
+	if err != nil {
+		t.Fatal(err)
+	}
+	fourth, c := login(t, here, "ana", password)
+	dead(t, here, "the session that was used longest ago", second)
+	t.Logf("the other server refuses it after %s", eventuallyRefused(t, there, second.AccessToken))
+	for what, s := range map[string]client.Session{"refreshed": kept, "younger": third, "the newest": fourth} {
+		alive(t, here, what, s)
+		alive(t, there, what, s)
+	}
+	var why string
+	err = here.Pool.QueryRow(t.Context(), "select revoked_reason from sessions where revoked_at is not null").Scan(&why)
+	if err != nil || why != string(session.Limit) {
+		t.Errorf("reason %q, %v", why, err)
+	}
+	var many sync.WaitGroup
+	for i := range 8 {
+		many.Go(func() {
+			_, err := []*apitest.Env{here, there}[i%2].Client("").Login(t.Context(), &client.LoginRequest{Handle: "ana", Password: password})
+			var p *client.ProblemStatusCode
+			if err != nil && (!errors.As(err, &p) || p.StatusCode != 503 && p.StatusCode != 504) { // a busy machine turns some away
+				t.Error(err)
+			}
+		})
+	}
+	many.Wait()
+	var live int
+	err = here.Pool.QueryRow(t.Context(), "select count(*) from sessions where revoked_at is null").Scan(&live)
+	if err != nil || live != 3 {
+		t.Errorf("%d live sessions after many logins at once, %v; want 3", live, err)
+	}
+	_, err = c.ListSessions(t.Context(), client.ListSessionsParams{})
+	wantProblem(t, err, 401, "session_revoked")
+	_, newest := login(t, there, "ana", password)
+	page, err := newest.ListSessions(t.Context(), client.ListSessionsParams{})
+	if err != nil || len(page.Data) != 3 || !page.Data[0].Current {
+		t.Errorf("%d sessions, %v; want 3", len(page.Data), err)
+	}
+	if !strings.Contains(metrics(t, here), "auth_session_surplus_total") {
+		t.Error("no metric")
+	}
 }
 
 // setBanned bans somebody, or lifts the ban, as an operator does: from another process.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/url"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/platctl/platctl/internal/api/apitest"
 	"github.com/platctl/platctl/internal/api/publicid"
+	"github.com/platctl/platctl/internal/api/purge"
 )
 
 // Somebody hidden answers like somebody who never existed. In one world Bea exists, has met everybody and then is blocked, or
@@ -22,7 +24,7 @@ import (
 // times and trace ids. Cases come from the spec: an operation that gets none fails.
 func TestTwoWorlds(t *testing.T) {
 	t.Parallel()
-	for _, dir := range []direction{anaBlocksBea, beaBlocksAna, beaLeaves} {
+	for _, dir := range []direction{anaBlocksBea, beaBlocksAna, beaLeaves, beaIsPurged} {
 		t.Run(string(dir), func(t *testing.T) {
 			t.Parallel()
 			with, without := newWorlds(t, dir)
@@ -111,10 +113,14 @@ const (
 	anaBlocksBea direction = "Ana blocks Bea"
 	beaBlocksAna direction = "Bea blocks Ana"
 	beaLeaves    direction = "Bea deletes her account"
+	beaIsPurged  direction = "Bea's account is purged"
 )
 
 // exemptions are the cases that name Bea by construction, each with its reason.
 func exemptions(d direction) map[string]string {
+	if d == beaIsPurged {
+		return map[string]string{} // her handle is free too
+	}
 	out := map[string]string{"signup with Bea's handle": "a handle is unique among everybody"}
 	if d == anaBlocksBea {
 		out["listBlocks"] = "the list of whom you block names them"
@@ -150,12 +156,39 @@ func targets() map[string][]string {
 // bodies are what operations with a body are sent, by schema: what differs is in the case's name.
 func bodies() map[string]map[string]string {
 	const text, no = `{"body":"Plums again."}`, `{"reason":"No."}`
+	const rest = `"password":"correct horse","displayName":"Eve"}`
 	return map[string]map[string]string{
 		"SignupRequest": {
-			"":                   `{"handle":"eve","password":"correct horse","displayName":"Eve"}`,
-			"with a taken name":  `{"handle":"carl","password":"correct horse","displayName":"Carl"}`,
-			"with Bea's handle":  `{"handle":"bea","password":"correct horse","displayName":"Bea"}`,
-			"with a bad handle ": `{"handle":"b e a","password":"correct horse","displayName":"Bea"}`,
+			"":                   `{"handle":"eve","email":"eve@example.org",` + rest,
+			"with a taken name":  `{"handle":"carl","email":"eva@example.org",` + rest,
+			"with Bea's handle":  `{"handle":"bea","email":"eva@example.org",` + rest,
+			"with Bea's address": `{"handle":"eva","email":"Bea@example.org",` + rest,
+			"with a bad handle ": `{"handle":"b e a","email":"eva@example.org",` + rest,
+			"with a bad address": `{"handle":"eva","email":"eva at example.org",` + rest,
+			"without an address": `{"handle":"eva",` + rest,
+		},
+		"VerifySignupRequest": {
+			"":                 `{"email":"eve@example.org","code":"{code:eve@example.org}"}`,
+			"of Bea":           `{"email":"bea@example.org","code":"7KQ2-M4XD-9RTB"}`,
+			"with a used code": `{"email":"ana@example.org","code":"{used:ana}"}`,
+		},
+		"ForgotPasswordRequest": {
+			"":          `{"email":"ana@example.org"}`,
+			"of Bea":    `{"email":"bea@example.org"}`,
+			"of nobody": `{"email":"zoe@example.org"}`,
+		},
+		"ResetPasswordRequest": {
+			"":       `{"email":"ana@example.org","code":"{code:ana@example.org}","newPassword":"correct horse"}`,
+			"of Bea": `{"email":"bea@example.org","code":"7KQ2-M4XD-9RTB","newPassword":"correct horse"}`,
+		},
+		"ChangeEmailRequest": {
+			"":                       `{"email":"annie@example.org","currentPassword":"correct horse"}`,
+			"to Bea's":               `{"email":"bea@example.org","currentPassword":"correct horse"}`,
+			"with the wrong current": `{"email":"annie@example.org","currentPassword":"wrong horse"}`,
+		},
+		"ConfirmEmailRequest": {
+			"":          `{"code":"{code:annie@example.org}"}`,
+			"with junk": `{"code":"junk"}`,
 		},
 		"LoginRequest": {
 			"":       `{"handle":"ana","password":"correct horse"}`,
@@ -247,7 +280,7 @@ func worldCases(t *testing.T) []worldCase {
 
 // rank orders operations so that each finds something to work on.
 func rank(op apitest.Operation) int {
-	last := map[string]int{"blockUser": 10, "unblockUser": 11, "logout": 12, "logoutEverywhere": 13, "deleteMe": 14}
+	last := map[string]int{"confirmEmail": 9, "blockUser": 10, "unblockUser": 11, "logout": 12, "logoutEverywhere": 13, "deleteMe": 14}
 	if n := last[op.ID]; n > 0 {
 		return n
 	}
@@ -317,9 +350,9 @@ type world struct {
 // newWorld makes a community of four, or of three without Bea. The others do the same in both.
 func newWorld(t *testing.T, bea bool) *world {
 	t.Helper()
-	w := &world{ // exact totals, because the two worlds would forget theirs at different moments
-		t: t, env: apitest.New(t, exactTotals), tokens: map[string]string{}, ids: map[string]string{}, labels: map[string]string{}, fresh: map[string]int{},
-	}
+	// Exact totals, because the two worlds would forget theirs at different moments.
+	env := apitest.New(t, apitest.Mailing(t, true), exactTotals)
+	w := &world{t: t, env: env, tokens: map[string]string{}, ids: map[string]string{}, labels: map[string]string{}, fresh: map[string]int{}}
 	for _, line := range strings.Split(strings.TrimSpace(history), "\n") {
 		step := strings.Fields(line)
 		if bea || !strings.Contains(line, "bea") && !strings.Contains(line, "b1") && !strings.Contains(line, "b2") {
@@ -379,10 +412,10 @@ func (w *world) play(step []string) {
 	who, what := step[0], step[1]
 	switch what {
 	case "signup":
-		s := w.call("", http.MethodPost, "/api/v1/auth/signup",
-			fmt.Sprintf(`{"handle":%q,"password":"correct horse","displayName":%q}`, who, who+" of the Market"))
+		s, code := w.join(who)
 		w.keep(who, s)
 		w.label("user:"+who, s["user"].(map[string]any)["id"].(string))
+		w.label("used:"+who, code)
 	case "post":
 		w.label("post:"+step[2], w.call(who, http.MethodPost, "/api/v1/posts", `{"body":"Post `+step[2]+`"}`)["id"].(string))
 	case "comment":
@@ -412,6 +445,16 @@ func (w *world) play(step []string) {
 	}
 }
 
+// join signs somebody up and confirms their address with the code that was mailed.
+func (w *world) join(who string) (session map[string]any, code string) {
+	w.t.Helper()
+	email := who + "@example.org"
+	w.call("", http.MethodPost, "/api/v1/auth/signup",
+		fmt.Sprintf(`{"handle":%q,"email":%q,"password":"correct horse","displayName":%q}`, who, email, who+" of the Market"))
+	code = w.env.Outbox.Next(w.t, email).Code()
+	return w.call("", http.MethodPost, "/api/v1/auth/verify", fmt.Sprintf(`{"email":%q,"code":%q}`, email, code)), code
+}
+
 // promote gives somebody a role, as an operator does.
 func (w *world) promote(who, to string) {
 	w.t.Helper()
@@ -423,12 +466,9 @@ func (w *world) promote(who, to string) {
 // newest returns the public id of the row of a table that came last.
 func (w *world) newest(k publicid.Kind, table string) string {
 	w.t.Helper()
-	codec, err := publicid.New(apitest.IDKey())
+	codec := apitest.Codec(w.t)
 	var id int64
-	if err == nil {
-		err = w.env.Pool.QueryRow(w.t.Context(), "select max(id) from "+table).Scan(&id)
-	}
-	if err != nil {
+	if err := w.env.Pool.QueryRow(w.t.Context(), "select max(id) from "+table).Scan(&id); err != nil {
 		w.t.Fatal(err)
 	}
 	return codec.Encode(k, id)
@@ -453,6 +493,18 @@ func (w *world) login(who string) {
 	w.keep(who, w.call("", http.MethodPost, "/api/v1/auth/login", fmt.Sprintf(`{"handle":%q,"password":"correct horse"}`, who)))
 }
 
+// purge purges everybody who is deleted, as the job does when their time is over.
+func (w *world) purge() {
+	w.t.Helper()
+	if _, err := w.env.Pool.Exec(w.t.Context(), "update users set purge_at = now() where deleted_at is not null"); err != nil {
+		w.t.Fatal(err)
+	}
+	p := purge.New(purge.Options{DB: w.env.Pool, Log: slog.New(slog.DiscardHandler)})
+	if err := p.Due(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // comeBack restores the account of somebody who may have deleted it.
 func (w *world) comeBack(who string) {
 	w.t.Helper()
@@ -470,7 +522,7 @@ func (w *world) comeBack(who string) {
 // endsSessions says whether an operation, or a case of it, may end the session it is done in.
 func endsSessions(name string) bool {
 	op, _, _ := strings.Cut(name, " ")
-	return slices.Contains([]string{"logout", "logoutEverywhere", "revokeSession"}, op)
+	return slices.Contains([]string{"logout", "logoutEverywhere", "revokeSession", "resetPassword"}, op)
 }
 
 func (w *world) part(d direction) {
@@ -481,6 +533,9 @@ func (w *world) part(d direction) {
 		w.play([]string{"bea", "block", "ana"})
 	case beaLeaves:
 		w.play([]string{"bea", "delete"})
+	case beaIsPurged:
+		w.play([]string{"bea", "delete"})
+		w.purge()
 	}
 }
 
@@ -488,10 +543,7 @@ func (w *world) label(label, id string) { w.ids[label], w.labels[id] = id, label
 
 // labelNotifications labels what Ana was notified of: note:carl like.
 func (w *world) labelNotifications() {
-	codec, err := publicid.New(apitest.IDKey())
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	codec := apitest.Codec(w.t)
 	rows, err := w.env.Pool.Query(w.t.Context(), `select n.id, a.handle || ' ' || n.kind from notifications n
 		join users a on a.id = n.actor_id join users r on r.id = n.recipient_id where r.handle = 'ana'`)
 	if err != nil {
@@ -563,9 +615,12 @@ func (w *world) send(token, method, path, body string) (*http.Response, []byte) 
 
 var labelled = regexp.MustCompile(`\{([a-z]+:[^}]+)\}`)
 
-// fill replaces {post:a1} by its id.
+// fill replaces {post:a1} by its id, and {code:ana@example.org} by the code in the next letter to that address.
 func (w *world) fill(s string) string {
 	return labelled.ReplaceAllStringFunc(s, func(m string) string {
+		if address, ok := strings.CutPrefix(m[:len(m)-1], "{code:"); ok {
+			return w.env.Outbox.Next(w.t, address).Code()
+		}
 		id := w.ids[m[1:len(m)-1]]
 		if id == "" {
 			w.t.Fatalf("no %s in this world", m)

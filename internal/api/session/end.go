@@ -42,7 +42,7 @@ func (s *Service) RevokeAllWith(ctx context.Context, account, keep int64, why Re
 	err = s.Change(ctx, func(c *Change) error {
 		err := change(c.Queries)
 		if err == nil {
-			ended, err = c.revokeAll(ctx, account, keep, why)
+			ended, err = c.RevokeAll(ctx, account, keep, why)
 		}
 		return err
 	})
@@ -52,6 +52,7 @@ func (s *Service) RevokeAllWith(ctx context.Context, account, keep int64, why Re
 // Change is a transaction in which sessions end together with their cause. It is good until the function that got it returns.
 type Change struct {
 	*db.Queries // in the transaction
+	Tx          pgx.Tx
 
 	service *Service
 	ended   []int64
@@ -61,7 +62,7 @@ type Change struct {
 func (s *Service) Change(ctx context.Context, run func(c *Change) error) error {
 	c := &Change{service: s}
 	err := pg.OnceInTx(ctx, s.db, func(tx pgx.Tx) error {
-		c.Queries = db.New(tx)
+		c.Queries, c.Tx = db.New(tx), tx
 		return run(c)
 	})
 	if err == nil {
@@ -70,7 +71,8 @@ func (s *Service) Change(ctx context.Context, run func(c *Change) error) error {
 	return err
 }
 
-func (c *Change) revokeAll(ctx context.Context, account, keep int64, why Reason) (int, error) {
+// RevokeAll ends every live session of account but keep (0 keeps none) and returns how many there were.
+func (c *Change) RevokeAll(ctx context.Context, account, keep int64, why Reason) (int, error) {
 	ids, err := c.service.revokeAll(ctx, c.Queries, account, keep, why)
 	c.ended = append(c.ended, ids...)
 	return len(ids), err
@@ -86,7 +88,7 @@ func (c *Change) Ban(ctx context.Context, account int64) (changed bool, sessions
 	if err := c.RevokeUser(ctx, db.RevokeUserParams{UserID: account, TokenSeconds: c.service.tokenLife()}); err != nil {
 		return false, 0, fault.Op("ban", err)
 	}
-	sessions, err = c.revokeAll(ctx, account, 0, Ban)
+	sessions, err = c.RevokeAll(ctx, account, 0, Ban)
 	return true, sessions, err
 }
 

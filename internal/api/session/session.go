@@ -24,6 +24,8 @@ const (
 	// ReuseWindow is how long the token before the current one is answered with the current one: an answer was lost, or
 	// two tabs refreshed at once. Afterwards it is a theft.
 	ReuseWindow = 10 * time.Second
+	// DefaultMaxSessions is more than anybody has devices, and few enough to be listed and revoked at once.
+	DefaultMaxSessions = 50
 	// clockSlack is added to the life of an access token wherever its death is waited for: clocks of servers and of the
 	// database differ.
 	clockSlack = 5 * time.Minute
@@ -43,6 +45,7 @@ const (
 	Reuse    Reason = "reuse"    // a refresh token was used again
 	Ban      Reason = "ban"
 	Operator Reason = "operator"
+	Limit    Reason = "limit"   // the account opened more than it may have
 	Deleted  Reason = "deleted" // with its account
 )
 
@@ -56,7 +59,9 @@ type DB interface {
 type Options struct {
 	AccessTTL  time.Duration
 	RefreshTTL time.Duration
-	Fenced     func() bool // the feed's; nil: always, for a process without a feed
+	// MaxSessions is how many live sessions an account may have; 0: DefaultMaxSessions.
+	MaxSessions int32
+	Fenced      func() bool // the feed's; nil: always, for a process without a feed
 }
 
 // Service opens, refreshes, lists and ends sessions.
@@ -65,12 +70,17 @@ type Service struct {
 	opts   Options
 	deny   *DenyMap
 	reused atomic.Int64
+
+	surplus atomic.Int64
 }
 
 // New returns a Service that refuses what deny holds.
 func New(d DB, deny *DenyMap, o Options) *Service {
 	if o.Fenced == nil {
 		o.Fenced = func() bool { return true }
+	}
+	if o.MaxSessions == 0 {
+		o.MaxSessions = DefaultMaxSessions
 	}
 	return &Service{db: d, opts: o, deny: deny}
 }
@@ -81,15 +91,31 @@ func (s *Service) tokenLife() float64 { return (s.opts.AccessTTL + clockSlack).S
 // Reused is how often a refresh token was used again outside the window.
 func (s *Service) Reused() int64 { return s.reused.Load() }
 
+// Surplus is how many sessions ended because their account opened more than it may have.
+func (s *Service) Surplus() int64 { return s.surplus.Load() }
+
 // Opened is a session with the refresh token that its owner holds now.
 type Opened struct {
 	ID      int64
 	Refresh string
 }
 
-// Open logs an account in, in q's transaction where there is one. passwordHash is the one that was checked: an account
-// that has another by now, or is banned or gone, gets the answer of a wrong password.
+// Open logs an account in, in q's transaction. passwordHash is the one that was checked: an account that has another by
+// now, or is banned or gone, gets the answer of a wrong password. What the account has above its limit ends with it, least
+// recently used first.
 func (s *Service) Open(ctx context.Context, q *db.Queries, account int64, passwordHash, userAgent string) (Opened, error) {
+	o, _, err := s.open(ctx, q, account, passwordHash, userAgent)
+	return o, err
+}
+
+// Open is Service.Open in this transaction.
+func (c *Change) Open(ctx context.Context, account int64, passwordHash, userAgent string) (Opened, error) {
+	o, ended, err := c.service.open(ctx, c.Queries, account, passwordHash, userAgent)
+	c.ended = append(c.ended, ended...)
+	return o, err
+}
+
+func (s *Service) open(ctx context.Context, q *db.Queries, account int64, passwordHash, userAgent string) (o Opened, ended []int64, err error) {
 	key := make([]byte, keyBytes)
 	_, _ = rand.Read(key) // never fails: crypto/rand aborts the process instead
 	id, err := q.CreateSession(ctx, db.CreateSessionParams{
@@ -97,12 +123,18 @@ func (s *Service) Open(ctx context.Context, q *db.Queries, account int64, passwo
 		TtlSeconds: s.opts.RefreshTTL.Seconds(),
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
-		return Opened{}, fault.New(fault.Unauthenticated, "handle or password is wrong").WithCode("bad_credentials")
+		return Opened{}, nil, fault.New(fault.Unauthenticated, "handle or password is wrong").WithCode("bad_credentials")
+	}
+	if err == nil {
+		ended, err = q.EndSurplusSessions(ctx, db.EndSurplusSessionsParams{
+			UserID: account, Newest: id, AtMost: s.opts.MaxSessions, Reason: string(Limit), TokenSeconds: s.tokenLife(),
+		})
 	}
 	if err != nil {
-		return Opened{}, fault.Op("open session", err)
+		return Opened{}, nil, fault.Op("open session", err)
 	}
-	return Opened{ID: id, Refresh: Token{Session: id}.Sign(key)}, nil
+	s.surplus.Add(int64(len(ended)))
+	return Opened{ID: id, Refresh: Token{Session: id}.Sign(key)}, ended, nil
 }
 
 // Refreshed is a session after a refresh, with what its answer shows of the account.

@@ -75,6 +75,7 @@ type Auth struct {
 	IDKey         Secret        `mapstructure:"id_key"`
 	AccessTTL     time.Duration `mapstructure:"access_ttl"`
 	RefreshTTL    time.Duration `mapstructure:"refresh_ttl"`
+	MaxSessions   int           `mapstructure:"max_sessions"`
 	DeletionGrace time.Duration `mapstructure:"deletion_grace"`
 
 	EmailVerification string `mapstructure:"email_verification"`
@@ -194,8 +195,10 @@ func (c *Config) validateAddresses(add func(key, code, format string, args ...an
 }
 
 func (c *Config) validateNumbers(add func(key, code, format string, args ...any)) {
-	if c.Database.MaxConns < 1 || c.Database.MaxConns > 1000 {
-		add("database.max_conns", "range", "%d is not between 1 and 1000", c.Database.MaxConns)
+	for key, n := range map[string]int{"database.max_conns": c.Database.MaxConns, "auth.max_sessions": c.Auth.MaxSessions} {
+		if n < 1 || n > 1000 {
+			add(key, "range", "%d is not between 1 and 1000", n)
+		}
 	}
 	for key, n := range map[string]int{"server.max_conns_per_ip": c.Server.MaxConnsPerIP, "edge.max_conns_per_ip": c.Edge.MaxConnsPerIP} {
 		if n < 0 {

@@ -32,6 +32,7 @@ func Fields(stateDir string) []Field {
 		{Key: "auth.id_key", Default: "", Secret: true, Doc: "16 bytes or more in base64 that hide database ids; another key changes every id"},
 		{Key: "auth.access_ttl", Default: "10m", Doc: "life of an access token"},
 		{Key: "auth.refresh_ttl", Default: "720h", Doc: "life of a refresh token"},
+		{Key: "auth.max_sessions", Default: 50, Doc: "live sessions of one account; the least recently used ends when another opens"},
 		{Key: "auth.email_verification", Default: "auto", Doc: "on: an account is made when a mailed code confirms its address; off: at once; auto: on in production"},
 		{Key: "mail.from", Default: "", Doc: "the sender, NAME <ADDRESS>; empty: a made-up one, for mail.dir only"},
 		{Key: "mail.smtp_url", Default: "", Secret: true, Doc: "smtp://USER:PASSWORD@HOST:587 (STARTTLS, but on this machine) or smtps://, or env:NAME, or file:PATH; empty: mail.dir"},

@@ -16,6 +16,7 @@ type Mailer struct {
 	From   string // to be shown
 	Via    string // HOST:PORT or the folder
 	Folder bool
+	Site   string // how the sender calls itself in texts
 }
 
 // Mailer answers how mail is sent, for serve and for tools: by the server of mail.smtp_url, else into a folder. It connects to
@@ -37,17 +38,20 @@ func (d *Deps) Mailer() (*Mailer, error) {
 	if err != nil {
 		return nil, err
 	}
-	shown := strings.TrimSpace(from.Name + " <" + from.Address + ">")
+	shown, site := strings.TrimSpace(from.Name+" <"+from.Address+">"), from.Name
+	if _, domain, _ := strings.Cut(from.Address, "@"); site == "" {
+		site = domain
+	}
 	if url == "" {
 		dir := s.Config.Mail.Dir
 		if dir == "" {
 			dir = filepath.Join(s.Config.StateDir, "outbox")
 		}
-		return &Mailer{Sender: &mail.Folder{Dir: dir, From: from}, From: shown, Via: dir, Folder: true}, nil
+		return &Mailer{Sender: &mail.Folder{Dir: dir, From: from}, From: shown, Via: dir, Folder: true, Site: site}, nil
 	}
 	server, err := mail.ParseServer(url)
 	if err != nil {
 		return nil, err
 	}
-	return &Mailer{Sender: mail.NewSMTP(server, from), From: shown, Via: server.Addr()}, nil
+	return &Mailer{Sender: mail.NewSMTP(server, from), From: shown, Via: server.Addr(), Site: site}, nil
 }

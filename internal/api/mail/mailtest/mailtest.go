@@ -18,10 +18,11 @@ import (
 	"testing"
 )
 
-// Hang and HangUp are answers that are none: silence, and the end of the connection.
+// Answers that are none: silence; the end of the connection; and, to ".", that end after the message was taken.
 const (
-	Hang   = "hang"
-	HangUp = "hang up"
+	Hang          = "hang"
+	HangUp        = "hang up"
+	TakeAndHangUp = "take and hang up"
 )
 
 // Options is how a server behaves.
@@ -30,7 +31,7 @@ type Options struct {
 	Implicit       bool        // TLS from the first byte
 	User, Password string      // asked for where set
 	UTF8           bool        // takes addresses that are not ASCII
-	// Quirk answers in place of the server: a reply such as "451 4.7.1 try later", Hang or HangUp. Empty leaves the answer to the
+	// Quirk answers in place of the server: a reply such as "451 4.7.1 try later", Hang, HangUp or TakeAndHangUp. Empty leaves the answer to the
 	// server. The line is what the client said; "" is the greeting, "DATA-LINE" each line of the message, "." its end.
 	Quirk func(line string) string
 }
@@ -286,6 +287,10 @@ func (c *session) data(line string) error {
 	taken := c.mail
 	taken.Data = text.String()
 	c.mail.From, c.mail.To = "", ""
+	if q := c.s.opts.Quirk; q != nil && q(".") == TakeAndHangUp {
+		c.s.Received <- taken
+		return errOver
+	}
 	if err := c.reply(".", "250 2.0.0 queued as 4F2A"); err != nil {
 		return err
 	}

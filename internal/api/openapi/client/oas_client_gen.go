@@ -57,6 +57,14 @@ type Invoker interface {
 	//
 	// POST /api/v1/orders/{id}/cancel
 	CancelOrder(ctx context.Context, request OptCancelOrderRequest, params CancelOrderParams) (*OrderResponse, error)
+	// ChangeEmail invokes changeEmail operation.
+	//
+	// Mails a code to the new address; the old one stays until `POST /api/v1/me/email/confirm`. Whether
+	// somebody else has the address is told to them by mail and to nobody else. A wrong password is 403
+	// `wrong_password`. The limits of `POST /api/v1/auth/forgot` hold here too.
+	//
+	// PUT /api/v1/me/email
+	ChangeEmail(ctx context.Context, request *ChangeEmailRequest) (*MailedResponse, error)
 	// ChangePassword invokes changePassword operation.
 	//
 	// Ends all your other sessions. A wrong current password is 403 `wrong_password`.
@@ -76,6 +84,14 @@ type Invoker interface {
 	//
 	// POST /api/v1/orders/{id}/complete
 	CompleteOrder(ctx context.Context, params CompleteOrderParams) (*OrderResponse, error)
+	// ConfirmEmail invokes confirmEmail operation.
+	//
+	// The address that it replaces is told. A code that is wrong, used or too old is 403 `bad_code`, also
+	// after five wrong tries with it. With a good code an address that somebody else confirmed meanwhile
+	// is 409 `email_taken`.
+	//
+	// POST /api/v1/me/email/confirm
+	ConfirmEmail(ctx context.Context, request *ConfirmEmailRequest) (*EmailResponse, error)
 	// ConfirmOrder invokes confirmOrder operation.
 	//
 	// For members of the farm, from `placed`; the buyer is 403 `farm_only`. 409 `payment_pending` while it
@@ -149,6 +165,14 @@ type Invoker interface {
 	//
 	// PUT /api/v1/users/{id}/follow
 	FollowUser(ctx context.Context, params FollowUserParams) (*FollowResponse, error)
+	// ForgotPassword invokes forgotPassword operation.
+	//
+	// Mails a code to the address if it is the confirmed one of an account. The answer is the same if it
+	// is not. An address gets one mail a minute and three an hour; more requests are answered the same and
+	// mail nothing.
+	//
+	// POST /api/v1/auth/forgot
+	ForgotPassword(ctx context.Context, request *ForgotPasswordRequest) (*MailedResponse, error)
 	// GetCart invokes getCart operation.
 	//
 	// An item says whether it can be ordered: `short` means that the farm has fewer than you want, `gone`
@@ -156,6 +180,12 @@ type Invoker interface {
 	//
 	// GET /api/v1/cart
 	GetCart(ctx context.Context) (*CartResponse, error)
+	// GetEmail invokes getEmail operation.
+	//
+	// It is shown to nobody else.
+	//
+	// GET /api/v1/me/email
+	GetEmail(ctx context.Context) (*EmailResponse, error)
 	// GetFarm invokes getFarm operation.
 	//
 	// One farm.
@@ -338,7 +368,8 @@ type Invoker interface {
 	//
 	// An unknown handle and a wrong password are the same answer, 401 `bad_credentials`. A banned account
 	// is 403 `banned`, and only with the right password; so is 403 `account_deleted` with `purgeAt`, until
-	// when the account can be restored.
+	// when the account can be restored. An account has up to 50 live sessions, or what the operator
+	// allows: the least recently used ends when another opens.
 	//
 	// POST /api/v1/auth/login
 	Login(ctx context.Context, request *LoginRequest) (*SessionResponse, error)
@@ -413,6 +444,14 @@ type Invoker interface {
 	//
 	// POST /api/v1/moderation/posts/{id}/remove
 	RemovePost(ctx context.Context, request *RemovePostRequest, params RemovePostParams) (*SettledResponse, error)
+	// ResetPassword invokes resetPassword operation.
+	//
+	// Ends all sessions and tells the owner by mail. A code that is wrong, used or too old is 403
+	// `bad_code`, also after five wrong tries with it, and after the password or the address was changed
+	// in another way.
+	//
+	// POST /api/v1/auth/reset
+	ResetPassword(ctx context.Context, request *ResetPasswordRequest) (*EndedResponse, error)
 	// ResolveReport invokes resolveReport operation.
 	//
 	// `dismiss` closes this report. `remove` takes the reported post or comment away and settles every
@@ -472,10 +511,15 @@ type Invoker interface {
 	SetStock(ctx context.Context, request *SetStockRequest, params SetStockParams) (*ProductResponse, error)
 	// Signup invokes signup operation.
 	//
-	// Answers with an access and a refresh token. A taken handle is 409 `handle_taken`.
+	// A server that confirms e-mail addresses needs `email`, answers 202 and mails a code;
+	// `POST /api/v1/auth/verify` makes the account. Signing up again sends another code. Whether the
+	// address has an account already is told to its owner by mail and to nobody else: the answer is the
+	// same. Other servers answer 201 with an access and a refresh token; an `email` gets a code for
+	// `POST /api/v1/me/email/confirm`. A taken handle is 409 `handle_taken` everywhere: handles are
+	// public. It is not reserved until the account is made.
 	//
 	// POST /api/v1/auth/signup
-	Signup(ctx context.Context, request *SignupRequest) (*SessionResponse, error)
+	Signup(ctx context.Context, request *SignupRequest) (SignupRes, error)
 	// UnbanUser invokes unbanUser operation.
 	//
 	// Idempotent. Sessions that the ban ended stay ended.
@@ -520,6 +564,14 @@ type Invoker interface {
 	//
 	// PATCH /api/v1/products/{id}
 	UpdateProduct(ctx context.Context, request *UpdateProductRequest, params UpdateProductParams) (*ProductResponse, error)
+	// VerifySignup invokes verifySignup operation.
+	//
+	// Makes the account and logs it in. A code that is wrong, used or too old is 403 `bad_code`, also
+	// after five wrong tries with it. With a good code a handle that somebody else took meanwhile is 409
+	// `handle_taken`, and an address that got an account meanwhile is 409 `email_taken`.
+	//
+	// POST /api/v1/auth/verify
+	VerifySignup(ctx context.Context, request *VerifySignupRequest) (*SessionResponse, error)
 }
 
 // Client implements OAS client.
@@ -1100,6 +1152,96 @@ func (c *Client) sendCancelOrder(ctx context.Context, request OptCancelOrderRequ
 	return result, nil
 }
 
+// ChangeEmail invokes changeEmail operation.
+//
+// Mails a code to the new address; the old one stays until `POST /api/v1/me/email/confirm`. Whether
+// somebody else has the address is told to them by mail and to nobody else. A wrong password is 403
+// `wrong_password`. The limits of `POST /api/v1/auth/forgot` hold here too.
+//
+// PUT /api/v1/me/email
+func (c *Client) ChangeEmail(ctx context.Context, request *ChangeEmailRequest) (*MailedResponse, error) {
+	res, err := c.sendChangeEmail(ctx, request)
+	return res, err
+}
+
+func (c *Client) sendChangeEmail(ctx context.Context, request *ChangeEmailRequest) (res *MailedResponse, err error) {
+	// Validate request before sending.
+	if err := func() error {
+		if err := request.Validate(); err != nil {
+			return err
+		}
+		return nil
+	}(); err != nil {
+		return res, errors.Wrap(err, "validate")
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [1]string
+	pathParts[0] = "/api/v1/me/email"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "PUT", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeChangeEmailRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, ChangeEmailOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeChangeEmailResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
 // ChangePassword invokes changePassword operation.
 //
 // Ends all your other sessions. A wrong current password is 403 `wrong_password`.
@@ -1356,6 +1498,96 @@ func (c *Client) sendCompleteOrder(ctx context.Context, params CompleteOrderPara
 	}()
 
 	result, err := decodeCompleteOrderResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// ConfirmEmail invokes confirmEmail operation.
+//
+// The address that it replaces is told. A code that is wrong, used or too old is 403 `bad_code`, also
+// after five wrong tries with it. With a good code an address that somebody else confirmed meanwhile
+// is 409 `email_taken`.
+//
+// POST /api/v1/me/email/confirm
+func (c *Client) ConfirmEmail(ctx context.Context, request *ConfirmEmailRequest) (*EmailResponse, error) {
+	res, err := c.sendConfirmEmail(ctx, request)
+	return res, err
+}
+
+func (c *Client) sendConfirmEmail(ctx context.Context, request *ConfirmEmailRequest) (res *EmailResponse, err error) {
+	// Validate request before sending.
+	if err := func() error {
+		if err := request.Validate(); err != nil {
+			return err
+		}
+		return nil
+	}(); err != nil {
+		return res, errors.Wrap(err, "validate")
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [1]string
+	pathParts[0] = "/api/v1/me/email/confirm"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "POST", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeConfirmEmailRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, ConfirmEmailOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeConfirmEmailResponse(resp)
 	if err != nil {
 		return res, errors.Wrap(err, "decode response")
 	}
@@ -2441,6 +2673,63 @@ func (c *Client) sendFollowUser(ctx context.Context, params FollowUserParams) (r
 	return result, nil
 }
 
+// ForgotPassword invokes forgotPassword operation.
+//
+// Mails a code to the address if it is the confirmed one of an account. The answer is the same if it
+// is not. An address gets one mail a minute and three an hour; more requests are answered the same and
+// mail nothing.
+//
+// POST /api/v1/auth/forgot
+func (c *Client) ForgotPassword(ctx context.Context, request *ForgotPasswordRequest) (*MailedResponse, error) {
+	res, err := c.sendForgotPassword(ctx, request)
+	return res, err
+}
+
+func (c *Client) sendForgotPassword(ctx context.Context, request *ForgotPasswordRequest) (res *MailedResponse, err error) {
+	// Validate request before sending.
+	if err := func() error {
+		if err := request.Validate(); err != nil {
+			return err
+		}
+		return nil
+	}(); err != nil {
+		return res, errors.Wrap(err, "validate")
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [1]string
+	pathParts[0] = "/api/v1/auth/forgot"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "POST", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeForgotPasswordRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeForgotPasswordResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
 // GetCart invokes getCart operation.
 //
 // An item says whether it can be ordered: `short` means that the farm has fewer than you want, `gone`
@@ -2511,6 +2800,82 @@ func (c *Client) sendGetCart(ctx context.Context) (res *CartResponse, err error)
 	}()
 
 	result, err := decodeGetCartResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// GetEmail invokes getEmail operation.
+//
+// It is shown to nobody else.
+//
+// GET /api/v1/me/email
+func (c *Client) GetEmail(ctx context.Context) (*EmailResponse, error) {
+	res, err := c.sendGetEmail(ctx)
+	return res, err
+}
+
+func (c *Client) sendGetEmail(ctx context.Context) (res *EmailResponse, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [1]string
+	pathParts[0] = "/api/v1/me/email"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "GET", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, GetEmailOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeGetEmailResponse(resp)
 	if err != nil {
 		return res, errors.Wrap(err, "decode response")
 	}
@@ -5522,7 +5887,8 @@ func (c *Client) sendListUserPosts(ctx context.Context, params ListUserPostsPara
 //
 // An unknown handle and a wrong password are the same answer, 401 `bad_credentials`. A banned account
 // is 403 `banned`, and only with the right password; so is 403 `account_deleted` with `purgeAt`, until
-// when the account can be restored.
+// when the account can be restored. An account has up to 50 live sessions, or what the operator
+// allows: the least recently used ends when another opens.
 //
 // POST /api/v1/auth/login
 func (c *Client) Login(ctx context.Context, request *LoginRequest) (*SessionResponse, error) {
@@ -6516,6 +6882,63 @@ func (c *Client) sendRemovePost(ctx context.Context, request *RemovePostRequest,
 	return result, nil
 }
 
+// ResetPassword invokes resetPassword operation.
+//
+// Ends all sessions and tells the owner by mail. A code that is wrong, used or too old is 403
+// `bad_code`, also after five wrong tries with it, and after the password or the address was changed
+// in another way.
+//
+// POST /api/v1/auth/reset
+func (c *Client) ResetPassword(ctx context.Context, request *ResetPasswordRequest) (*EndedResponse, error) {
+	res, err := c.sendResetPassword(ctx, request)
+	return res, err
+}
+
+func (c *Client) sendResetPassword(ctx context.Context, request *ResetPasswordRequest) (res *EndedResponse, err error) {
+	// Validate request before sending.
+	if err := func() error {
+		if err := request.Validate(); err != nil {
+			return err
+		}
+		return nil
+	}(); err != nil {
+		return res, errors.Wrap(err, "validate")
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [1]string
+	pathParts[0] = "/api/v1/auth/reset"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "POST", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeResetPasswordRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeResetPasswordResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
 // ResolveReport invokes resolveReport operation.
 //
 // `dismiss` closes this report. `remove` takes the reported post or comment away and settles every
@@ -7377,15 +7800,20 @@ func (c *Client) sendSetStock(ctx context.Context, request *SetStockRequest, par
 
 // Signup invokes signup operation.
 //
-// Answers with an access and a refresh token. A taken handle is 409 `handle_taken`.
+// A server that confirms e-mail addresses needs `email`, answers 202 and mails a code;
+// `POST /api/v1/auth/verify` makes the account. Signing up again sends another code. Whether the
+// address has an account already is told to its owner by mail and to nobody else: the answer is the
+// same. Other servers answer 201 with an access and a refresh token; an `email` gets a code for
+// `POST /api/v1/me/email/confirm`. A taken handle is 409 `handle_taken` everywhere: handles are
+// public. It is not reserved until the account is made.
 //
 // POST /api/v1/auth/signup
-func (c *Client) Signup(ctx context.Context, request *SignupRequest) (*SessionResponse, error) {
+func (c *Client) Signup(ctx context.Context, request *SignupRequest) (SignupRes, error) {
 	res, err := c.sendSignup(ctx, request)
 	return res, err
 }
 
-func (c *Client) sendSignup(ctx context.Context, request *SignupRequest) (res *SessionResponse, err error) {
+func (c *Client) sendSignup(ctx context.Context, request *SignupRequest) (res SignupRes, err error) {
 	// Validate request before sending.
 	if err := func() error {
 		if err := request.Validate(); err != nil {
@@ -8135,6 +8563,63 @@ func (c *Client) sendUpdateProduct(ctx context.Context, request *UpdateProductRe
 	}()
 
 	result, err := decodeUpdateProductResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// VerifySignup invokes verifySignup operation.
+//
+// Makes the account and logs it in. A code that is wrong, used or too old is 403 `bad_code`, also
+// after five wrong tries with it. With a good code a handle that somebody else took meanwhile is 409
+// `handle_taken`, and an address that got an account meanwhile is 409 `email_taken`.
+//
+// POST /api/v1/auth/verify
+func (c *Client) VerifySignup(ctx context.Context, request *VerifySignupRequest) (*SessionResponse, error) {
+	res, err := c.sendVerifySignup(ctx, request)
+	return res, err
+}
+
+func (c *Client) sendVerifySignup(ctx context.Context, request *VerifySignupRequest) (res *SessionResponse, err error) {
+	// Validate request before sending.
+	if err := func() error {
+		if err := request.Validate(); err != nil {
+			return err
+		}
+		return nil
+	}(); err != nil {
+		return res, errors.Wrap(err, "validate")
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [1]string
+	pathParts[0] = "/api/v1/auth/verify"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "POST", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeVerifySignupRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeVerifySignupResponse(resp)
 	if err != nil {
 		return res, errors.Wrap(err, "decode response")
 	}

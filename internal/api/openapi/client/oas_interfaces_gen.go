@@ -4,3 +4,7 @@ package client
 type GetReadyRes interface {
 	getReadyRes()
 }
+
+type SignupRes interface {
+	signupRes()
+}

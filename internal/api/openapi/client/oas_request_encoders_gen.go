@@ -58,8 +58,36 @@ func encodeCancelOrderRequest(
 	return nil
 }
 
+func encodeChangeEmailRequest(
+	req *ChangeEmailRequest,
+	r *http.Request,
+) error {
+	const contentType = "application/json"
+	e := new(jx.Encoder)
+	{
+		req.Encode(e)
+	}
+	encoded := e.Bytes()
+	ht.SetBody(r, bytes.NewReader(encoded), contentType)
+	return nil
+}
+
 func encodeChangePasswordRequest(
 	req *ChangePasswordRequest,
+	r *http.Request,
+) error {
+	const contentType = "application/json"
+	e := new(jx.Encoder)
+	{
+		req.Encode(e)
+	}
+	encoded := e.Bytes()
+	ht.SetBody(r, bytes.NewReader(encoded), contentType)
+	return nil
+}
+
+func encodeConfirmEmailRequest(
+	req *ConfirmEmailRequest,
 	r *http.Request,
 ) error {
 	const contentType = "application/json"
@@ -170,6 +198,20 @@ func encodeEditPostRequest(
 	return nil
 }
 
+func encodeForgotPasswordRequest(
+	req *ForgotPasswordRequest,
+	r *http.Request,
+) error {
+	const contentType = "application/json"
+	e := new(jx.Encoder)
+	{
+		req.Encode(e)
+	}
+	encoded := e.Bytes()
+	ht.SetBody(r, bytes.NewReader(encoded), contentType)
+	return nil
+}
+
 func encodeLoginRequest(
 	req *LoginRequest,
 	r *http.Request,
@@ -242,6 +284,20 @@ func encodeRemoveCommentRequest(
 
 func encodeRemovePostRequest(
 	req *RemovePostRequest,
+	r *http.Request,
+) error {
+	const contentType = "application/json"
+	e := new(jx.Encoder)
+	{
+		req.Encode(e)
+	}
+	encoded := e.Bytes()
+	ht.SetBody(r, bytes.NewReader(encoded), contentType)
+	return nil
+}
+
+func encodeResetPasswordRequest(
+	req *ResetPasswordRequest,
 	r *http.Request,
 ) error {
 	const contentType = "application/json"
@@ -396,6 +452,20 @@ func encodeUpdateMeRequest(
 
 func encodeUpdateProductRequest(
 	req *UpdateProductRequest,
+	r *http.Request,
+) error {
+	const contentType = "application/json"
+	e := new(jx.Encoder)
+	{
+		req.Encode(e)
+	}
+	encoded := e.Bytes()
+	ht.SetBody(r, bytes.NewReader(encoded), contentType)
+	return nil
+}
+
+func encodeVerifySignupRequest(
+	req *VerifySignupRequest,
 	r *http.Request,
 ) error {
 	const contentType = "application/json"

@@ -391,6 +391,32 @@ func (s *CartResponse) SetData(val Cart) {
 
 type Category string
 
+// Ref: #/components/schemas/ChangeEmailRequest
+type ChangeEmailRequest struct {
+	Email           EmailAddress `json:"email"`
+	CurrentPassword string       `json:"currentPassword"`
+}
+
+// GetEmail returns the value of Email.
+func (s *ChangeEmailRequest) GetEmail() EmailAddress {
+	return s.Email
+}
+
+// GetCurrentPassword returns the value of CurrentPassword.
+func (s *ChangeEmailRequest) GetCurrentPassword() string {
+	return s.CurrentPassword
+}
+
+// SetEmail sets the value of Email.
+func (s *ChangeEmailRequest) SetEmail(val EmailAddress) {
+	s.Email = val
+}
+
+// SetCurrentPassword sets the value of CurrentPassword.
+func (s *ChangeEmailRequest) SetCurrentPassword(val string) {
+	s.CurrentPassword = val
+}
+
 // Ref: #/components/schemas/ChangePasswordRequest
 type ChangePasswordRequest struct {
 	CurrentPassword string `json:"currentPassword"`
@@ -517,6 +543,8 @@ func (s *CheckStatus) UnmarshalText(data []byte) error {
 // ClearCartNoContent is response for ClearCart operation.
 type ClearCartNoContent struct{}
 
+type Code string
+
 // Ref: #/components/schemas/Comment
 type Comment struct {
 	ID        CommentId `json:"id"`
@@ -639,6 +667,21 @@ func (s *CommentResponse) SetSuccess(val Success) {
 // SetData sets the value of Data.
 func (s *CommentResponse) SetData(val Comment) {
 	s.Data = val
+}
+
+// Ref: #/components/schemas/ConfirmEmailRequest
+type ConfirmEmailRequest struct {
+	Code Code `json:"code"`
+}
+
+// GetCode returns the value of Code.
+func (s *ConfirmEmailRequest) GetCode() Code {
+	return s.Code
+}
+
+// SetCode sets the value of Code.
+func (s *ConfirmEmailRequest) SetCode(val Code) {
+	s.Code = val
 }
 
 // Ref: #/components/schemas/CreateCommentRequest
@@ -913,6 +956,62 @@ func (s *EditPostRequest) GetBody() string {
 // SetBody sets the value of Body.
 func (s *EditPostRequest) SetBody(val string) {
 	s.Body = val
+}
+
+// Ref: #/components/schemas/Email
+type Email struct {
+	// Null while you have confirmed none.
+	Email NilString `json:"email"`
+	// When you last proved that it is yours.
+	VerifiedAt NilDateTime `json:"verifiedAt"`
+}
+
+// GetEmail returns the value of Email.
+func (s *Email) GetEmail() NilString {
+	return s.Email
+}
+
+// GetVerifiedAt returns the value of VerifiedAt.
+func (s *Email) GetVerifiedAt() NilDateTime {
+	return s.VerifiedAt
+}
+
+// SetEmail sets the value of Email.
+func (s *Email) SetEmail(val NilString) {
+	s.Email = val
+}
+
+// SetVerifiedAt sets the value of VerifiedAt.
+func (s *Email) SetVerifiedAt(val NilDateTime) {
+	s.VerifiedAt = val
+}
+
+type EmailAddress string
+
+// Ref: #/components/schemas/EmailResponse
+type EmailResponse struct {
+	Success Success `json:"success"`
+	Data    Email   `json:"data"`
+}
+
+// GetSuccess returns the value of Success.
+func (s *EmailResponse) GetSuccess() Success {
+	return s.Success
+}
+
+// GetData returns the value of Data.
+func (s *EmailResponse) GetData() Email {
+	return s.Data
+}
+
+// SetSuccess sets the value of Success.
+func (s *EmailResponse) SetSuccess(val Success) {
+	s.Success = val
+}
+
+// SetData sets the value of Data.
+func (s *EmailResponse) SetData(val Email) {
+	s.Data = val
 }
 
 // Ref: #/components/schemas/Ended
@@ -1300,6 +1399,21 @@ func (s *FollowResponse) SetSuccess(val Success) {
 // SetData sets the value of Data.
 func (s *FollowResponse) SetData(val Follow) {
 	s.Data = val
+}
+
+// Ref: #/components/schemas/ForgotPasswordRequest
+type ForgotPasswordRequest struct {
+	Email EmailAddress `json:"email"`
+}
+
+// GetEmail returns the value of Email.
+func (s *ForgotPasswordRequest) GetEmail() EmailAddress {
+	return s.Email
+}
+
+// SetEmail sets the value of Email.
+func (s *ForgotPasswordRequest) SetEmail(val EmailAddress) {
+	s.Email = val
 }
 
 type Handle string
@@ -1767,6 +1881,62 @@ func (s *LoginRequest) SetHandle(val string) {
 func (s *LoginRequest) SetPassword(val string) {
 	s.Password = val
 }
+
+// Ref: #/components/schemas/Mailed
+type Mailed struct {
+	// The address as it was understood.
+	Email string `json:"email"`
+	// Seconds for which a code is good once it is mailed.
+	CodeExpiresIn int64 `json:"codeExpiresIn"`
+}
+
+// GetEmail returns the value of Email.
+func (s *Mailed) GetEmail() string {
+	return s.Email
+}
+
+// GetCodeExpiresIn returns the value of CodeExpiresIn.
+func (s *Mailed) GetCodeExpiresIn() int64 {
+	return s.CodeExpiresIn
+}
+
+// SetEmail sets the value of Email.
+func (s *Mailed) SetEmail(val string) {
+	s.Email = val
+}
+
+// SetCodeExpiresIn sets the value of CodeExpiresIn.
+func (s *Mailed) SetCodeExpiresIn(val int64) {
+	s.CodeExpiresIn = val
+}
+
+// Ref: #/components/schemas/MailedResponse
+type MailedResponse struct {
+	Success Success `json:"success"`
+	Data    Mailed  `json:"data"`
+}
+
+// GetSuccess returns the value of Success.
+func (s *MailedResponse) GetSuccess() Success {
+	return s.Success
+}
+
+// GetData returns the value of Data.
+func (s *MailedResponse) GetData() Mailed {
+	return s.Data
+}
+
+// SetSuccess sets the value of Success.
+func (s *MailedResponse) SetSuccess(val Success) {
+	s.Success = val
+}
+
+// SetData sets the value of Data.
+func (s *MailedResponse) SetData(val Mailed) {
+	s.Data = val
+}
+
+func (*MailedResponse) signupRes() {}
 
 // Ref: #/components/schemas/MarkSeenRequest
 type MarkSeenRequest struct {
@@ -2791,6 +2961,52 @@ func (o OptDateTime) Get() (v time.Time, ok bool) {
 
 // Or returns value if set, or given parameter if does not.
 func (o OptDateTime) Or(d time.Time) time.Time {
+	if v, ok := o.Get(); ok {
+		return v
+	}
+	return d
+}
+
+// NewOptEmailAddress returns new OptEmailAddress with value set to v.
+func NewOptEmailAddress(v EmailAddress) OptEmailAddress {
+	return OptEmailAddress{
+		Value: v,
+		Set:   true,
+	}
+}
+
+// OptEmailAddress is optional EmailAddress.
+type OptEmailAddress struct {
+	Value EmailAddress
+	Set   bool
+}
+
+// IsSet returns true if OptEmailAddress was set.
+func (o OptEmailAddress) IsSet() bool { return o.Set }
+
+// Reset unsets value.
+func (o *OptEmailAddress) Reset() {
+	var v EmailAddress
+	o.Value = v
+	o.Set = false
+}
+
+// SetTo sets value to v.
+func (o *OptEmailAddress) SetTo(v EmailAddress) {
+	o.Set = true
+	o.Value = v
+}
+
+// Get returns value and boolean that denotes whether value was set.
+func (o OptEmailAddress) Get() (v EmailAddress, ok bool) {
+	if !o.Set {
+		return v, false
+	}
+	return o.Value, true
+}
+
+// Or returns value if set, or given parameter if does not.
+func (o OptEmailAddress) Or(d EmailAddress) EmailAddress {
 	if v, ok := o.Get(); ok {
 		return v
 	}
@@ -5486,6 +5702,44 @@ func (s *ReportResponse) SetData(val Report) {
 	s.Data = val
 }
 
+// Ref: #/components/schemas/ResetPasswordRequest
+type ResetPasswordRequest struct {
+	Email EmailAddress `json:"email"`
+	Code  Code         `json:"code"`
+	// Between 8 and 256 characters.
+	NewPassword string `json:"newPassword"`
+}
+
+// GetEmail returns the value of Email.
+func (s *ResetPasswordRequest) GetEmail() EmailAddress {
+	return s.Email
+}
+
+// GetCode returns the value of Code.
+func (s *ResetPasswordRequest) GetCode() Code {
+	return s.Code
+}
+
+// GetNewPassword returns the value of NewPassword.
+func (s *ResetPasswordRequest) GetNewPassword() string {
+	return s.NewPassword
+}
+
+// SetEmail sets the value of Email.
+func (s *ResetPasswordRequest) SetEmail(val EmailAddress) {
+	s.Email = val
+}
+
+// SetCode sets the value of Code.
+func (s *ResetPasswordRequest) SetCode(val Code) {
+	s.Code = val
+}
+
+// SetNewPassword sets the value of NewPassword.
+func (s *ResetPasswordRequest) SetNewPassword(val string) {
+	s.NewPassword = val
+}
+
 // Ref: #/components/schemas/ResolveReportRequest
 type ResolveReportRequest struct {
 	Decision ResolveReportRequestDecision `json:"decision"`
@@ -5833,6 +6087,8 @@ func (s *SessionResponse) SetData(val Session) {
 	s.Data = val
 }
 
+func (*SessionResponse) signupRes() {}
+
 type SessionTokenType string
 
 const (
@@ -5997,8 +6253,9 @@ func (s *SettledResponse) SetData(val Settled) {
 type SignupRequest struct {
 	Handle Handle `json:"handle"`
 	// Between 8 and 256 characters.
-	Password    string `json:"password"`
-	DisplayName string `json:"displayName"`
+	Password    string          `json:"password"`
+	DisplayName string          `json:"displayName"`
+	Email       OptEmailAddress `json:"email"`
 }
 
 // GetHandle returns the value of Handle.
@@ -6016,6 +6273,11 @@ func (s *SignupRequest) GetDisplayName() string {
 	return s.DisplayName
 }
 
+// GetEmail returns the value of Email.
+func (s *SignupRequest) GetEmail() OptEmailAddress {
+	return s.Email
+}
+
 // SetHandle sets the value of Handle.
 func (s *SignupRequest) SetHandle(val Handle) {
 	s.Handle = val
@@ -6029,6 +6291,11 @@ func (s *SignupRequest) SetPassword(val string) {
 // SetDisplayName sets the value of DisplayName.
 func (s *SignupRequest) SetDisplayName(val string) {
 	s.DisplayName = val
+}
+
+// SetEmail sets the value of Email.
+func (s *SignupRequest) SetEmail(val OptEmailAddress) {
+	s.Email = val
 }
 
 // Ref: #/components/schemas/StreamMeta
@@ -6257,3 +6524,29 @@ func (s *UpdateProductRequest) SetUnit(val OptString) {
 }
 
 type UserId string
+
+// Ref: #/components/schemas/VerifySignupRequest
+type VerifySignupRequest struct {
+	Email EmailAddress `json:"email"`
+	Code  Code         `json:"code"`
+}
+
+// GetEmail returns the value of Email.
+func (s *VerifySignupRequest) GetEmail() EmailAddress {
+	return s.Email
+}
+
+// GetCode returns the value of Code.
+func (s *VerifySignupRequest) GetCode() Code {
+	return s.Code
+}
+
+// SetEmail sets the value of Email.
+func (s *VerifySignupRequest) SetEmail(val EmailAddress) {
+	s.Email = val
+}
+
+// SetCode sets the value of Code.
+func (s *VerifySignupRequest) SetCode(val Code) {
+	s.Code = val
+}

@@ -72,3 +72,7 @@ type ListUserPostsRes interface {
 type SearchPeopleRes interface {
 	searchPeopleRes()
 }
+
+type SignupRes interface {
+	signupRes()
+}

@@ -44,6 +44,14 @@ type Handler interface {
 	//
 	// POST /api/v1/orders/{id}/cancel
 	CancelOrder(ctx context.Context, req OptCancelOrderRequest, params CancelOrderParams) (*OrderResponse, error)
+	// ChangeEmail implements changeEmail operation.
+	//
+	// Mails a code to the new address; the old one stays until `POST /api/v1/me/email/confirm`. Whether
+	// somebody else has the address is told to them by mail and to nobody else. A wrong password is 403
+	// `wrong_password`. The limits of `POST /api/v1/auth/forgot` hold here too.
+	//
+	// PUT /api/v1/me/email
+	ChangeEmail(ctx context.Context, req *ChangeEmailRequest) (*MailedResponse, error)
 	// ChangePassword implements changePassword operation.
 	//
 	// Ends all your other sessions. A wrong current password is 403 `wrong_password`.
@@ -63,6 +71,14 @@ type Handler interface {
 	//
 	// POST /api/v1/orders/{id}/complete
 	CompleteOrder(ctx context.Context, params CompleteOrderParams) (*OrderResponse, error)
+	// ConfirmEmail implements confirmEmail operation.
+	//
+	// The address that it replaces is told. A code that is wrong, used or too old is 403 `bad_code`, also
+	// after five wrong tries with it. With a good code an address that somebody else confirmed meanwhile
+	// is 409 `email_taken`.
+	//
+	// POST /api/v1/me/email/confirm
+	ConfirmEmail(ctx context.Context, req *ConfirmEmailRequest) (*EmailResponse, error)
 	// ConfirmOrder implements confirmOrder operation.
 	//
 	// For members of the farm, from `placed`; the buyer is 403 `farm_only`. 409 `payment_pending` while it
@@ -136,6 +152,14 @@ type Handler interface {
 	//
 	// PUT /api/v1/users/{id}/follow
 	FollowUser(ctx context.Context, params FollowUserParams) (*FollowResponse, error)
+	// ForgotPassword implements forgotPassword operation.
+	//
+	// Mails a code to the address if it is the confirmed one of an account. The answer is the same if it
+	// is not. An address gets one mail a minute and three an hour; more requests are answered the same and
+	// mail nothing.
+	//
+	// POST /api/v1/auth/forgot
+	ForgotPassword(ctx context.Context, req *ForgotPasswordRequest) (*MailedResponse, error)
 	// GetCart implements getCart operation.
 	//
 	// An item says whether it can be ordered: `short` means that the farm has fewer than you want, `gone`
@@ -143,6 +167,12 @@ type Handler interface {
 	//
 	// GET /api/v1/cart
 	GetCart(ctx context.Context) (*CartResponse, error)
+	// GetEmail implements getEmail operation.
+	//
+	// It is shown to nobody else.
+	//
+	// GET /api/v1/me/email
+	GetEmail(ctx context.Context) (*EmailResponse, error)
 	// GetFarm implements getFarm operation.
 	//
 	// One farm.
@@ -222,7 +252,8 @@ type Handler interface {
 	//
 	// An unknown handle and a wrong password are the same answer, 401 `bad_credentials`. A banned account
 	// is 403 `banned`, and only with the right password; so is 403 `account_deleted` with `purgeAt`, until
-	// when the account can be restored.
+	// when the account can be restored. An account has up to 50 live sessions, or what the operator
+	// allows: the least recently used ends when another opens.
 	//
 	// POST /api/v1/auth/login
 	Login(ctx context.Context, req *LoginRequest) (*SessionResponse, error)
@@ -297,6 +328,14 @@ type Handler interface {
 	//
 	// POST /api/v1/moderation/posts/{id}/remove
 	RemovePost(ctx context.Context, req *RemovePostRequest, params RemovePostParams) (*SettledResponse, error)
+	// ResetPassword implements resetPassword operation.
+	//
+	// Ends all sessions and tells the owner by mail. A code that is wrong, used or too old is 403
+	// `bad_code`, also after five wrong tries with it, and after the password or the address was changed
+	// in another way.
+	//
+	// POST /api/v1/auth/reset
+	ResetPassword(ctx context.Context, req *ResetPasswordRequest) (*EndedResponse, error)
 	// ResolveReport implements resolveReport operation.
 	//
 	// `dismiss` closes this report. `remove` takes the reported post or comment away and settles every
@@ -349,10 +388,15 @@ type Handler interface {
 	SetStock(ctx context.Context, req *SetStockRequest, params SetStockParams) (*ProductResponse, error)
 	// Signup implements signup operation.
 	//
-	// Answers with an access and a refresh token. A taken handle is 409 `handle_taken`.
+	// A server that confirms e-mail addresses needs `email`, answers 202 and mails a code;
+	// `POST /api/v1/auth/verify` makes the account. Signing up again sends another code. Whether the
+	// address has an account already is told to its owner by mail and to nobody else: the answer is the
+	// same. Other servers answer 201 with an access and a refresh token; an `email` gets a code for
+	// `POST /api/v1/me/email/confirm`. A taken handle is 409 `handle_taken` everywhere: handles are
+	// public. It is not reserved until the account is made.
 	//
 	// POST /api/v1/auth/signup
-	Signup(ctx context.Context, req *SignupRequest) (*SessionResponse, error)
+	Signup(ctx context.Context, req *SignupRequest) (SignupRes, error)
 	// UnbanUser implements unbanUser operation.
 	//
 	// Idempotent. Sessions that the ban ended stay ended.
@@ -397,6 +441,14 @@ type Handler interface {
 	//
 	// PATCH /api/v1/products/{id}
 	UpdateProduct(ctx context.Context, req *UpdateProductRequest, params UpdateProductParams) (*ProductResponse, error)
+	// VerifySignup implements verifySignup operation.
+	//
+	// Makes the account and logs it in. A code that is wrong, used or too old is 403 `bad_code`, also
+	// after five wrong tries with it. With a good code a handle that somebody else took meanwhile is 409
+	// `handle_taken`, and an address that got an account meanwhile is 409 `email_taken`.
+	//
+	// POST /api/v1/auth/verify
+	VerifySignup(ctx context.Context, req *VerifySignupRequest) (*SessionResponse, error)
 	// NewError creates *ProblemStatusCode from error returned by handler.
 	//
 	// Used for common default response.

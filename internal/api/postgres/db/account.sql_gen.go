@@ -12,12 +12,12 @@ import (
 
 const createUser = `-- name: CreateUser :one
 with u as (
-    insert into users (handle, display_name, password_hash)
-    values ($1, $2, $3)
+    insert into users (handle, display_name, password_hash, email, email_verified_at)
+    values ($1, $2, $3, $4::text, case when $4::text is not null then now() end)
     returning id, handle, display_name, created_at
 ), event as (
     insert into app_events (kind, payload, trace_id)
-    select 'user_signup', jsonb_build_object('user_id', u.id, 'handle', u.handle), $4 from u
+    select 'user_signup', jsonb_build_object('user_id', u.id, 'handle', u.handle), $5 from u
 )
 select id, handle, display_name, created_at from u
 `
@@ -26,6 +26,7 @@ type CreateUserParams struct {
 	Handle       string
 	DisplayName  string
 	PasswordHash string
+	Email        *string
 	TraceID      string
 }
 
@@ -41,6 +42,7 @@ func (q *Queries) CreateUser(ctx context.Context, arg CreateUserParams) (CreateU
 		arg.Handle,
 		arg.DisplayName,
 		arg.PasswordHash,
+		arg.Email,
 		arg.TraceID,
 	)
 	var i CreateUserRow
@@ -86,6 +88,23 @@ func (q *Queries) DeleteAccount(ctx context.Context, arg DeleteAccountParams) (t
 	return purge_at, err
 }
 
+const emailOf = `-- name: EmailOf :one
+select email, email_verified_at from users where id = $1 and deleted_at is null
+`
+
+type EmailOfRow struct {
+	Email           *string
+	EmailVerifiedAt *time.Time
+}
+
+// concealment: exempt the account asks for its own address
+func (q *Queries) EmailOf(ctx context.Context, id int64) (EmailOfRow, error) {
+	row := q.db.QueryRow(ctx, emailOf, id)
+	var i EmailOfRow
+	err := row.Scan(&i.Email, &i.EmailVerifiedAt)
+	return i, err
+}
+
 const extendStatement = `-- name: ExtendStatement :exec
 select set_config('statement_timeout', $1::text, true)
 `
@@ -95,6 +114,55 @@ select set_config('statement_timeout', $1::text, true)
 func (q *Queries) ExtendStatement(ctx context.Context, milliseconds string) error {
 	_, err := q.db.Exec(ctx, extendStatement, milliseconds)
 	return err
+}
+
+const freeAddress = `-- name: FreeAddress :exec
+update users set email = null, email_verified_at = null where lower(email) = lower($1::text) and deleted_at is not null
+`
+
+// Who is deleted loses an address that somebody else has just proven to be theirs.
+func (q *Queries) FreeAddress(ctx context.Context, email string) error {
+	_, err := q.db.Exec(ctx, freeAddress, email)
+	return err
+}
+
+const handleTaken = `-- name: HandleTaken :one
+select exists (select 1 from users where lower(handle) = lower($1::text))
+`
+
+// Deleted accounts keep theirs until they are purged.
+// concealment: exempt a handle is unique among everybody
+func (q *Queries) HandleTaken(ctx context.Context, handle string) (bool, error) {
+	row := q.db.QueryRow(ctx, handleTaken, handle)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
+const resetPassword = `-- name: ResetPassword :execrows
+update users set password_hash = $1, email_verified_at = now()
+where id = $2 and password_hash = $3 and lower(email) = lower($4::text) and deleted_at is null and banned_at is null
+`
+
+type ResetPasswordParams struct {
+	NewHash string
+	ID      int64
+	OldHash string
+	Email   string
+}
+
+// Only while the account has the password and the address that it had when the code was made.
+func (q *Queries) ResetPassword(ctx context.Context, arg ResetPasswordParams) (int64, error) {
+	result, err := q.db.Exec(ctx, resetPassword,
+		arg.NewHash,
+		arg.ID,
+		arg.OldHash,
+		arg.Email,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const restoreAccount = `-- name: RestoreAccount :one
@@ -122,6 +190,34 @@ func (q *Queries) RestoreAccount(ctx context.Context, arg RestoreAccountParams) 
 	var restored bool
 	err := row.Scan(&restored)
 	return restored, err
+}
+
+const setEmail = `-- name: SetEmail :one
+with old as (
+    select u.id, u.email from users u where u.id = $2 and u.deleted_at is null and u.banned_at is null for update
+)
+update users set email = $1::text, email_verified_at = now()
+from old where users.id = old.id
+returning old.email as previous, users.email_verified_at
+`
+
+type SetEmailParams struct {
+	Email string
+	ID    int64
+}
+
+type SetEmailRow struct {
+	Previous        *string
+	EmailVerifiedAt *time.Time
+}
+
+// Returns the address that was replaced.
+// concealment: exempt the account changes its own address
+func (q *Queries) SetEmail(ctx context.Context, arg SetEmailParams) (SetEmailRow, error) {
+	row := q.db.QueryRow(ctx, setEmail, arg.Email, arg.ID)
+	var i SetEmailRow
+	err := row.Scan(&i.Previous, &i.EmailVerifiedAt)
+	return i, err
 }
 
 const userCredentials = `-- name: UserCredentials :one

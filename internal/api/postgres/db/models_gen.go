@@ -91,6 +91,29 @@ type Comment struct {
 	DeletedAt *time.Time
 }
 
+type Confirmation struct {
+	ID            int64
+	Purpose       string
+	Email         string
+	UserID        *int64
+	Handle        *string
+	DisplayName   *string
+	PasswordHash  *string
+	PreviousEmail *string
+	CreatedAt     time.Time
+	MailedAt      *time.Time
+	UsedAt        *time.Time
+}
+
+type ConfirmationCode struct {
+	ID             int64
+	ConfirmationID int64
+	Selector       string
+	Mac            []byte
+	Tries          int32
+	ExpiresAt      time.Time
+}
+
 type Farm struct {
 	ID          int64
 	Name        string
@@ -365,18 +388,20 @@ type Session struct {
 }
 
 type User struct {
-	ID             int64
-	Handle         string
-	DisplayName    string
-	PasswordHash   string
-	CreatedAt      time.Time
-	DeletedAt      *time.Time
-	Bio            string
-	Role           string
-	BannedAt       *time.Time
-	PurgeAt        *time.Time
-	PurgeStartedAt *time.Time
-	ExportUntil    *time.Time
+	ID              int64
+	Handle          string
+	DisplayName     string
+	PasswordHash    string
+	CreatedAt       time.Time
+	DeletedAt       *time.Time
+	Bio             string
+	Role            string
+	BannedAt        *time.Time
+	Email           *string
+	EmailVerifiedAt *time.Time
+	PurgeAt         *time.Time
+	PurgeStartedAt  *time.Time
+	ExportUntil     *time.Time
 }
 
 type UserStat struct {

@@ -10,8 +10,14 @@ import (
 )
 
 type Querier interface {
+	// The newest few stay good: a mail may have arrived although its sending failed.
+	AddCode(ctx context.Context, arg AddCodeParams) error
+	// concealment: exempt a mail to the person themselves
+	AddressOwner(ctx context.Context, email string) (AddressOwnerRow, error)
 	// No row: there is no such product, or the sum is outside of what it can be.
 	AdjustStock(ctx context.Context, arg AdjustStockParams) (int64, error)
+	// No row: the address has had its share of mails for this purpose.
+	AdmitMail(ctx context.Context, arg AdmitMailParams) (int64, error)
 	// Only one of several refreshes at once counts up; none does after a revocation.
 	AdvanceSession(ctx context.Context, arg AdvanceSessionParams) (int64, error)
 	// An order that will be paid for is told to the farm.
@@ -22,6 +28,8 @@ type Querier interface {
 	AppendModeration(ctx context.Context, arg AppendModerationParams) (int64, error)
 	ArchiveProduct(ctx context.Context, id int64) (int64, error)
 	BeatReplica(ctx context.Context, arg BeatReplicaParams) error
+	// Whose password the reset replaces, and which one: it has no effect on any other.
+	BindReset(ctx context.Context, arg BindResetParams) error
 	// Idempotent. No row: the viewer sees nobody with that id and has not blocked them.
 	// concealment: exempt somebody whom the viewer has blocked stays known to the viewer
 	BlockUser(ctx context.Context, arg BlockUserParams) (BlockUserRow, error)
@@ -29,9 +37,23 @@ type Querier interface {
 	ClaimEvents(ctx context.Context, batch int32) ([]ClaimEventsRow, error)
 	// Takes a key that is free, or whose time is over. No row: somebody has it.
 	ClaimKey(ctx context.Context, arg ClaimKeyParams) (time.Time, error)
+	// The account that has been due for longest, but those named. From here on there is no way back for it. One whose purge was
+	// begun and not ended is found again: every step can be repeated.
+	// concealment: exempt a purge is about people whom nobody sees
+	ClaimPurge(ctx context.Context, skip []int64) (int64, error)
 	ClearCart(ctx context.Context, viewerID int64) error
 	// concealment: exempt a moderator removes what people wrote who block them
 	CommentAuthor(ctx context.Context, id int64) (int64, error)
+	// Makes an account due at once, deleted or not. None: it is gone, or purged but for its ban.
+	CondemnAccount(ctx context.Context, id int64) (int64, error)
+	// No row: it was used, or is so late that nobody waits for it any more, or whoever asked is gone.
+	// concealment: exempt a mail to the person themselves
+	ConfirmationToMail(ctx context.Context, arg ConfirmationToMailParams) (ConfirmationToMailRow, error)
+	// concealment: exempt a mail to the person themselves
+	ConfirmationToTell(ctx context.Context, id int64) (ConfirmationToTellRow, error)
+	// What a purge of the account would remove, or leave without a name.
+	// concealment: exempt an operator looks before a purge
+	CountAccount(ctx context.Context, id int64) ([]CountAccountRow, error)
 	// How many a farm has beside one of them, and how many of those own it and can act.
 	// concealment: exempt counts who can act for the farm, whoever asks
 	CountFarmMembers(ctx context.Context, arg CountFarmMembersParams) (CountFarmMembersRow, error)
@@ -43,6 +65,7 @@ type Querier interface {
 	CountUnread(ctx context.Context, arg CountUnreadParams) (int64, error)
 	// No row: there is no such post, or the viewer is gone. The counter is written last, so its row is locked for the commit only.
 	CreateComment(ctx context.Context, arg CreateCommentParams) (CreateCommentRow, error)
+	CreateConfirmation(ctx context.Context, arg CreateConfirmationParams) (int64, error)
 	// No row: the account is gone.
 	CreateFarm(ctx context.Context, arg CreateFarmParams) (CreateFarmRow, error)
 	// No row: the account is gone.
@@ -52,7 +75,8 @@ type Querier interface {
 	// update changes nothing and makes its row come back, also when the two were sent at once.
 	CreateReport(ctx context.Context, arg CreateReportParams) (CreateReportRow, error)
 	// No row: the account is gone, banned, or has another password by now. The lock makes a change of the password wait for a
-	// login that has begun with the old one, so that the change sees its session and revokes it.
+	// login that has begun with the old one, so that the change sees its session and revokes it; and it makes the logins of one
+	// account take turns, so that each counts the sessions of those before.
 	// concealment: exempt the account itself logs in
 	CreateSession(ctx context.Context, arg CreateSessionParams) (int64, error)
 	CreateUser(ctx context.Context, arg CreateUserParams) (CreateUserRow, error)
@@ -64,9 +88,29 @@ type Querier interface {
 	DeleteComment(ctx context.Context, arg DeleteCommentParams) (bool, error)
 	// Whether it was the viewer's to delete. No row: there is no such post.
 	DeletePost(ctx context.Context, arg DeletePostParams) (bool, error)
+	// The counter follows, so that nothing contradicts it in between.
+	// concealment: exempt what goes with a post that goes
+	DeletePostComments(ctx context.Context, arg DeletePostCommentsParams) (int64, error)
+	// The counter follows, so that nothing contradicts it in between.
+	// concealment: exempt what goes with a post that goes
+	DeletePostLikes(ctx context.Context, arg DeletePostLikesParams) (int64, error)
+	// concealment: exempt what goes with a post that goes
+	DeletePostNotifications(ctx context.Context, arg DeletePostNotificationsParams) (int64, error)
+	// Before the posts, as whoever likes one locks them.
+	DeletePostStats(ctx context.Context, posts []int64) (int64, error)
+	DeletePosts(ctx context.Context, posts []int64) (int64, error)
 	DismissReport(ctx context.Context, arg DismissReportParams) (int64, error)
+	DropConfirmation(ctx context.Context, id int64) error
 	// Whether it was the viewer's to edit. No row: there is no such post.
 	EditPost(ctx context.Context, arg EditPostParams) (bool, error)
+	// concealment: exempt the account asks for its own address
+	EmailOf(ctx context.Context, id int64) (EmailOfRow, error)
+	// The account itself. One that is banned stays as a handle with its ban, or the ban would end with it; whoever lifts the ban
+	// makes it due again. Neither: it was banned a moment ago, or is gone.
+	EndPurge(ctx context.Context, arg EndPurgeParams) (EndPurgeRow, error)
+	// All live sessions of a user but the newest and those used last, at_most in all. It follows CreateSession in the transaction as a
+	// statement of its own: what others have committed while that waited for the lock, only this one sees.
+	EndSurplusSessions(ctx context.Context, arg EndSurplusSessionsParams) ([]int64, error)
 	// How long each further statement of the transaction may take, in milliseconds: some have as much to write as somebody has
 	// ever liked.
 	ExtendStatement(ctx context.Context, milliseconds string) error
@@ -80,11 +124,16 @@ type Querier interface {
 	ForgetEvents(ctx context.Context, arg ForgetEventsParams) (int64, error)
 	ForgetKeys(ctx context.Context, arg ForgetKeysParams) (int64, error)
 	ForgetReplica(ctx context.Context, id string) error
+	// Who is deleted loses an address that somebody else has just proven to be theirs.
+	FreeAddress(ctx context.Context, email string) error
 	// liked counts to one: exists() may be planned as reading everything that the viewer has ever liked.
 	GetPost(ctx context.Context, arg GetPostParams) (GetPostRow, error)
 	// No row: there is none, or it is about the viewer.
 	// concealment: exempt a moderator sees what is reported whoever blocks them
 	GetReport(ctx context.Context, arg GetReportParams) (ReportDetail, error)
+	// Deleted accounts keep theirs until they are purged.
+	// concealment: exempt a handle is unique among everybody
+	HandleTaken(ctx context.Context, handle string) (bool, error)
 	// Two exact ways to the newest k posts of the people that the viewer follows, without any work when somebody posts. Who
 	// follows many or busy people finds k among the newest 500 posts of everybody: that is the page, for 30 pages read instead
 	// of 6,000. Anybody else's comes from the frontier: the newest k posts come from at most k authors, and those are among the
@@ -138,6 +187,8 @@ type Querier interface {
 	// were read stand until the act commits. Who deleted their account can be banned, or they would come back without a ban.
 	// concealment: exempt a moderator acts on whoever blocks them
 	LockAccounts(ctx context.Context, ids []int64) ([]LockAccountsRow, error)
+	// Until the end of the transaction: of two mails to one address at once the second sees the first.
+	LockAddress(ctx context.Context, arg LockAddressParams) error
 	// Changes of a farm's members take turns.
 	LockFarm(ctx context.Context, id int64) (int64, error)
 	// Changes of roles take turns, so that two can't each leave the other as the last admin.
@@ -151,6 +202,7 @@ type Querier interface {
 	MoveOrder(ctx context.Context, arg MoveOrderParams) (MoveOrderRow, error)
 	// No row: somebody else has resolved it.
 	MovePayment(ctx context.Context, arg MovePaymentParams) (int64, error)
+	NoteReplacedAddress(ctx context.Context, arg NoteReplacedAddressParams) error
 	// Takes the key. No row: it is taken, the farm does not exist or the account is gone. Of two with one key the second waits for
 	// the first's transaction.
 	OpenOrder(ctx context.Context, arg OpenOrderParams) (OpenOrderRow, error)
@@ -166,9 +218,52 @@ type Querier interface {
 	// concealment: exempt a moderator removes what people wrote who block them
 	PostAuthor(ctx context.Context, id int64) (int64, error)
 	PostExists(ctx context.Context, arg PostExistsParams) (bool, error)
+	// concealment: exempt a purge is about people whom nobody sees
+	PostsToPurge(ctx context.Context, arg PostsToPurgeParams) ([]int64, error)
 	ProductByID(ctx context.Context, id int64) (ProductByIDRow, error)
 	// What somebody is to the farm of a product: empty for a stranger. No row: there is no such product.
 	ProductForMember(ctx context.Context, arg ProductForMemberParams) (ProductForMemberRow, error)
+	// Confirmations of addresses, and their codes with them.
+	PurgeAddresses(ctx context.Context, arg PurgeAddressesParams) (int64, error)
+	// Accounts whose time has come, and for how long the oldest has waited.
+	// concealment: exempt a purge is about people whom nobody sees
+	PurgeBacklog(ctx context.Context) (PurgeBacklogRow, error)
+	// A trigger takes the rows of hidden along.
+	PurgeBlocks(ctx context.Context, arg PurgeBlocksParams) (int64, error)
+	// An order is the farm's record too. It stays without its buyer, and without what they wrote.
+	PurgeBuyer(ctx context.Context, arg PurgeBuyerParams) (int64, error)
+	PurgeCart(ctx context.Context, arg PurgeCartParams) (int64, error)
+	// The counters let go of them when the account was deleted.
+	// concealment: exempt a purge is about people whom nobody sees
+	PurgeComments(ctx context.Context, arg PurgeCommentsParams) (int64, error)
+	PurgeConfirmations(ctx context.Context, arg PurgeConfirmationsParams) (int64, error)
+	// concealment: exempt a purge is about people whom nobody sees
+	PurgeFollowers(ctx context.Context, arg PurgeFollowersParams) (int64, error)
+	// concealment: exempt a purge is about people whom nobody sees
+	PurgeFollowing(ctx context.Context, arg PurgeFollowingParams) (int64, error)
+	// What no block stands behind any more, if there is any.
+	PurgeHidden(ctx context.Context, arg PurgeHiddenParams) (int64, error)
+	// concealment: exempt a purge is about people whom nobody sees
+	PurgeInbox(ctx context.Context, arg PurgeInboxParams) (int64, error)
+	PurgeKeys(ctx context.Context, arg PurgeKeysParams) (int64, error)
+	// The counters let go of them when the account was deleted.
+	// concealment: exempt a purge is about people whom nobody sees
+	PurgeLikes(ctx context.Context, arg PurgeLikesParams) (int64, error)
+	// The farm stays, and what it sells.
+	PurgeMemberships(ctx context.Context, arg PurgeMembershipsParams) (int64, error)
+	PurgeOrderSteps(ctx context.Context, arg PurgeOrderStepsParams) (int64, error)
+	// concealment: exempt a purge is about people whom nobody sees
+	PurgeOutbox(ctx context.Context, arg PurgeOutboxParams) (int64, error)
+	// Whom a report is about stays with a ban, and goes without one.
+	// concealment: exempt a purge is about people whom nobody sees
+	PurgeReported(ctx context.Context, arg PurgeReportedParams) (int64, error)
+	// A report outlives its reporter, without a name.
+	PurgeReporter(ctx context.Context, arg PurgeReporterParams) (int64, error)
+	// Who decided stands in the moderation log as a number.
+	PurgeResolver(ctx context.Context, arg PurgeResolverParams) (int64, error)
+	PurgeSeen(ctx context.Context, id int64) (int64, error)
+	PurgeSessions(ctx context.Context, arg PurgeSessionsParams) (int64, error)
+	PurgeStats(ctx context.Context, id int64) (int64, error)
 	ReadKey(ctx context.Context, arg ReadKeyParams) (ReadKeyRow, error)
 	ReleaseKey(ctx context.Context, arg ReleaseKeyParams) error
 	RemoveCartItem(ctx context.Context, arg RemoveCartItemParams) error
@@ -182,6 +277,8 @@ type Querier interface {
 	ReportIsOpen(ctx context.Context, id int64) (bool, error)
 	// No row: there is none, or it is about the viewer.
 	ReportTarget(ctx context.Context, arg ReportTargetParams) (ReportTargetRow, error)
+	// Only while the account has the password and the address that it had when the code was made.
+	ResetPassword(ctx context.Context, arg ResetPasswordParams) (int64, error)
 	// Whether the account was there to be restored. One whose purge has begun is not: it sees that, whichever came first.
 	RestoreAccount(ctx context.Context, arg RestoreAccountParams) (bool, error)
 	// What an order took, in the order in which it was taken.
@@ -210,6 +307,9 @@ type Querier interface {
 	SetBanned(ctx context.Context, arg SetBannedParams) (int64, error)
 	// No row: there is no such product. stored is false where the cart is full.
 	SetCartItem(ctx context.Context, arg SetCartItemParams) (SetCartItemRow, error)
+	// Returns the address that was replaced.
+	// concealment: exempt the account changes its own address
+	SetEmail(ctx context.Context, arg SetEmailParams) (SetEmailRow, error)
 	// No row: the viewer sees nobody with that id, and they are no member.
 	// concealment: exempt a member stays known to the owners
 	SetFarmMember(ctx context.Context, arg SetFarmMemberParams) (SetFarmMemberRow, error)
@@ -232,6 +332,9 @@ type Querier interface {
 	TakeStock(ctx context.Context, arg TakeStockParams) ([]TakeStockRow, error)
 	// What nobody needs: revocations whose tokens have expired, replicas silent for an hour, sessions that ran out.
 	TidyRevocations(ctx context.Context) error
+	// Spends a try of every code that may be meant, before anybody compares: however many guess at once, a code is compared
+	// max_tries times. It is looked for by the account that asked where user_id is given, else by the address.
+	TryCode(ctx context.Context, arg TryCodeParams) ([]TryCodeRow, error)
 	// Idempotent. No row: the viewer sees nobody with that id and has not blocked them.
 	// concealment: exempt somebody whom the viewer has blocked stays known to the viewer
 	UnblockUser(ctx context.Context, arg UnblockUserParams) (UnblockUserRow, error)
@@ -247,6 +350,8 @@ type Querier interface {
 	UpdateFarm(ctx context.Context, arg UpdateFarmParams) (UpdateFarmRow, error)
 	UpdateProduct(ctx context.Context, arg UpdateProductParams) (int64, error)
 	UpdateProfile(ctx context.Context, arg UpdateProfileParams) (int64, error)
+	// Once: of two at once the second finds it used.
+	UseConfirmation(ctx context.Context, id int64) (int64, error)
 	// concealment: exempt an operator looks an account up
 	UserByHandle(ctx context.Context, handle string) (UserByHandleRow, error)
 	// Somebody who is deleted is found for as long as they can come back.

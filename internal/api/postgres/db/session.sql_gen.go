@@ -53,7 +53,7 @@ const createSession = `-- name: CreateSession :one
 with u as (
     select x.id from users x
     where x.id = $4 and x.password_hash = $5 and x.deleted_at is null and x.banned_at is null
-    for share
+    for no key update
 )
 insert into sessions (user_id, hmac_key, user_agent, expires_at)
 select u.id, $1::bytea, $2::text, now() + make_interval(secs => $3::float8) from u
@@ -69,7 +69,8 @@ type CreateSessionParams struct {
 }
 
 // No row: the account is gone, banned, or has another password by now. The lock makes a change of the password wait for a
-// login that has begun with the old one, so that the change sees its session and revokes it.
+// login that has begun with the old one, so that the change sees its session and revokes it; and it makes the logins of one
+// account take turns, so that each counts the sessions of those before.
 // concealment: exempt the account itself logs in
 func (q *Queries) CreateSession(ctx context.Context, arg CreateSessionParams) (int64, error) {
 	row := q.db.QueryRow(ctx, createSession,
@@ -82,6 +83,60 @@ func (q *Queries) CreateSession(ctx context.Context, arg CreateSessionParams) (i
 	var id int64
 	err := row.Scan(&id)
 	return id, err
+}
+
+const endSurplusSessions = `-- name: EndSurplusSessions :many
+with surplus as (
+    select x.id from sessions x
+    where x.user_id = $1 and x.revoked_at is null and x.expires_at > now()
+    order by (x.id = $2::bigint) desc, x.last_used_at desc, x.id desc
+    offset $3::int
+), s as (
+    update sessions w set revoked_at = now(), revoked_reason = $4::text
+    from surplus where w.id = surplus.id and w.revoked_at is null
+    returning w.id, w.last_used_at
+), r as (
+    insert into revocations (kind, subject, expires_at)
+    select 'session', s.id, now() + make_interval(secs => $5::float8) from s
+    where s.last_used_at > now() - make_interval(secs => $5::float8)
+)
+select id from s
+`
+
+type EndSurplusSessionsParams struct {
+	UserID       int64
+	Newest       int64
+	AtMost       int32
+	Reason       string
+	TokenSeconds float64
+}
+
+// All live sessions of a user but the newest and those used last, at_most in all. It follows CreateSession in the transaction as a
+// statement of its own: what others have committed while that waited for the lock, only this one sees.
+func (q *Queries) EndSurplusSessions(ctx context.Context, arg EndSurplusSessionsParams) ([]int64, error) {
+	rows, err := q.db.Query(ctx, endSurplusSessions,
+		arg.UserID,
+		arg.Newest,
+		arg.AtMost,
+		arg.Reason,
+		arg.TokenSeconds,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []int64
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const forgetReplica = `-- name: ForgetReplica :exec

@@ -1,7 +1,7 @@
 -- name: CreateUser :one
 with u as (
-    insert into users (handle, display_name, password_hash)
-    values (@handle, @display_name, @password_hash)
+    insert into users (handle, display_name, password_hash, email, email_verified_at)
+    values (@handle, @display_name, @password_hash, sqlc.narg('email')::text, case when sqlc.narg('email')::text is not null then now() end)
     returning id, handle, display_name, created_at
 ), event as (
     insert into app_events (kind, payload, trace_id)
@@ -46,3 +46,31 @@ with u as (
     select 'user_restored', jsonb_build_object('user_id', u.id), @trace_id from u
 )
 select exists (select 1 from u)::boolean as restored;
+
+-- name: HandleTaken :one
+-- Deleted accounts keep theirs until they are purged.
+-- concealment: exempt a handle is unique among everybody
+select exists (select 1 from users where lower(handle) = lower(@handle::text));
+
+-- name: FreeAddress :exec
+-- Who is deleted loses an address that somebody else has just proven to be theirs.
+update users set email = null, email_verified_at = null where lower(email) = lower(@email::text) and deleted_at is not null;
+
+-- name: EmailOf :one
+-- concealment: exempt the account asks for its own address
+select email, email_verified_at from users where id = @id and deleted_at is null;
+
+-- name: SetEmail :one
+-- Returns the address that was replaced.
+-- concealment: exempt the account changes its own address
+with old as (
+    select u.id, u.email from users u where u.id = @id and u.deleted_at is null and u.banned_at is null for update
+)
+update users set email = @email::text, email_verified_at = now()
+from old where users.id = old.id
+returning old.email as previous, users.email_verified_at;
+
+-- name: ResetPassword :execrows
+-- Only while the account has the password and the address that it had when the code was made.
+update users set password_hash = @new_hash, email_verified_at = now()
+where id = @id and password_hash = @old_hash and lower(email) = lower(@email::text) and deleted_at is null and banned_at is null;

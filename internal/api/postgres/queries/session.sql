@@ -1,15 +1,35 @@
 -- name: CreateSession :one
 -- No row: the account is gone, banned, or has another password by now. The lock makes a change of the password wait for a
--- login that has begun with the old one, so that the change sees its session and revokes it.
+-- login that has begun with the old one, so that the change sees its session and revokes it; and it makes the logins of one
+-- account take turns, so that each counts the sessions of those before.
 -- concealment: exempt the account itself logs in
 with u as (
     select x.id from users x
     where x.id = @user_id and x.password_hash = @password_hash and x.deleted_at is null and x.banned_at is null
-    for share
+    for no key update
 )
 insert into sessions (user_id, hmac_key, user_agent, expires_at)
 select u.id, @hmac_key::bytea, @user_agent::text, now() + make_interval(secs => @ttl_seconds::float8) from u
 returning sessions.id;
+
+-- name: EndSurplusSessions :many
+-- All live sessions of a user but the newest and those used last, at_most in all. It follows CreateSession in the transaction as a
+-- statement of its own: what others have committed while that waited for the lock, only this one sees.
+with surplus as (
+    select x.id from sessions x
+    where x.user_id = @user_id and x.revoked_at is null and x.expires_at > now()
+    order by (x.id = @newest::bigint) desc, x.last_used_at desc, x.id desc
+    offset @at_most::int
+), s as (
+    update sessions w set revoked_at = now(), revoked_reason = @reason::text
+    from surplus where w.id = surplus.id and w.revoked_at is null
+    returning w.id, w.last_used_at
+), r as (
+    insert into revocations (kind, subject, expires_at)
+    select 'session', s.id, now() + make_interval(secs => @token_seconds::float8) from s
+    where s.last_used_at > now() - make_interval(secs => @token_seconds::float8)
+)
+select id from s;
 
 -- name: SessionForRefresh :one
 -- concealment: exempt the account itself refreshes

@@ -18,7 +18,7 @@ import (
 // New returns `platctl auth`.
 func New(d *command.Deps) *cobra.Command {
 	return command.Group("auth", "Look at sessions and end them, and say who moderates",
-		newStatus(d), newSessions(d), newRevoke(d), newBan(d), newUnban(d), newRole(d))
+		newStatus(d), newSessions(d), newRevoke(d), newBan(d), newUnban(d), newRole(d), newPurge(d))
 }
 
 // desk is what an operator's command works with.

@@ -25,6 +25,7 @@ type Result struct {
 	API      string `json:"api"`
 	Docs     string `json:"docs,omitempty"`
 	Metrics  string `json:"metrics,omitempty"`
+	Outbox   string `json:"outbox,omitempty"` // the folder that mail is written to; none where a server sends it
 	Login    *Login `json:"demo_login,omitempty"`
 	Database string `json:"database,omitempty"` // how to look into the private database
 	ReadyMS  int64  `json:"ready_ms"`           // from the start of the command
@@ -42,9 +43,10 @@ const (
 )
 
 type options struct {
-	deps *command.Deps
-	set  *settings.Settings
-	log  *slog.Logger
+	deps   *command.Deps
+	set    *settings.Settings
+	mailer *command.Mailer
+	log    *slog.Logger
 
 	traces telemetry.Traces
 
@@ -86,6 +88,9 @@ func (o *options) run(ctx context.Context, cmd *cobra.Command) error {
 	}
 	secrets, err := o.set.ServerSecrets()
 	if err != nil {
+		return err
+	}
+	if o.mailer, err = o.deps.Mailer(); err != nil {
 		return err
 	}
 	ls, err := listenAll(o.set.Config.Server, o.set.IsDefault("server.admin_listen"))
@@ -166,6 +171,9 @@ func (o *options) result(ls *listeners) Result {
 	if o.set.Config.Server.Socket == "" {
 		res.Docs = res.API + "/api/docs/"
 	}
+	if o.mailer.Folder {
+		res.Outbox = o.mailer.Via
+	}
 	if o.dev {
 		res.Login = &Login{Handle: seed.Handle, Password: seed.Password}
 		res.Database = "platctl db psql"
@@ -175,7 +183,8 @@ func (o *options) result(ls *listeners) Result {
 
 func (o *options) print(cmd *cobra.Command, res Result) error {
 	return o.deps.Printer(cmd).Result(res, func(w io.Writer) error {
-		rows := [][2]string{{"API", res.API}, {"docs", res.Docs}, {"metrics", res.Metrics}, {"database", res.Database}}
+		rows := [][2]string{{"API", res.API}, {"docs", res.Docs}, {"metrics", res.Metrics}, {"mail", res.Outbox},
+			{"database", res.Database}}
 		if res.Login != nil {
 			rows = append(rows, [2]string{"demo login", res.Login.Handle + " / " + res.Login.Password})
 		}

@@ -9,9 +9,11 @@ import (
 
 	"github.com/platctl/platctl/cmd/platctl/internal/settings"
 	"github.com/platctl/platctl/internal/api/account"
+	"github.com/platctl/platctl/internal/api/mail"
 	"github.com/platctl/platctl/internal/api/postgres"
 	"github.com/platctl/platctl/internal/api/seed"
 	"github.com/platctl/platctl/internal/api/server"
+	"github.com/platctl/platctl/internal/base/config"
 	"github.com/platctl/platctl/internal/base/pg"
 	"github.com/platctl/platctl/internal/base/role"
 	"github.com/platctl/platctl/internal/ops/migrate"
@@ -41,23 +43,30 @@ func (o *options) server(ctx context.Context, p pools, secrets settings.ServerSe
 			return nil, nil, err
 		}
 	}
+	people, outside := o.outside()
 	holder := role.NewHolder(startRole(c.Server.ControlSocket))
 	srv, err := server.New(ctx, server.Options{
 		Build: o.deps.Build, Log: o.log, Pool: p.requests, JobsPool: p.jobs, Hasher: hasher, Keys: keys, IDKey: secrets.IDKey,
-		AccessTTL: c.Auth.AccessTTL, RefreshTTL: c.Auth.RefreshTTL, DeletionGrace: c.Auth.DeletionGrace,
+		AccessTTL: c.Auth.AccessTTL, RefreshTTL: c.Auth.RefreshTTL, MaxSessions: c.Auth.MaxSessions, DeletionGrace: c.Auth.DeletionGrace,
 		DrainDelay: c.Server.DrainDelay, ShutdownGrace: c.Server.ShutdownGrace, MaxConnsPerIP: c.Server.MaxConnsPerIP, Origins: c.Server.Origins(),
-		MinSchema: postgres.MinSchema, BuiltSchema: postgres.BuiltSchema(), Outside: o.outside(), Role: active{holder}, Debug: c.Debug, Tracer: o.traces.Tracer,
+		MinSchema: postgres.MinSchema, BuiltSchema: postgres.BuiltSchema(), Outside: outside, Mail: people, Role: active{holder}, Debug: c.Debug, Tracer: o.traces.Tracer,
 		SchemaVersion: func(ctx context.Context) (int64, error) { return migrate.Current(ctx, p.requests) },
 	})
 	return srv, holder, err
 }
 
-// outside is the services that the server can do without.
-func (o *options) outside() (out []server.Outside) {
+// outside is how people are written to, and the services that the server can do without: a mail server is one, a folder is not.
+func (o *options) outside() (m server.Mail, out []server.Outside) {
 	if b := o.traces.Collector; b != nil {
 		out = append(out, b)
 	}
-	return out
+	c := o.set.Config
+	m = server.Mail{Sender: o.mailer.Sender, Site: o.mailer.Site, VerifyAddresses: c.VerifiesEmail(), Dotless: c.Environment != config.Production}
+	if !o.mailer.Folder {
+		guarded := mail.Guard(o.mailer.Sender, o.log)
+		m.Sender, out = guarded, append(out, guarded.Breaker)
+	}
+	return m, out
 }
 
 // seedDemo has a session of its own: the pool's statements have two seconds.
