@@ -35,7 +35,6 @@ type Operation struct {
 	Member           bool     // whether its path names a {user} below the {id}
 	Query            []string // the names of its query parameters
 	Needs            []string // those of them that are required
-	Key              bool     // whether it asks for an Idempotency-Key
 	Body             string   // the name of its body's schema, empty without one
 	Answers          []string // the names of the schemas of its successes
 }
@@ -120,27 +119,30 @@ func (s document) operation(t testing.TB, path, method string, op operation) Ope
 		if p.Ref != "" {
 			p = s.Components.Parameters[p.name()]
 		}
-		switch p.In {
-		case "header":
-			out.Key = out.Key || p.Name == "Idempotency-Key" && p.Required
-		case "query":
-			out.Query = append(out.Query, p.Name)
-			if p.Required {
-				out.Needs = append(out.Needs, p.Name)
-			}
-		case "path":
-			if p.Name == "user" {
-				out.Member = true
-				continue
-			}
-			m := kindOf.FindStringSubmatch(s.Components.Schemas[p.Schema.name()].Pattern)
-			if p.Name != "id" || m == nil {
-				t.Fatalf("%s: path parameter %s is not an {id} of a known kind", op.OperationID, p.Name)
-			}
-			out.Target = m[1]
-		}
+		s.parameter(t, &out, p)
 	}
 	return out
+}
+
+func (s document) parameter(t testing.TB, out *Operation, p parameter) {
+	t.Helper()
+	switch p.In {
+	case "query":
+		out.Query = append(out.Query, p.Name)
+		if p.Required {
+			out.Needs = append(out.Needs, p.Name)
+		}
+	case "path":
+		if p.Name == "user" {
+			out.Member = true
+			return
+		}
+		m := kindOf.FindStringSubmatch(s.Components.Schemas[p.Schema.name()].Pattern)
+		if p.Name != "id" || m == nil {
+			t.Fatalf("%s: path parameter %s is not an {id} of a known kind", out.ID, p.Name)
+		}
+		out.Target = m[1]
+	}
 }
 
 func (s document) auth(op operation) Auth {

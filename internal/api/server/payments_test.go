@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/platctl/platctl/internal/api/apitest"
 	"github.com/platctl/platctl/internal/api/market"
 	"github.com/platctl/platctl/internal/api/openapi/client"
 	"github.com/platctl/platctl/internal/api/server"
@@ -166,44 +166,35 @@ func TestOpenPaymentsAreTakenUp(t *testing.T) {
 	}
 }
 
-// The job runs by itself on a server that works jobs.
+// On a server that works jobs, what was left open is taken up and what was kept for a day is forgotten, without being asked.
 func TestPeriodicJobs(t *testing.T) {
 	t.Parallel()
-	b := &bank{}
-	s := newStall(t, func(o *server.Options) {
+	b, s := newBank(t)
+	b.fail("authorize", errNoAnswer)
+	id := s.mustPlace(item(s.plums, 3)).ID
+	postKeyed(t, s.Env, s.buys.AccessToken, "k", posts, `{"body":"plums"}`)
+	b.fail("", nil)
+	for _, sql := range []string{"update payments set updated_at = updated_at - interval '2 minutes'", "update idempotency_keys set created_at = now() - interval '25 hours'"} {
+		if _, err := s.Pool.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	apitest.On(t, s.Pool.Config().ConnString(), func(o *server.Options) {
 		o.Market.Payments = b
-		o.DrainDelay = 0
-		jobs, err := pg.Open(t.Context(), o.Pool.Config().ConnString(), pg.Options{MaxConns: 4, StatementTimeout: 30 * time.Second})
+		pool, err := pg.Open(t.Context(), o.Pool.Config().ConnString(), pg.Options{MaxConns: 4, StatementTimeout: 30 * time.Second})
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(jobs.Close)
-		o.JobsPool = jobs
+		t.Cleanup(pool.Close)
+		o.JobsPool = pool
 	})
-	b.fail("authorize", errNoAnswer)
-	id := s.mustPlace(item(s.plums, 3)).ID
-	if _, err := s.Pool.Exec(t.Context(), "update payments set updated_at = updated_at - interval '2 minutes'"); err != nil {
-		t.Fatal(err)
-	}
-	b.fail("", nil)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- s.Server.Run(ctx, l) }()
 	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		o, err := s.buyer.GetOrder(t.Context(), client.GetOrderParams{ID: id})
-		if err == nil && o.Data.Payment.Status == "due" {
-			break
+		if err == nil && o.Data.Payment.Status == "due" && rows(t, s.Env, "idempotency_keys") == 0 {
+			return
 		}
 		if time.Now().After(end) {
-			t.Fatalf("%+v, %v", o, err)
+			t.Fatalf("%+v, %v, %d keys", o, err, rows(t, s.Env, "idempotency_keys"))
 		}
-	}
-	stop()
-	if err := <-ended; err != nil {
-		t.Error(err)
 	}
 }
