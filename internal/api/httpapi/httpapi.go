@@ -42,6 +42,9 @@ type API struct {
 	emailAPI
 	timelineAPI
 	marketAPI
+	farmsAPI
+	cartAPI
+	ordersAPI
 	systemAPI
 	peopleAPI
 	reactionsAPI
@@ -68,6 +71,9 @@ func New(s Services) (*oas.Server, error) {
 		emailAPI:         emailAPI{s.Account},
 		timelineAPI:      timelineAPI{s.Timeline, s.IDs, pictures},
 		marketAPI:        marketAPI{s.Market, s.IDs},
+		farmsAPI:         farmsAPI{s.Market, s.IDs},
+		cartAPI:          cartAPI{s.Market, s.IDs},
+		ordersAPI:        ordersAPI{s.Market, s.IDs},
 		systemAPI:        systemAPI{s.System},
 		peopleAPI:        peopleAPI{s.Timeline, s.IDs, pictures},
 		reactionsAPI:     reactionsAPI{s.Timeline, s.IDs},

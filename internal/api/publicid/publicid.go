@@ -27,6 +27,7 @@ const (
 	Note    Kind = "note"
 	Farm    Kind = "farm"
 	Product Kind = "prod"
+	Order   Kind = "order"
 	Session Kind = "sess"
 	Media   Kind = "media"
 	Report  Kind = "report"

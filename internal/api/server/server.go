@@ -18,6 +18,7 @@ import (
 	"github.com/platctl/platctl/internal/api/account"
 	"github.com/platctl/platctl/internal/api/admission"
 	"github.com/platctl/platctl/internal/api/httpapi"
+	"github.com/platctl/platctl/internal/api/idempotency"
 	"github.com/platctl/platctl/internal/api/jobs"
 	"github.com/platctl/platctl/internal/api/keyring"
 	"github.com/platctl/platctl/internal/api/mail"
@@ -85,7 +86,8 @@ type Options struct {
 	Tracer        telemetry.Tracer
 	Origins       []string // browsers' origins that may call the API
 	Media         Media
-	MaxConnsPerIP int           // on a TCP listener; 0: no limit
+	MaxConnsPerIP int // on a TCP listener; 0: no limit
+	Market        market.Options
 	JobsPool      *pgxpool.Pool // for the job workers; nil: this server makes jobs and works none
 	Mail          Mail
 	Now           func() time.Time // for access tokens; nil: time.Now
@@ -106,6 +108,9 @@ type Server struct {
 	feed       *session.Feed
 	feedRun    feedRun
 	jobs       *jobs.Queue
+	market     *market.Service
+	accounts   *account.Service
+	keys       *idempotency.Keys
 	sent       *mail.Meter
 	purger     *purge.Purger
 	media      *media.Service
@@ -145,7 +150,6 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	queries := db.New(o.Pool)
 	accounts, err := account.New(ctx, account.Options{
 		DB: o.Pool, Hasher: o.Hasher, Tokens: tokens, Sessions: s.sessions, DeletionGrace: o.DeletionGrace, Confirmations: confirmations,
 		VerifyEmail: o.Mail.VerifyAddresses, Dotless: o.Mail.Dotless,
@@ -153,21 +157,23 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Market.Log == nil {
+		o.Market.Log = o.Log
+	}
+	s.market = market.New(o.Pool, o.Market)
+	s.accounts, s.keys = accounts, idempotency.New(o.Pool)
 	if s.media, err = newMedia(o, s.jobs, o.Pool, o.Log); err != nil {
 		return nil, err
 	}
 	s.operations, err = httpapi.New(httpapi.Services{
-		Account: accounts, Sessions: s.sessions, Timeline: timeline.New(queries), Market: market.New(queries), System: s, IDs: ids, Log: o.Log, Tokens: tokens,
-		Media: s.media, PictureURL: o.Media.pictureURL(),
-		Moderation: moderation.New(o.Pool, s.sessions, moderation.Options{
-			OnReport: func(reason string) { s.metrics.reports.WithLabelValues(reason).Inc() },
-			OnAct:    func(a moderation.Action) { s.metrics.acts.WithLabelValues(string(a)).Inc() },
-		}),
+		Account: accounts, Sessions: s.sessions, Timeline: timeline.New(db.New(o.Pool)), Market: s.market, System: s, IDs: ids, Log: o.Log, Tokens: tokens,
+		Media: s.media, PictureURL: o.Media.pictureURL(), Moderation: s.moderation(),
 	})
 	if err != nil {
 		return nil, fault.Op("wire server", err)
 	}
 	s.background()
+	s.periodic()
 	s.admission = admission.New(slotsPerConn*int(o.Pool.Config().MaxConns), queuePerSlot*slotsPerConn*int(o.Pool.Config().MaxConns), maxQueueWait)
 	s.origins = make(map[string]bool, len(o.Origins))
 	for _, origin := range o.Origins {
@@ -177,6 +183,14 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	s.portal = openapi.Portal(httpapi.WrongMethod(o.Log, "GET, HEAD"))
 	s.handler = wrap(s.mux(), s.chain())
 	return s, nil
+}
+
+// moderation counts what people report and what moderators do.
+func (s *Server) moderation() *moderation.Service {
+	return moderation.New(s.opts.Pool, s.sessions, moderation.Options{
+		OnReport: func(reason string) { s.metrics.reports.WithLabelValues(reason).Inc() },
+		OnAct:    func(a moderation.Action) { s.metrics.acts.WithLabelValues(string(a)).Inc() },
+	})
 }
 
 // mux sends the portal's paths to the portal, those of pictures to the store and everything else to the spec's operations.

@@ -15,6 +15,20 @@ import (
 	"github.com/ogen-go/ogen/uri"
 )
 
+func encodeAdjustStockRequest(
+	req *AdjustStockRequest,
+	r *http.Request,
+) error {
+	const contentType = "application/json"
+	e := new(jx.Encoder)
+	{
+		req.Encode(e)
+	}
+	encoded := e.Bytes()
+	ht.SetBody(r, bytes.NewReader(encoded), contentType)
+	return nil
+}
+
 func encodeBanUserRequest(
 	req *BanUserRequest,
 	r *http.Request,
@@ -23,6 +37,26 @@ func encodeBanUserRequest(
 	e := new(jx.Encoder)
 	{
 		req.Encode(e)
+	}
+	encoded := e.Bytes()
+	ht.SetBody(r, bytes.NewReader(encoded), contentType)
+	return nil
+}
+
+func encodeCancelOrderRequest(
+	req OptCancelOrderRequest,
+	r *http.Request,
+) error {
+	const contentType = "application/json"
+	if !req.Set {
+		// Keep request with empty body if value is not set.
+		return nil
+	}
+	e := new(jx.Encoder)
+	{
+		if req.Set {
+			req.Encode(e)
+		}
 	}
 	encoded := e.Bytes()
 	ht.SetBody(r, bytes.NewReader(encoded), contentType)
@@ -85,6 +119,20 @@ func encodeCreateCommentRequest(
 	return nil
 }
 
+func encodeCreateFarmRequest(
+	req *CreateFarmRequest,
+	r *http.Request,
+) error {
+	const contentType = "application/json"
+	e := new(jx.Encoder)
+	{
+		req.Encode(e)
+	}
+	encoded := e.Bytes()
+	ht.SetBody(r, bytes.NewReader(encoded), contentType)
+	return nil
+}
+
 func encodeCreateMediaRequest(
 	req CreateMediaReq,
 	r *http.Request,
@@ -135,6 +183,20 @@ func encodeCreateMediaRequest(
 
 func encodeCreatePostRequest(
 	req *CreatePostRequest,
+	r *http.Request,
+) error {
+	const contentType = "application/json"
+	e := new(jx.Encoder)
+	{
+		req.Encode(e)
+	}
+	encoded := e.Bytes()
+	ht.SetBody(r, bytes.NewReader(encoded), contentType)
+	return nil
+}
+
+func encodeCreateProductRequest(
+	req *CreateProductRequest,
 	r *http.Request,
 ) error {
 	const contentType = "application/json"
@@ -231,6 +293,20 @@ func encodeMarkSeenRequest(
 	return nil
 }
 
+func encodePlaceOrderRequest(
+	req *PlaceOrderRequest,
+	r *http.Request,
+) error {
+	const contentType = "application/json"
+	e := new(jx.Encoder)
+	{
+		req.Encode(e)
+	}
+	encoded := e.Bytes()
+	ht.SetBody(r, bytes.NewReader(encoded), contentType)
+	return nil
+}
+
 func encodeRefreshSessionRequest(
 	req *RefreshRequest,
 	r *http.Request,
@@ -315,8 +391,50 @@ func encodeRestoreAccountRequest(
 	return nil
 }
 
+func encodeSetCartItemRequest(
+	req *SetCartItemRequest,
+	r *http.Request,
+) error {
+	const contentType = "application/json"
+	e := new(jx.Encoder)
+	{
+		req.Encode(e)
+	}
+	encoded := e.Bytes()
+	ht.SetBody(r, bytes.NewReader(encoded), contentType)
+	return nil
+}
+
+func encodeSetFarmMemberRequest(
+	req *SetFarmMemberRequest,
+	r *http.Request,
+) error {
+	const contentType = "application/json"
+	e := new(jx.Encoder)
+	{
+		req.Encode(e)
+	}
+	encoded := e.Bytes()
+	ht.SetBody(r, bytes.NewReader(encoded), contentType)
+	return nil
+}
+
 func encodeSetRoleRequest(
 	req *SetRoleRequest,
+	r *http.Request,
+) error {
+	const contentType = "application/json"
+	e := new(jx.Encoder)
+	{
+		req.Encode(e)
+	}
+	encoded := e.Bytes()
+	ht.SetBody(r, bytes.NewReader(encoded), contentType)
+	return nil
+}
+
+func encodeSetStockRequest(
+	req *SetStockRequest,
 	r *http.Request,
 ) error {
 	const contentType = "application/json"
@@ -357,8 +475,36 @@ func encodeUnbanUserRequest(
 	return nil
 }
 
+func encodeUpdateFarmRequest(
+	req *UpdateFarmRequest,
+	r *http.Request,
+) error {
+	const contentType = "application/json"
+	e := new(jx.Encoder)
+	{
+		req.Encode(e)
+	}
+	encoded := e.Bytes()
+	ht.SetBody(r, bytes.NewReader(encoded), contentType)
+	return nil
+}
+
 func encodeUpdateMeRequest(
 	req *UpdateMeRequest,
+	r *http.Request,
+) error {
+	const contentType = "application/json"
+	e := new(jx.Encoder)
+	{
+		req.Encode(e)
+	}
+	encoded := e.Bytes()
+	ht.SetBody(r, bytes.NewReader(encoded), contentType)
+	return nil
+}
+
+func encodeUpdateProductRequest(
+	req *UpdateProductRequest,
 	r *http.Request,
 ) error {
 	const contentType = "application/json"

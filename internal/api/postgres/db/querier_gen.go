@@ -14,14 +14,19 @@ type Querier interface {
 	AddCode(ctx context.Context, arg AddCodeParams) error
 	// concealment: exempt a mail to the person themselves
 	AddressOwner(ctx context.Context, email string) (AddressOwnerRow, error)
+	// No row: there is no such product, or the sum is outside of what it can be.
+	AdjustStock(ctx context.Context, arg AdjustStockParams) (int64, error)
 	// No row: the address has had its share of mails for this purpose.
 	AdmitMail(ctx context.Context, arg AdmitMailParams) (int64, error)
 	// Only one of several refreshes at once counts up; none does after a revocation.
 	AdvanceSession(ctx context.Context, arg AdvanceSessionParams) (int64, error)
+	// An order that will be paid for is told to the farm.
+	AnnounceOrder(ctx context.Context, arg AnnounceOrderParams) error
 	// concealment: exempt how many admins there are concerns no viewer
 	AnotherAdmin(ctx context.Context, id int64) (bool, error)
 	// The row and its event, in the transaction of the act.
 	AppendModeration(ctx context.Context, arg AppendModerationParams) (int64, error)
+	ArchiveProduct(ctx context.Context, id int64) (int64, error)
 	AwaitingMedia(ctx context.Context) (int64, error)
 	BeatReplica(ctx context.Context, arg BeatReplicaParams) error
 	// Whose password the reset replaces, and which one: it has no effect on any other.
@@ -33,10 +38,13 @@ type Querier interface {
 	ClaimBlob(ctx context.Context, arg ClaimBlobParams) (ClaimBlobRow, error)
 	// Marks the oldest pending events as told; the caller tells them before it commits. Relays of other replicas skip them.
 	ClaimEvents(ctx context.Context, batch int32) ([]ClaimEventsRow, error)
+	// Takes a key that is free, or whose time is over. No row: somebody has it.
+	ClaimKey(ctx context.Context, arg ClaimKeyParams) (time.Time, error)
 	// The account that has been due for longest, but those named. From here on there is no way back for it. One whose purge was
 	// begun and not ended is found again: every step can be repeated.
 	// concealment: exempt a purge is about people whom nobody sees
 	ClaimPurge(ctx context.Context, skip []int64) (int64, error)
+	ClearCart(ctx context.Context, viewerID int64) error
 	// concealment: exempt a moderator removes what people wrote who block them
 	CommentAuthor(ctx context.Context, id int64) (int64, error)
 	// Makes an account due at once, deleted or not. None: it is gone, or purged but for its ban.
@@ -49,7 +57,14 @@ type Querier interface {
 	// What a purge of the account would remove, or leave without a name.
 	// concealment: exempt an operator looks before a purge
 	CountAccount(ctx context.Context, id int64) ([]CountAccountRow, error)
-	CountProducts(ctx context.Context) (int64, error)
+	// How many a farm has beside one of them, and how many of those own it and can act.
+	// concealment: exempt counts who can act for the farm, whoever asks
+	CountFarmMembers(ctx context.Context, arg CountFarmMembersParams) (CountFarmMembersRow, error)
+	CountOwnedFarms(ctx context.Context, viewerID int64) (int64, error)
+	CountProducts(ctx context.Context, arg CountProductsParams) (int64, error)
+	CountProductsInCategory(ctx context.Context, arg CountProductsInCategoryParams) (int64, error)
+	CountProductsMatching(ctx context.Context, arg CountProductsMatchingParams) (int64, error)
+	CountProductsOfFarm(ctx context.Context, arg CountProductsOfFarmParams) (int64, error)
 	CountUnread(ctx context.Context, arg CountUnreadParams) (int64, error)
 	// What DeleteUnusedMedia and ExpireMedia would do.
 	// concealment: exempt the clean-up has no viewer
@@ -58,10 +73,13 @@ type Querier interface {
 	// No row: there is no such post, or the viewer is gone. The counter is written last, so its row is locked for the commit only.
 	CreateComment(ctx context.Context, arg CreateCommentParams) (CreateCommentRow, error)
 	CreateConfirmation(ctx context.Context, arg CreateConfirmationParams) (int64, error)
+	// No row: the account is gone.
+	CreateFarm(ctx context.Context, arg CreateFarmParams) (CreateFarmRow, error)
 	// No row: the quota is used up, or the account is gone.
 	CreateMedia(ctx context.Context, arg CreateMediaParams) (CreateMediaRow, error)
 	// No row: the account is gone, or one of the pictures is not the author's to attach.
 	CreatePost(ctx context.Context, arg CreatePostParams) (CreatePostRow, error)
+	CreateProduct(ctx context.Context, arg CreateProductParams) (int64, error)
 	// No row: the viewer sees no such thing, or is gone. A report that the viewer has open already is answered with itself: the
 	// update changes nothing and makes its row come back, also when the two were sent at once.
 	CreateReport(ctx context.Context, arg CreateReportParams) (CreateReportRow, error)
@@ -115,10 +133,16 @@ type Querier interface {
 	// How long each further statement of the transaction may take, in milliseconds: some have as much to write as somebody has
 	// ever liked.
 	ExtendStatement(ctx context.Context, milliseconds string) error
+	FarmByID(ctx context.Context, id int64) (FarmByIDRow, error)
+	// What somebody is to a farm: empty for a stranger. No row: there is no such farm.
+	FarmForMember(ctx context.Context, arg FarmForMemberParams) (FarmForMemberRow, error)
+	// The lines, what they cost, the first event and the intent to be paid.
+	FillOrder(ctx context.Context, arg FillOrderParams) error
 	FinishBlob(ctx context.Context, arg FinishBlobParams) (int64, error)
 	// Idempotent. No row: nobody visible to the viewer has that id.
 	FollowUser(ctx context.Context, arg FollowUserParams) (FollowUserRow, error)
 	ForgetEvents(ctx context.Context, arg ForgetEventsParams) (int64, error)
+	ForgetKeys(ctx context.Context, arg ForgetKeysParams) (int64, error)
 	ForgetReplica(ctx context.Context, id string) error
 	ForgetStaging(ctx context.Context, arg ForgetStagingParams) error
 	// Who is deleted loses an address that somebody else has just proven to be theirs.
@@ -143,6 +167,7 @@ type Querier interface {
 	JobBacklog(ctx context.Context) (JobBacklogRow, error)
 	// Jobs that failed at every attempt; they stay seven days.
 	JobsGivenUp(ctx context.Context) (int64, error)
+	KeepAnswer(ctx context.Context, arg KeepAnswerParams) (int64, error)
 	KnownKeys(ctx context.Context, keys []string) ([]string, error)
 	KnownStaging(ctx context.Context, names []string) ([]string, error)
 	// Idempotent. No row: there is no such post, or the viewer is gone: counters count living people, and who was just banned has
@@ -150,18 +175,30 @@ type Querier interface {
 	LikePost(ctx context.Context, arg LikePostParams) (LikePostRow, error)
 	// concealment: exempt the list of whom the viewer has blocked names them
 	ListBlocks(ctx context.Context, arg ListBlocksParams) ([]ListBlocksRow, error)
+	// By farm; bounded by what a cart holds. Products that are no longer sold stay until their owner takes them out.
+	ListCart(ctx context.Context, viewerID int64) ([]ListCartRow, error)
 	ListComments(ctx context.Context, arg ListCommentsParams) ([]ListCommentsRow, error)
+	// concealment: exempt who can act for a farm is known to everybody who can; a block can't hide a member from the owner
+	ListFarmMembers(ctx context.Context, arg ListFarmMembersParams) ([]ListFarmMembersRow, error)
+	ListFarmOrders(ctx context.Context, arg ListFarmOrdersParams) ([]ListFarmOrdersRow, error)
+	ListFarmOrdersByStatus(ctx context.Context, arg ListFarmOrdersByStatusParams) ([]ListFarmOrdersByStatusRow, error)
 	// Whose followers they are is looked up once; then the page is cut in the order of the index, before names are joined.
 	ListFollowers(ctx context.Context, arg ListFollowersParams) ([]ListFollowersRow, error)
 	ListFollowing(ctx context.Context, arg ListFollowingParams) ([]ListFollowingRow, error)
 	ListLikers(ctx context.Context, arg ListLikersParams) ([]ListLikersRow, error)
 	// concealment: exempt a moderator reads what was done to and by whoever blocks them
 	ListModerationLog(ctx context.Context, arg ListModerationLogParams) ([]ListModerationLogRow, error)
-	// One row an event, newest first; the caller groups them.
+	ListMyFarms(ctx context.Context, arg ListMyFarmsParams) ([]ListMyFarmsRow, error)
+	// One row an event, newest first; the caller groups them. actor_id is 0 where nobody is told to have done it.
 	ListNotifications(ctx context.Context, arg ListNotificationsParams) ([]ListNotificationsRow, error)
 	// concealment: exempt a moderator sees what is reported whoever blocks them
 	ListOpenReports(ctx context.Context, arg ListOpenReportsParams) ([]ReportDetail, error)
+	ListOrders(ctx context.Context, arg ListOrdersParams) ([]ListOrdersRow, error)
+	// The page is cut before the farms are joined. Each of the four lists has the index it walks; what else is asked for filters.
 	ListProducts(ctx context.Context, arg ListProductsParams) ([]ListProductsRow, error)
+	ListProductsInCategory(ctx context.Context, arg ListProductsInCategoryParams) ([]ListProductsInCategoryRow, error)
+	ListProductsMatching(ctx context.Context, arg ListProductsMatchingParams) ([]ListProductsMatchingRow, error)
+	ListProductsOfFarm(ctx context.Context, arg ListProductsOfFarmParams) ([]ListProductsOfFarmRow, error)
 	// concealment: exempt a moderator sees what is reported whoever blocks them
 	ListResolvedReports(ctx context.Context, arg ListResolvedReportsParams) ([]ReportDetail, error)
 	ListSessions(ctx context.Context, arg ListSessionsParams) ([]ListSessionsRow, error)
@@ -177,22 +214,40 @@ type Querier interface {
 	// Until the end of the transaction: of two mails to one address at once the second sees the first.
 	LockAddress(ctx context.Context, arg LockAddressParams) error
 	LockBlob(ctx context.Context, id int64) (int64, error)
+	// Changes of a farm's members take turns.
+	LockFarm(ctx context.Context, id int64) (int64, error)
 	// The picture's blob, locked against a second upload at the same time.
 	LockMedia(ctx context.Context, arg LockMediaParams) (LockMediaRow, error)
 	// One announcement of an owner at a time, so that a quota holds.
 	LockMediaOwner(ctx context.Context, ownerID int64) error
 	// Changes of roles take turns, so that two can't each leave the other as the last admin.
 	LockRoles(ctx context.Context) error
+	// Nobody knows whether the request was carried out.
+	LoseAnswer(ctx context.Context, arg LoseAnswerParams) error
 	// No row: the viewer has no such notification.
 	MarkSeen(ctx context.Context, arg MarkSeenParams) (int64, error)
 	// How many uploads wait, and for how long the oldest does, for the metrics.
 	MediaBacklog(ctx context.Context) (MediaBacklogRow, error)
 	MediaCounts(ctx context.Context) ([]MediaCountsRow, error)
+	// One step, told to the other side: to the buyer of what the farm did, to the members of the farm of what the buyer did, to all
+	// of what neither did. actor_id is 0 for the system. No row: the order is not in the state that the step starts from.
+	MoveOrder(ctx context.Context, arg MoveOrderParams) (MoveOrderRow, error)
+	// No row: somebody else has resolved it.
+	MovePayment(ctx context.Context, arg MovePaymentParams) (int64, error)
 	NoteReplacedAddress(ctx context.Context, arg NoteReplacedAddressParams) error
 	// Uploads of failed blobs that nobody has tried again in a week.
 	OldStaging(ctx context.Context, arg OldStagingParams) ([]OldStagingRow, error)
+	// Takes the key. No row: it is taken, the farm does not exist or the account is gone. Of two with one key the second waits for
+	// the first's transaction.
+	OpenOrder(ctx context.Context, arg OpenOrderParams) (OpenOrderRow, error)
+	OrderByKey(ctx context.Context, arg OrderByKeyParams) (OrderByKeyRow, error)
+	OrderEvents(ctx context.Context, orderID int64) ([]OrderEventsRow, error)
+	// For its buyer and the members of its farm. The buyer is named as far as the viewer may see them.
+	OrderForViewer(ctx context.Context, arg OrderForViewerParams) (OrderForViewerRow, error)
+	OrderLines(ctx context.Context, orderID int64) ([]OrderLinesRow, error)
 	// concealment: exempt the account changes its own password
 	PasswordOf(ctx context.Context, id int64) (string, error)
+	PaymentOf(ctx context.Context, orderID int64) (PaymentOfRow, error)
 	PendingEvents(ctx context.Context) (PendingEventsRow, error)
 	// concealment: exempt a moderator removes what people wrote who block them
 	PostAuthor(ctx context.Context, id int64) (int64, error)
@@ -200,6 +255,8 @@ type Querier interface {
 	// concealment: exempt a purge is about people whom nobody sees
 	PostsToPurge(ctx context.Context, arg PostsToPurgeParams) ([]int64, error)
 	ProductByID(ctx context.Context, id int64) (ProductByIDRow, error)
+	// What somebody is to the farm of a product: empty for a stranger. No row: there is no such product.
+	ProductForMember(ctx context.Context, arg ProductForMemberParams) (ProductForMemberRow, error)
 	// Confirmations of addresses, and their codes with them.
 	PurgeAddresses(ctx context.Context, arg PurgeAddressesParams) (int64, error)
 	PurgeAvatar(ctx context.Context, id int64) (int64, error)
@@ -208,7 +265,10 @@ type Querier interface {
 	PurgeBacklog(ctx context.Context) (PurgeBacklogRow, error)
 	// A trigger takes the rows of hidden along.
 	PurgeBlocks(ctx context.Context, arg PurgeBlocksParams) (int64, error)
+	// An order is the farm's record too. It stays without its buyer, and without what they wrote.
+	PurgeBuyer(ctx context.Context, arg PurgeBuyerParams) (int64, error)
 	PurgeBytes(ctx context.Context, arg PurgeBytesParams) (int64, error)
+	PurgeCart(ctx context.Context, arg PurgeCartParams) (int64, error)
 	// The counters let go of them when the account was deleted.
 	// concealment: exempt a purge is about people whom nobody sees
 	PurgeComments(ctx context.Context, arg PurgeCommentsParams) (int64, error)
@@ -221,9 +281,13 @@ type Querier interface {
 	PurgeHidden(ctx context.Context, arg PurgeHiddenParams) (int64, error)
 	// concealment: exempt a purge is about people whom nobody sees
 	PurgeInbox(ctx context.Context, arg PurgeInboxParams) (int64, error)
+	PurgeKeys(ctx context.Context, arg PurgeKeysParams) (int64, error)
 	// The counters let go of them when the account was deleted.
 	// concealment: exempt a purge is about people whom nobody sees
 	PurgeLikes(ctx context.Context, arg PurgeLikesParams) (int64, error)
+	// The farm stays, and what it sells.
+	PurgeMemberships(ctx context.Context, arg PurgeMembershipsParams) (int64, error)
+	PurgeOrderSteps(ctx context.Context, arg PurgeOrderStepsParams) (int64, error)
 	// concealment: exempt a purge is about people whom nobody sees
 	PurgeOutbox(ctx context.Context, arg PurgeOutboxParams) (int64, error)
 	// With what they are attached to. Their bytes are nobody's then, which is for the clean-up of pictures.
@@ -238,10 +302,15 @@ type Querier interface {
 	PurgeSeen(ctx context.Context, id int64) (int64, error)
 	PurgeSessions(ctx context.Context, arg PurgeSessionsParams) (int64, error)
 	PurgeStats(ctx context.Context, id int64) (int64, error)
+	ReadKey(ctx context.Context, arg ReadKeyParams) (ReadKeyRow, error)
 	// Gives a claim back, with why.
 	ReleaseBlob(ctx context.Context, arg ReleaseBlobParams) (int64, error)
+	ReleaseKey(ctx context.Context, arg ReleaseKeyParams) error
+	RemoveCartItem(ctx context.Context, arg RemoveCartItemParams) error
 	// The counter counts living people: the comment of somebody who has gone has left it already.
 	RemoveComment(ctx context.Context, id int64) (int64, error)
+	// What they were. No row: nothing.
+	RemoveFarmMember(ctx context.Context, arg RemoveFarmMemberParams) (string, error)
 	RemovePost(ctx context.Context, id int64) (int64, error)
 	// Every replica with the live revocations that it has not applied.
 	ReplicaStatus(ctx context.Context) ([]ReplicaStatusRow, error)
@@ -252,6 +321,8 @@ type Querier interface {
 	ResetPassword(ctx context.Context, arg ResetPasswordParams) (int64, error)
 	// Whether the account was there to be restored. One whose purge has begun is not: it sees that, whichever came first.
 	RestoreAccount(ctx context.Context, arg RestoreAccountParams) (bool, error)
+	// What an order took, in the order in which it was taken.
+	ReturnStock(ctx context.Context, orderID int64) error
 	RevivableBlobs(ctx context.Context, arg RevivableBlobsParams) ([]int64, error)
 	// Makes a failed blob pending again. No row: its upload is gone, or the owner has sent the same bytes again since.
 	ReviveBlob(ctx context.Context, id int64) (int64, error)
@@ -279,18 +350,34 @@ type Querier interface {
 	// A deleted account too, or it would come back without its ban. One that is purged but for its ban has nothing else to stay
 	// for: lifting that makes the rest due.
 	SetBanned(ctx context.Context, arg SetBannedParams) (int64, error)
+	// No row: there is no such product. stored is false where the cart is full.
+	SetCartItem(ctx context.Context, arg SetCartItemParams) (SetCartItemRow, error)
 	// Returns the address that was replaced.
 	// concealment: exempt the account changes its own address
 	SetEmail(ctx context.Context, arg SetEmailParams) (SetEmailRow, error)
+	// No row: the viewer sees nobody with that id, and they are no member.
+	// concealment: exempt a member stays known to the owners
+	SetFarmMember(ctx context.Context, arg SetFarmMemberParams) (SetFarmMemberRow, error)
 	SetMediaBlob(ctx context.Context, arg SetMediaBlobParams) error
 	SetPassword(ctx context.Context, arg SetPasswordParams) (int64, error)
 	SetRole(ctx context.Context, arg SetRoleParams) error
+	// Only over the stock that was seen: a sale in between is not undone.
+	SetStock(ctx context.Context, arg SetStockParams) (int64, error)
 	// Nobody sees somebody banned, nor what they wrote.
 	SettleSubject(ctx context.Context, arg SettleSubjectParams) (int64, error)
 	// What is removed needs no decision any more.
 	SettleTarget(ctx context.Context, arg SettleTargetParams) (int64, error)
+	// Intents that nobody has resolved for a while.
+	StalePayments(ctx context.Context, arg StalePaymentsParams) ([]int64, error)
+	// Why products could not be taken.
+	StockOf(ctx context.Context, arg StockOfParams) ([]StockOfRow, error)
 	// Pending blobs that nobody works on or will: their claim ran out, or their job is gone.
 	StuckBlobs(ctx context.Context, arg StuckBlobsParams) ([]int64, error)
+	// Empties the cart of what it has of one farm, in the transaction that orders it.
+	TakeCart(ctx context.Context, arg TakeCartParams) ([]TakeCartRow, error)
+	// A row for each product that there was enough of. The rows are locked in the order of their ids, each before it is written, so
+	// that two orders of the same products take turns instead of waiting for each other.
+	TakeStock(ctx context.Context, arg TakeStockParams) ([]TakeStockRow, error)
 	// What nobody needs: revocations whose tokens have expired, replicas silent for an hour, sessions that ran out.
 	TidyRevocations(ctx context.Context) error
 	// The newest that failed, or wait for another try.
@@ -313,6 +400,8 @@ type Querier interface {
 	UnseenRevocations(ctx context.Context, seen string) ([]UnseenRevocationsRow, error)
 	// Blobs of no picture, and those whose removal was begun.
 	UnusedBlobs(ctx context.Context, arg UnusedBlobsParams) ([]int64, error)
+	UpdateFarm(ctx context.Context, arg UpdateFarmParams) (UpdateFarmRow, error)
+	UpdateProduct(ctx context.Context, arg UpdateProductParams) (int64, error)
 	// Whether the avatar is the viewer's to use: nothing changes otherwise. No row: the account is gone. With set_avatar, avatar_id 0
 	// removes the present one.
 	UpdateProfile(ctx context.Context, arg UpdateProfileParams) (bool, error)
@@ -327,6 +416,8 @@ type Querier interface {
 	UserCredentials(ctx context.Context, handle string) (UserCredentialsRow, error)
 	UserExists(ctx context.Context, arg UserExistsParams) (bool, error)
 	UserProfile(ctx context.Context, arg UserProfileParams) (UserProfileRow, error)
+	// For a lock, for the rest of the transaction; a statement gets a second more, or its own limit would end the wait first.
+	WaitAtMost(ctx context.Context, milliseconds int64) error
 }
 
 var _ Querier = (*Queries)(nil)
