@@ -70,7 +70,7 @@ func New(s Services) (*oas.Server, error) {
 		sessionAPI:       sessionAPI{s.Account, s.Sessions, s.IDs},
 		emailAPI:         emailAPI{s.Account},
 		timelineAPI:      timelineAPI{s.Timeline, s.IDs, pictures},
-		marketAPI:        marketAPI{s.Market, s.IDs},
+		marketAPI:        marketAPI{s.Market, s.IDs, pictures},
 		farmsAPI:         farmsAPI{s.Market, s.IDs},
 		cartAPI:          cartAPI{s.Market, s.IDs},
 		ordersAPI:        ordersAPI{s.Market, s.IDs},

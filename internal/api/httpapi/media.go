@@ -90,6 +90,14 @@ type shelf struct {
 
 func (s shelf) id(id oas.MediaId) int64 { return known(s.ids, publicid.Media, string(id)) }
 
+func (s shelf) idsOf(ids []oas.MediaId) []int64 {
+	out := make([]int64, len(ids))
+	for i, id := range ids {
+		out[i] = s.id(id)
+	}
+	return out
+}
+
 func (s shelf) list(pictures []media.Picture) []oas.Picture {
 	out := make([]oas.Picture, len(pictures))
 	for i, p := range pictures {

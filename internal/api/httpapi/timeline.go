@@ -20,11 +20,7 @@ func (a timelineAPI) id(id oas.PostId) int64 { return known(a.ids, publicid.Post
 
 // CreatePost implements operation createPost.
 func (a timelineAPI) CreatePost(ctx context.Context, req *oas.CreatePostRequest) (*oas.PostResponse, error) {
-	pictures := make([]int64, len(req.Media))
-	for i, id := range req.Media {
-		pictures[i] = a.pictures.id(id)
-	}
-	return a.answer(a.service.Publish(ctx, viewer(ctx), req.Body, pictures))
+	return a.answer(a.service.Publish(ctx, viewer(ctx), req.Body, a.pictures.idsOf(req.Media)))
 }
 
 // GetPost implements operation getPost.

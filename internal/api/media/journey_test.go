@@ -120,6 +120,70 @@ func TestAvatar(t *testing.T) {
 	}
 }
 
+// A product has pictures in an order that its farm decides: new ones of whoever asks, and those it has. They go when it is archived.
+func TestPicturesOfAProduct(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	ctx := t.Context()
+	_, ana := r.Signup("ana")
+	ben, helper := r.Signup("ben")
+	_, stranger := r.Signup("carl")
+	farm, err := ana.CreateFarm(ctx, &client.CreateFarmRequest{Name: "Hill Orchard"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = ana.SetFarmMember(ctx, &client.SetFarmMemberRequest{Role: client.FarmRoleMember}, client.SetFarmMemberParams{ID: farm.Data.ID, User: ben.User.ID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	product, err := ana.CreateProduct(ctx, &client.CreateProductRequest{Name: "Plums", Category: "fruit", Price: 300, Unit: "kg"}, client.CreateProductParams{ID: farm.Data.ID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := func(c *client.Client, ids ...client.MediaId) (*client.ProductResponse, error) {
+		return c.SetProductPictures(ctx, &client.SetProductPicturesRequest{Media: ids}, client.SetProductPicturesParams{ID: product.Data.ID})
+	}
+	ripe := ready(t, ana, upload(t, ana, client.MediaPurposeProduct, "image/jpeg", jpeg(300, 200)))
+	tree := ready(t, helper, upload(t, helper, client.MediaPurposeProduct, "image/jpeg", jpeg(301, 200)))
+	post := ready(t, ana, upload(t, ana, client.MediaPurposePost, "image/jpeg", jpeg(302, 200)))
+	if _, err := set(ana, ripe.ID); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := set(helper, tree.ID, ripe.ID); err != nil || len(p.Data.Pictures) != 2 || p.Data.Pictures[0].ID != tree.ID {
+		t.Errorf("%+v, %v", p, err)
+	}
+	for name, try := range map[string]func() error{
+		"400 media_not_usable": func() error { _, err := set(ana, ripe.ID, post.ID); return err },
+		"403 not_a_member":     func() error { _, err := set(stranger, ripe.ID); return err },
+	} {
+		if err := try(); refusal(err) != name {
+			t.Errorf("%v, want %s", err, name)
+		}
+	}
+	if _, err := set(ana, ripe.ID, ripe.ID); refusal(err) != "400 media_not_usable" {
+		t.Errorf("twice: %v", err)
+	}
+	list, err := r.Client("").ListProducts(ctx, client.ListProductsParams{})
+	if err != nil || len(list.Data) != 1 || len(list.Data[0].Pictures) != 2 {
+		t.Errorf("%+v, %v", list, err)
+	}
+	var events int
+	if err := r.Pool.QueryRow(ctx, "select count(*) from app_events where kind = 'media_attached' and payload->>'target' = 'product'").Scan(&events); err != nil || events != 2 {
+		t.Errorf("%d events, %v; want one for each picture", events, err)
+	}
+	r.exec("update media set created_at = now() - interval '25 hours'")
+	desk := r.desk(media.Timing{})
+	if c, err := desk.CleanUp(ctx, false); err != nil || c.Unused != 1 {
+		t.Errorf("cleaned %+v, %v; want the one of no post", c, err)
+	}
+	if err := ana.ArchiveProduct(ctx, client.ArchiveProductParams{ID: product.Data.ID}); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := desk.CleanUp(ctx, false); err != nil || c.Unused != 2 {
+		t.Errorf("cleaned %+v, %v; want those of the archived product", c, err)
+	}
+}
+
 // What can't be attached is refused by its place in the request, and nothing is written.
 func TestWhatCanNotBeAttached(t *testing.T) {
 	t.Parallel()

@@ -13,8 +13,10 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -95,6 +97,19 @@ func Pictures(data []byte) []Picture {
 	var out []Picture
 	_ = json.Unmarshal(data, &out)
 	return out
+}
+
+// NotUsable says which of some pictures can't be attached: those that are not among the usable ones, and repetitions. Somebody
+// else's picture and one that never was are the same answer.
+func NotUsable(field string, pictures, usable []int64) error {
+	e := fault.New(fault.Invalid, "a picture can't be attached").WithCode("media_not_usable")
+	for i, id := range pictures {
+		if !slices.Contains(usable, id) || slices.Contains(pictures[:i], id) {
+			e = e.WithFields(fault.Field{Field: fmt.Sprintf("%s[%d]", field, i), Code: "media_not_usable",
+				Message: "it is no picture of yours that was sent for this, or it is attached already"})
+		}
+	}
+	return e
 }
 
 // sides are the longer sides of what is made.

@@ -227,8 +227,11 @@ func bodies() map[string]map[string]string {
 		"SetFarmMemberRequest": {"": `{"role":"member"}`, "as owner": `{"role":"owner"}`},
 		"CreateProductRequest": {"": `{"name":"Pears","category":"fruit","price":360,"unit":"kg","available":4}`},
 		"UpdateProductRequest": {"": `{"price":410}`},
-		"SetStockRequest":      {"": `{"available":30,"expected":20}`, "over a sale": `{"available":30,"expected":1}`},
-		"SetCartItemRequest":   {"": `{"quantity":3}`},
+		"SetProductPicturesRequest": {
+			"": `{"media":[]}`, "with Bea's picture": `{"media":["{media:bea}"]}`, "with Carl's picture": `{"media":["{media:carl}"]}`,
+		},
+		"SetStockRequest":    {"": `{"available":30,"expected":20}`, "over a sale": `{"available":30,"expected":1}`},
+		"SetCartItemRequest": {"": `{"quantity":3}`},
 		"PlaceOrderRequest": {
 			"":             `{"farm":"{farm:carl}","items":[{"product":"{prod:honey@carl}","quantity":1}]}`,
 			"of the cart":  `{"farm":"{farm:carl}"}`,

@@ -3,8 +3,6 @@ package timeline
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -55,9 +53,6 @@ func (s *Service) Publish(ctx context.Context, author int64, body string, pictur
 	if err != nil {
 		return Post{}, err
 	}
-	if pictures == nil {
-		pictures = []int64{}
-	}
 	p, err := s.store.CreatePost(ctx, db.CreatePostParams{AuthorID: author, Body: body, TraceID: telemetry.TraceID(ctx), MediaIds: pictures})
 	if errors.Is(err, pgx.ErrNoRows) || pg.Is(err, pg.UniqueViolation) || len(pictures) > 0 && pg.Is(err, pg.ForeignKeyViolation) {
 		return Post{}, s.cannotAttach(ctx, author, "body.media", media.ForPost, pictures)
@@ -85,14 +80,7 @@ func (s *Service) cannotAttach(ctx context.Context, author int64, field, purpose
 	if err != nil {
 		return fault.Op("attach pictures", err)
 	}
-	e := fault.New(fault.Invalid, "a picture can't be attached").WithCode("media_not_usable")
-	for i, id := range pictures {
-		if !slices.Contains(usable, id) || slices.Contains(pictures[:i], id) {
-			e = e.WithFields(fault.Field{Field: fmt.Sprintf("%s[%d]", field, i), Code: "media_not_usable",
-				Message: "it is no picture of yours that was sent for this, or it is attached already"})
-		}
-	}
-	return e
+	return media.NotUsable(field, pictures, usable)
 }
 
 // Post returns the post id.

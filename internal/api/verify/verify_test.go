@@ -78,7 +78,8 @@ func TestDriftIsFoundAndRepaired(t *testing.T) {
 		{"notification_state", "insert into notification_state values (1, 100000)", "last_seen_id is 100000, the newest", 1},
 		{"notification_state", "insert into notification_state values (1, -1)", "last_seen_id is -1", 1},
 		{"media_attached", pictures + `insert into post_media select p.id, 1, 1 from posts p where p.author_id = 2 limit 1; insert into avatars values (1, 1);
-			insert into post_media select p.id, 1, 2 from posts p where p.author_id = 1 limit 1`, "picture 1, a post of 1, is", 2},
+			insert into post_media select p.id, 1, 2 from posts p where p.author_id = 1 limit 1;
+			insert into product_media values (1, 1, 3)`, "picture 1, a post of 1, is", 3},
 		{"stock", "update products set sold = sold + 3 where id in (4, 9)", "product 4: sold is", 2},
 		{"orphans follows.followee_id", unchecked + "insert into follows values (1, 4711), (2, 4711)" + checked,
 			"follows followee_id: no row 4711 in users", 2},

@@ -523,6 +523,15 @@ type Invoker interface {
 	//
 	// PUT /api/v1/farms/{id}/members/{user}
 	SetFarmMember(ctx context.Context, request *SetFarmMemberRequest, params SetFarmMemberParams) (*FarmMemberResponse, error)
+	// SetProductPictures invokes setProductPictures operation.
+	//
+	// For members of the product's farm: all of them, in order; the first is what lists show. Each was
+	// announced for a product by whoever asks, sent, and is attached to nothing else, or is one that the
+	// product has already. They go when the product is archived or the member who sent them leaves for
+	// good.
+	//
+	// PUT /api/v1/products/{id}/pictures
+	SetProductPictures(ctx context.Context, request *SetProductPicturesRequest, params SetProductPicturesParams) (*ProductResponse, error)
 	// SetRole invokes setRole operation.
 	//
 	// For admins; it counts from their next request. Yourself is 409 `self_moderation`.
@@ -7916,6 +7925,119 @@ func (c *Client) sendSetFarmMember(ctx context.Context, request *SetFarmMemberRe
 	}()
 
 	result, err := decodeSetFarmMemberResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// SetProductPictures invokes setProductPictures operation.
+//
+// For members of the product's farm: all of them, in order; the first is what lists show. Each was
+// announced for a product by whoever asks, sent, and is attached to nothing else, or is one that the
+// product has already. They go when the product is archived or the member who sent them leaves for
+// good.
+//
+// PUT /api/v1/products/{id}/pictures
+func (c *Client) SetProductPictures(ctx context.Context, request *SetProductPicturesRequest, params SetProductPicturesParams) (*ProductResponse, error) {
+	res, err := c.sendSetProductPictures(ctx, request, params)
+	return res, err
+}
+
+func (c *Client) sendSetProductPictures(ctx context.Context, request *SetProductPicturesRequest, params SetProductPicturesParams) (res *ProductResponse, err error) {
+	// Validate request before sending.
+	if err := func() error {
+		if err := request.Validate(); err != nil {
+			return err
+		}
+		return nil
+	}(); err != nil {
+		return res, errors.Wrap(err, "validate")
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [3]string
+	pathParts[0] = "/api/v1/products/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	pathParts[2] = "/pictures"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "PUT", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeSetProductPicturesRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, SetProductPicturesOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeSetProductPicturesResponse(resp)
 	if err != nil {
 		return res, errors.Wrap(err, "decode response")
 	}

@@ -13002,19 +13002,28 @@ func (s *Product) encodeFields(e *jx.Encoder) {
 		e.FieldStart("createdAt")
 		json.EncodeTimeFormat(e, s.CreatedAt, "2006-01-02T15:04:05.000000Z07:00")
 	}
+	{
+		e.FieldStart("pictures")
+		e.ArrStart()
+		for _, elem := range s.Pictures {
+			elem.Encode(e)
+		}
+		e.ArrEnd()
+	}
 }
 
-var jsonFieldsNameOfProduct = [10]string{
-	0: "id",
-	1: "name",
-	2: "description",
-	3: "category",
-	4: "price",
-	5: "currency",
-	6: "unit",
-	7: "available",
-	8: "farm",
-	9: "createdAt",
+var jsonFieldsNameOfProduct = [11]string{
+	0:  "id",
+	1:  "name",
+	2:  "description",
+	3:  "category",
+	4:  "price",
+	5:  "currency",
+	6:  "unit",
+	7:  "available",
+	8:  "farm",
+	9:  "createdAt",
+	10: "pictures",
 }
 
 // Decode decodes Product from json.
@@ -13142,6 +13151,24 @@ func (s *Product) Decode(d *jx.Decoder) error {
 			}(); err != nil {
 				return errors.Wrap(err, "decode field \"createdAt\"")
 			}
+		case "pictures":
+			requiredBitSet[1] |= 1 << 2
+			if err := func() error {
+				s.Pictures = make([]Picture, 0)
+				if err := d.Arr(func(d *jx.Decoder) error {
+					var elem Picture
+					if err := elem.Decode(d); err != nil {
+						return err
+					}
+					s.Pictures = append(s.Pictures, elem)
+					return nil
+				}); err != nil {
+					return err
+				}
+				return nil
+			}(); err != nil {
+				return errors.Wrap(err, "decode field \"pictures\"")
+			}
 		default:
 			return d.Skip()
 		}
@@ -13153,7 +13180,7 @@ func (s *Product) Decode(d *jx.Decoder) error {
 	var failures []validate.FieldError
 	for i, mask := range [2]uint8{
 		0b11111111,
-		0b00000011,
+		0b00000111,
 	} {
 		if result := (requiredBitSet[i] & mask) ^ mask; result != 0 {
 			// Mask only required fields and check equality to mask using XOR.
@@ -16706,6 +16733,112 @@ func (s *SetFarmMemberRequest) MarshalJSON() ([]byte, error) {
 
 // UnmarshalJSON implements stdjson.Unmarshaler.
 func (s *SetFarmMemberRequest) UnmarshalJSON(data []byte) error {
+	d := jx.DecodeBytes(data)
+	return s.Decode(d)
+}
+
+// Encode implements json.Marshaler.
+func (s *SetProductPicturesRequest) Encode(e *jx.Encoder) {
+	e.ObjStart()
+	s.encodeFields(e)
+	e.ObjEnd()
+}
+
+// encodeFields encodes fields.
+func (s *SetProductPicturesRequest) encodeFields(e *jx.Encoder) {
+	{
+		e.FieldStart("media")
+		e.ArrStart()
+		for _, elem := range s.Media {
+			elem.Encode(e)
+		}
+		e.ArrEnd()
+	}
+}
+
+var jsonFieldsNameOfSetProductPicturesRequest = [1]string{
+	0: "media",
+}
+
+// Decode decodes SetProductPicturesRequest from json.
+func (s *SetProductPicturesRequest) Decode(d *jx.Decoder) error {
+	if s == nil {
+		return errors.New("invalid: unable to decode SetProductPicturesRequest to nil")
+	}
+	var requiredBitSet [1]uint8
+
+	if err := d.ObjBytes(func(d *jx.Decoder, k []byte) error {
+		switch string(k) {
+		case "media":
+			requiredBitSet[0] |= 1 << 0
+			if err := func() error {
+				s.Media = make([]MediaId, 0)
+				if err := d.Arr(func(d *jx.Decoder) error {
+					var elem MediaId
+					if err := elem.Decode(d); err != nil {
+						return err
+					}
+					s.Media = append(s.Media, elem)
+					return nil
+				}); err != nil {
+					return err
+				}
+				return nil
+			}(); err != nil {
+				return errors.Wrap(err, "decode field \"media\"")
+			}
+		default:
+			return errors.Errorf("unexpected field %q", k)
+		}
+		return nil
+	}); err != nil {
+		return errors.Wrap(err, "decode SetProductPicturesRequest")
+	}
+	// Validate required fields.
+	var failures []validate.FieldError
+	for i, mask := range [1]uint8{
+		0b00000001,
+	} {
+		if result := (requiredBitSet[i] & mask) ^ mask; result != 0 {
+			// Mask only required fields and check equality to mask using XOR.
+			//
+			// If XOR result is not zero, result is not equal to expected, so some fields are missed.
+			// Bits of fields which would be set are actually bits of missed fields.
+			missed := bits.OnesCount8(result)
+			for bitN := 0; bitN < missed; bitN++ {
+				bitIdx := bits.TrailingZeros8(result)
+				fieldIdx := i*8 + bitIdx
+				var name string
+				if fieldIdx < len(jsonFieldsNameOfSetProductPicturesRequest) {
+					name = jsonFieldsNameOfSetProductPicturesRequest[fieldIdx]
+				} else {
+					name = strconv.Itoa(fieldIdx)
+				}
+				failures = append(failures, validate.FieldError{
+					Name:  name,
+					Error: validate.ErrFieldRequired,
+				})
+				// Reset bit.
+				result &^= 1 << bitIdx
+			}
+		}
+	}
+	if len(failures) > 0 {
+		return &validate.Error{Fields: failures}
+	}
+
+	return nil
+}
+
+// MarshalJSON implements stdjson.Marshaler.
+func (s *SetProductPicturesRequest) MarshalJSON() ([]byte, error) {
+	e := jx.Encoder{}
+	s.Encode(&e)
+	return e.Bytes(), nil
+}
+
+// UnmarshalJSON implements stdjson.Unmarshaler.
+func (s *SetProductPicturesRequest) UnmarshalJSON(data []byte) error {
 	d := jx.DecodeBytes(data)
 	return s.Decode(d)
 }

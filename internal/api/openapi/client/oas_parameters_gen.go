@@ -303,6 +303,11 @@ type SetFarmMemberParams struct {
 	User UserId
 }
 
+// SetProductPicturesParams is parameters of setProductPictures operation.
+type SetProductPicturesParams struct {
+	ID ProductId
+}
+
 // SetRoleParams is parameters of setRole operation.
 type SetRoleParams struct {
 	ID UserId

@@ -419,6 +419,20 @@ func encodeSetFarmMemberRequest(
 	return nil
 }
 
+func encodeSetProductPicturesRequest(
+	req *SetProductPicturesRequest,
+	r *http.Request,
+) error {
+	const contentType = "application/json"
+	e := new(jx.Encoder)
+	{
+		req.Encode(e)
+	}
+	encoded := e.Bytes()
+	ht.SetBody(r, bytes.NewReader(encoded), contentType)
+	return nil
+}
+
 func encodeSetRoleRequest(
 	req *SetRoleRequest,
 	r *http.Request,

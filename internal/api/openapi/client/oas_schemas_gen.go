@@ -5513,6 +5513,8 @@ type Product struct {
 	Available int64     `json:"available"`
 	Farm      Farm      `json:"farm"`
 	CreatedAt time.Time `json:"createdAt"`
+	// Those that are ready.
+	Pictures []Picture `json:"pictures"`
 }
 
 // GetID returns the value of ID.
@@ -5565,6 +5567,11 @@ func (s *Product) GetCreatedAt() time.Time {
 	return s.CreatedAt
 }
 
+// GetPictures returns the value of Pictures.
+func (s *Product) GetPictures() []Picture {
+	return s.Pictures
+}
+
 // SetID sets the value of ID.
 func (s *Product) SetID(val ProductId) {
 	s.ID = val
@@ -5613,6 +5620,11 @@ func (s *Product) SetFarm(val Farm) {
 // SetCreatedAt sets the value of CreatedAt.
 func (s *Product) SetCreatedAt(val time.Time) {
 	s.CreatedAt = val
+}
+
+// SetPictures sets the value of Pictures.
+func (s *Product) SetPictures(val []Picture) {
+	s.Pictures = val
 }
 
 type ProductId string
@@ -6861,6 +6873,21 @@ func (s *SetFarmMemberRequest) GetRole() FarmRole {
 // SetRole sets the value of Role.
 func (s *SetFarmMemberRequest) SetRole(val FarmRole) {
 	s.Role = val
+}
+
+// Ref: #/components/schemas/SetProductPicturesRequest
+type SetProductPicturesRequest struct {
+	Media []MediaId `json:"media"`
+}
+
+// GetMedia returns the value of Media.
+func (s *SetProductPicturesRequest) GetMedia() []MediaId {
+	return s.Media
+}
+
+// SetMedia sets the value of Media.
+func (s *SetProductPicturesRequest) SetMedia(val []MediaId) {
+	s.Media = val
 }
 
 // Ref: #/components/schemas/SetRoleRequest

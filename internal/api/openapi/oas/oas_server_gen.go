@@ -400,6 +400,15 @@ type Handler interface {
 	//
 	// PUT /api/v1/farms/{id}/members/{user}
 	SetFarmMember(ctx context.Context, req *SetFarmMemberRequest, params SetFarmMemberParams) (*FarmMemberResponse, error)
+	// SetProductPictures implements setProductPictures operation.
+	//
+	// For members of the product's farm: all of them, in order; the first is what lists show. Each was
+	// announced for a product by whoever asks, sent, and is attached to nothing else, or is one that the
+	// product has already. They go when the product is archived or the member who sent them leaves for
+	// good.
+	//
+	// PUT /api/v1/products/{id}/pictures
+	SetProductPictures(ctx context.Context, req *SetProductPicturesRequest, params SetProductPicturesParams) (*ProductResponse, error)
 	// SetRole implements setRole operation.
 	//
 	// For admins; it counts from their next request. Yourself is 409 `self_moderation`.

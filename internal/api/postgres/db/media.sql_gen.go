@@ -72,7 +72,8 @@ select count(*) filter (where m.blob_id is null and m.expired_at is null and m.c
        count(*) filter (where m.created_at < now() - make_interval(secs => case when b.state = 'ready' then $1::float8 else $2::float8 end)
            and (b.state in ('ready', 'failed') or m.expired_at is not null)
            and not exists (select 1 from avatars a where a.media_id = m.id)
-           and not exists (select 1 from post_media a join posts p on p.id = a.post_id and p.deleted_at is null where a.media_id = m.id)) as unused
+           and not exists (select 1 from post_media a join posts p on p.id = a.post_id and p.deleted_at is null where a.media_id = m.id)
+           and not exists (select 1 from product_media a join products p on p.id = a.product_id and p.archived_at is null where a.media_id = m.id)) as unused
 from media m left join media_blobs b on b.id = m.blob_id
 `
 
@@ -198,6 +199,7 @@ delete from media where id in (
       and (b.state in ('ready', 'failed') or m.expired_at is not null)
       and not exists (select 1 from avatars a where a.media_id = m.id)
       and not exists (select 1 from post_media a join posts p on p.id = a.post_id and p.deleted_at is null where a.media_id = m.id)
+      and not exists (select 1 from product_media a join products p on p.id = a.product_id and p.archived_at is null where a.media_id = m.id)
     limit $3::int)
 `
 
@@ -207,7 +209,8 @@ type DeleteUnusedMediaParams struct {
 	AtMost             int32
 }
 
-// Pictures that are attached to nothing that can come back: never attached, or to a post that is deleted. Those that failed or
+// Pictures that are attached to nothing that can come back: never attached, or to a post that is deleted
+// or a product that is archived. Those that failed or
 // never came stay a week, so that their owners learn of it.
 // concealment: exempt the clean-up has no viewer
 func (q *Queries) DeleteUnusedMedia(ctx context.Context, arg DeleteUnusedMediaParams) (int64, error) {

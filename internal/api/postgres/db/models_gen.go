@@ -317,6 +317,18 @@ type Product struct {
 	Sold        int64
 }
 
+type ProductMedium struct {
+	ProductID int64
+	Position  int16
+	MediaID   int64
+}
+
+type ProductPicture struct {
+	ProductID int64
+	Position  int16
+	Picture   []byte
+}
+
 type Replica struct {
 	ID         string
 	AppliedSeq int64

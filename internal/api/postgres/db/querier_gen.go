@@ -27,6 +27,8 @@ type Querier interface {
 	// The row and its event, in the transaction of the act.
 	AppendModeration(ctx context.Context, arg AppendModerationParams) (int64, error)
 	ArchiveProduct(ctx context.Context, id int64) (int64, error)
+	// In this order. Those that are new to the product are told.
+	AttachProductPictures(ctx context.Context, arg AttachProductPicturesParams) error
 	AwaitingMedia(ctx context.Context) (int64, error)
 	BeatReplica(ctx context.Context, arg BeatReplicaParams) error
 	// Whose password the reset replaces, and which one: it has no effect on any other.
@@ -45,6 +47,7 @@ type Querier interface {
 	// concealment: exempt a purge is about people whom nobody sees
 	ClaimPurge(ctx context.Context, skip []int64) (int64, error)
 	ClearCart(ctx context.Context, viewerID int64) error
+	ClearProductPictures(ctx context.Context, productID int64) error
 	// concealment: exempt a moderator removes what people wrote who block them
 	CommentAuthor(ctx context.Context, id int64) (int64, error)
 	// Makes an account due at once, deleted or not. None: it is gone, or purged but for its ban.
@@ -110,7 +113,8 @@ type Querier interface {
 	// Before the posts, as whoever likes one locks them.
 	DeletePostStats(ctx context.Context, posts []int64) (int64, error)
 	DeletePosts(ctx context.Context, posts []int64) (int64, error)
-	// Pictures that are attached to nothing that can come back: never attached, or to a post that is deleted. Those that failed or
+	// Pictures that are attached to nothing that can come back: never attached, or to a post that is deleted
+	// or a product that is archived. Those that failed or
 	// never came stay a week, so that their owners learn of it.
 	// concealment: exempt the clean-up has no viewer
 	DeleteUnusedMedia(ctx context.Context, arg DeleteUnusedMediaParams) (int64, error)
@@ -220,6 +224,8 @@ type Querier interface {
 	LockMedia(ctx context.Context, arg LockMediaParams) (LockMediaRow, error)
 	// One announcement of an owner at a time, so that a quota holds.
 	LockMediaOwner(ctx context.Context, ownerID int64) error
+	// One change of a product's pictures at a time.
+	LockProduct(ctx context.Context, id int64) (int64, error)
 	// Changes of roles take turns, so that two can't each leave the other as the last admin.
 	LockRoles(ctx context.Context) error
 	// Nobody knows whether the request was carried out.
@@ -405,6 +411,8 @@ type Querier interface {
 	// Whether the avatar is the viewer's to use: nothing changes otherwise. No row: the account is gone. With set_avatar, avatar_id 0
 	// removes the present one.
 	UpdateProfile(ctx context.Context, arg UpdateProfileParams) (bool, error)
+	// Which of some pictures a member may give to a product: their own that are attached to nothing, and those that it has.
+	UsableForProduct(ctx context.Context, arg UsableForProductParams) ([]UsableForProductRow, error)
 	// Which of some pictures their owner may attach now.
 	UsableMedia(ctx context.Context, arg UsableMediaParams) ([]int64, error)
 	// Once: of two at once the second finds it used.
