@@ -178,6 +178,12 @@ func (s *Service) confirm(ctx context.Context, account int64, password string) (
 	return hash, err
 }
 
+// Confirm checks the password of an account that is logged in, before something that a stolen session must not do.
+func (s *Service) Confirm(ctx context.Context, who Identity, password string) error {
+	_, err := s.confirm(ctx, who.Account, password)
+	return fault.Op("confirm password", err)
+}
+
 func errBadCredentials() error {
 	return fault.New(fault.Unauthenticated, "handle or password is wrong").WithCode("bad_credentials")
 }

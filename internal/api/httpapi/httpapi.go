@@ -11,6 +11,7 @@ import (
 	"net/http"
 
 	"github.com/platctl/platctl/internal/api/account"
+	"github.com/platctl/platctl/internal/api/export"
 	"github.com/platctl/platctl/internal/api/market"
 	"github.com/platctl/platctl/internal/api/moderation"
 	"github.com/platctl/platctl/internal/api/openapi/oas"
@@ -28,6 +29,7 @@ type Services struct {
 	Market     *market.Service
 	Moderation *moderation.Service
 	System     System
+	Export     *export.Service
 	IDs        *publicid.Codec
 	Log        *slog.Logger
 }
@@ -68,7 +70,7 @@ func New(s Services) (*oas.Server, error) {
 		reactionsAPI:     reactionsAPI{s.Timeline, s.IDs},
 		notificationsAPI: notificationsAPI{s.Timeline, s.IDs},
 		moderationAPI:    moderationAPI{s.Moderation, s.IDs},
-		dataAPI:          dataAPI{s.Account, s.IDs},
+		dataAPI:          dataAPI{s.Account, s.Export, s.IDs, s.Log},
 		keysAPI:          keysAPI{s.Tokens},
 		problems:         problems{s.Log},
 	}

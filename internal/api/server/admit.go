@@ -21,7 +21,8 @@ const (
 // everybody else).
 func class(route string) (c admission.Class, needsSlot bool) {
 	switch route {
-	case "getHealth", "getReady", "getSigningKeys", "signup", "login", "changePassword", "changeEmail", "deleteMe", "restoreAccount":
+	case "getHealth", "getReady", "getSigningKeys", "signup", "login", "changePassword", "changeEmail", "deleteMe", "restoreAccount",
+		"exportMe":
 		return admission.Critical, false
 	case "refreshSession", "logout", "placeOrder":
 		return admission.Critical, true

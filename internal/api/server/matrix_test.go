@@ -239,6 +239,7 @@ func (m *matrix) bodyOf(op apitest.Operation, r role) string {
 		"CreatePostRequest": text, "EditPostRequest": text, "CreateCommentRequest": text,
 		"UpdateMeRequest":       `{"bio":"Text"}`,
 		"ChangePasswordRequest": `{"currentPassword":"correct horse","newPassword":"correct horse"}`,
+		"ExportRequest":         `{"currentPassword":"correct horse"}`,
 		"DeleteMeRequest":       `{"currentPassword":"correct horse"}`,
 		"RestoreRequest":        `{"handle":"owner","password":"correct horse"}`,
 		"MarkSeenRequest":       `{"notification":"` + m.ids["note:owner's"] + `"}`,

@@ -17,6 +17,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/platctl/platctl/internal/api/export"
 	"github.com/platctl/platctl/internal/api/httpapi"
 	"github.com/platctl/platctl/internal/base/config"
 	"github.com/platctl/platctl/internal/base/fault"
@@ -285,7 +286,10 @@ func depth(body []byte) int {
 func (s *Server) deadline(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		budget := readBudget
-		if r.Method != http.MethodGet {
+		switch {
+		case s.route(r) == "exportMe":
+			budget = export.Budget
+		case r.Method != http.MethodGet:
 			budget = writeBudget
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), budget)

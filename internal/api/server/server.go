@@ -17,6 +17,7 @@ import (
 
 	"github.com/platctl/platctl/internal/api/account"
 	"github.com/platctl/platctl/internal/api/admission"
+	"github.com/platctl/platctl/internal/api/export"
 	"github.com/platctl/platctl/internal/api/httpapi"
 	"github.com/platctl/platctl/internal/api/jobs"
 	"github.com/platctl/platctl/internal/api/keyring"
@@ -149,6 +150,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	}
 	s.operations, err = httpapi.New(httpapi.Services{
 		Account: accounts, Sessions: s.sessions, Timeline: timeline.New(queries), Market: market.New(queries), System: s, IDs: ids, Log: o.Log, Tokens: tokens,
+		Export: export.New(queries, ids),
 		Moderation: moderation.New(o.Pool, s.sessions, moderation.Options{
 			OnReport: func(reason string) { s.metrics.reports.WithLabelValues(reason).Inc() },
 			OnAct:    func(a moderation.Action) { s.metrics.acts.WithLabelValues(string(a)).Inc() },

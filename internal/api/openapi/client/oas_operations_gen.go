@@ -18,6 +18,7 @@ const (
 	DeleteMeOperation          OperationName = "DeleteMe"
 	DeletePostOperation        OperationName = "DeletePost"
 	EditPostOperation          OperationName = "EditPost"
+	ExportMeOperation          OperationName = "ExportMe"
 	FollowUserOperation        OperationName = "FollowUser"
 	ForgotPasswordOperation    OperationName = "ForgotPassword"
 	GetEmailOperation          OperationName = "GetEmail"

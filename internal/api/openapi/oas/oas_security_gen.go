@@ -47,6 +47,7 @@ var operationRolesBearer = map[string][]string{
 	DeleteMeOperation:          []string{},
 	DeletePostOperation:        []string{},
 	EditPostOperation:          []string{},
+	ExportMeOperation:          []string{},
 	FollowUserOperation:        []string{},
 	GetEmailOperation:          []string{},
 	GetMeOperation:             []string{},

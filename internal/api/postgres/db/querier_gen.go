@@ -30,6 +30,9 @@ type Querier interface {
 	BlockUser(ctx context.Context, arg BlockUserParams) (BlockUserRow, error)
 	// Marks the oldest pending events as told; the caller tells them before it commits. Relays of other replicas skip them.
 	ClaimEvents(ctx context.Context, batch int32) ([]ClaimEventsRow, error)
+	// One export at a time of an account, on all servers; a lease, because a server may die with it. No row: another one runs, or
+	// the account is gone.
+	ClaimExport(ctx context.Context, arg ClaimExportParams) (string, error)
 	// The account that has been due for longest, but those named. From here on there is no way back for it. One whose purge was
 	// begun and not ended is found again: every step can be repeated.
 	// concealment: exempt a purge is about people whom nobody sees
@@ -93,6 +96,24 @@ type Querier interface {
 	// All live sessions of a user but the newest and those used last, at_most in all. It follows CreateSession in the transaction as a
 	// statement of its own: what others have committed while that waited for the lock, only this one sees.
 	EndSurplusSessions(ctx context.Context, arg EndSurplusSessionsParams) ([]int64, error)
+	// concealment: exempt the account reads its own row
+	ExportAccount(ctx context.Context, id int64) (ExportAccountRow, error)
+	// Whom the account blocks; who is gone has no handle.
+	// concealment: exempt the list of whom the account has blocked names them
+	ExportBlocks(ctx context.Context, arg ExportBlocksParams) ([]ExportBlocksRow, error)
+	// In the order of the index, by post.
+	// concealment: exempt the account reads what it wrote, wherever that was
+	ExportComments(ctx context.Context, arg ExportCommentsParams) ([]ExportCommentsRow, error)
+	ExportFollows(ctx context.Context, arg ExportFollowsParams) ([]ExportFollowsRow, error)
+	// concealment: exempt the account reads what it liked, wherever that was
+	ExportLikes(ctx context.Context, arg ExportLikesParams) ([]ExportLikesRow, error)
+	ExportNotifications(ctx context.Context, arg ExportNotificationsParams) ([]ExportNotificationsRow, error)
+	// Also the deleted ones that are still there.
+	// concealment: exempt the account reads what it wrote
+	ExportPosts(ctx context.Context, arg ExportPostsParams) ([]ExportPostsRow, error)
+	// Without the snapshot, which is somebody else's text, and without what became of it.
+	ExportReports(ctx context.Context, arg ExportReportsParams) ([]ExportReportsRow, error)
+	ExportSessions(ctx context.Context, arg ExportSessionsParams) ([]ExportSessionsRow, error)
 	// How long each further statement of the transaction may take, in milliseconds: some have as much to write as somebody has
 	// ever liked.
 	ExtendStatement(ctx context.Context, milliseconds string) error
@@ -200,6 +221,7 @@ type Querier interface {
 	PurgeSeen(ctx context.Context, id int64) (int64, error)
 	PurgeSessions(ctx context.Context, arg PurgeSessionsParams) (int64, error)
 	PurgeStats(ctx context.Context, id int64) (int64, error)
+	ReleaseExport(ctx context.Context, id int64) error
 	// The counter counts living people: the comment of somebody who has gone has left it already.
 	RemoveComment(ctx context.Context, id int64) (int64, error)
 	RemovePost(ctx context.Context, id int64) (int64, error)

@@ -1,0 +1,112 @@
+package export
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// stamp is a time as the API writes it.
+type stamp time.Time
+
+// MarshalJSON implements json.Marshaler.
+func (s stamp) MarshalJSON() ([]byte, error) {
+	return json.Marshal(time.Time(s).UTC().Format("2006-01-02T15:04:05.000000Z07:00"))
+}
+
+func maybe(t *time.Time) *stamp {
+	if t == nil {
+		return nil
+	}
+	s := stamp(*t)
+	return &s
+}
+
+// Header is the first line.
+type Header struct {
+	Format    string `json:"format"`
+	Version   int    `json:"version"`
+	StartedAt stamp  `json:"startedAt"`
+}
+
+// Account is who asks.
+type Account struct {
+	ID              string  `json:"id"`
+	Handle          string  `json:"handle"`
+	DisplayName     string  `json:"displayName"`
+	Bio             string  `json:"bio"`
+	Email           *string `json:"email,omitempty"`
+	EmailVerifiedAt *stamp  `json:"emailVerifiedAt,omitempty"`
+	Role            string  `json:"role"`
+	CreatedAt       stamp   `json:"createdAt"`
+	PostCount       int64   `json:"postCount"`
+	FollowerCount   int64   `json:"followerCount"`
+	FollowingCount  int64   `json:"followingCount"`
+}
+
+// Post is something they wrote, deleted ones too for as long as they are kept.
+type Post struct {
+	ID        string `json:"id"`
+	Body      string `json:"body"`
+	CreatedAt stamp  `json:"createdAt"`
+	EditedAt  *stamp `json:"editedAt,omitempty"`
+	DeletedAt *stamp `json:"deletedAt,omitempty"`
+}
+
+// Comment is something they wrote below a post.
+type Comment struct {
+	ID        string `json:"id"`
+	Post      string `json:"post"`
+	Body      string `json:"body"`
+	CreatedAt stamp  `json:"createdAt"`
+	DeletedAt *stamp `json:"deletedAt,omitempty"`
+}
+
+// Like is a post they like.
+type Like struct {
+	Post      string `json:"post"`
+	CreatedAt stamp  `json:"createdAt"`
+}
+
+// Person is somebody they follow or block. One who is gone has no handle.
+type Person struct {
+	User      string `json:"user"`
+	Handle    string `json:"handle,omitempty"`
+	CreatedAt stamp  `json:"createdAt"`
+}
+
+// Notification is what somebody else did that concerned them.
+type Notification struct {
+	ID        string `json:"id"`
+	Kind      string `json:"kind"`
+	Actor     string `json:"actor"`
+	Handle    string `json:"handle"`
+	Post      string `json:"post,omitempty"`
+	Comment   string `json:"comment,omitempty"`
+	CreatedAt stamp  `json:"createdAt"`
+	Seen      bool   `json:"seen"`
+}
+
+// Session is where they are, or were, logged in.
+type Session struct {
+	ID         string `json:"id"`
+	UserAgent  string `json:"userAgent"`
+	CreatedAt  stamp  `json:"createdAt"`
+	LastUsedAt stamp  `json:"lastUsedAt"`
+	ExpiresAt  stamp  `json:"expiresAt"`
+	EndedAt    *stamp `json:"endedAt,omitempty"`
+	EndedBy    string `json:"endedBy,omitempty"`
+}
+
+// Report is something they told the moderators.
+type Report struct {
+	ID        string `json:"id"`
+	Target    string `json:"target"`
+	Reason    string `json:"reason"`
+	Text      string `json:"text"`
+	CreatedAt stamp  `json:"createdAt"`
+}
+
+// End is the last line.
+type End struct {
+	Lines int `json:"lines"` // before this one
+}
