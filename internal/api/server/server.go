@@ -29,6 +29,7 @@ import (
 	"github.com/platctl/platctl/internal/api/postgres/db"
 	"github.com/platctl/platctl/internal/api/publicid"
 	"github.com/platctl/platctl/internal/api/purge"
+	"github.com/platctl/platctl/internal/api/retention"
 	"github.com/platctl/platctl/internal/api/session"
 	"github.com/platctl/platctl/internal/api/timeline"
 	"github.com/platctl/platctl/internal/base/build"
@@ -107,6 +108,7 @@ type Server struct {
 	jobs       *jobs.Queue
 	sent       *mail.Meter
 	purger     *purge.Purger
+	keeper     *retention.Keeper
 	metrics    *metrics
 	ready      readiness
 	draining   atomic.Bool

@@ -96,6 +96,21 @@ type Querier interface {
 	// All live sessions of a user but the newest and those used last, at_most in all. It follows CreateSession in the transaction as a
 	// statement of its own: what others have committed while that waited for the lock, only this one sees.
 	EndSurplusSessions(ctx context.Context, arg EndSurplusSessionsParams) ([]int64, error)
+	// concealment: exempt what was deleted goes whoever could see it
+	ExpireComments(ctx context.Context, arg ExpireCommentsParams) (int64, error)
+	ExpireConfirmations(ctx context.Context, arg ExpireConfirmationsParams) (int64, error)
+	ExpireEvents(ctx context.Context, arg ExpireEventsParams) (int64, error)
+	// Ids are given in the order of time, so what is old stands at the head of the primary key, and the time needs no index.
+	// concealment: exempt what is old goes whoever may see it
+	ExpireNotifications(ctx context.Context, arg ExpireNotificationsParams) (int64, error)
+	ExpireReplicas(ctx context.Context, arg ExpireReplicasParams) (int64, error)
+	// There are some thousands of them at most: reading them all is cheap.
+	ExpireReports(ctx context.Context, arg ExpireReportsParams) (int64, error)
+	ExpireRevocations(ctx context.Context, arg ExpireRevocationsParams) (int64, error)
+	// Those that ran out at once, those that were ended after a while.
+	ExpireSessions(ctx context.Context, arg ExpireSessionsParams) (int64, error)
+	// concealment: exempt what was deleted goes whoever could see it
+	ExpiredPosts(ctx context.Context, arg ExpiredPostsParams) ([]int64, error)
 	// concealment: exempt the account reads its own row
 	ExportAccount(ctx context.Context, id int64) (ExportAccountRow, error)
 	// Whom the account blocks; who is gone has no handle.
@@ -119,7 +134,6 @@ type Querier interface {
 	ExtendStatement(ctx context.Context, milliseconds string) error
 	// Idempotent. No row: nobody visible to the viewer has that id.
 	FollowUser(ctx context.Context, arg FollowUserParams) (FollowUserRow, error)
-	ForgetEvents(ctx context.Context, arg ForgetEventsParams) (int64, error)
 	ForgetReplica(ctx context.Context, id string) error
 	// Who is deleted loses an address that somebody else has just proven to be theirs.
 	FreeAddress(ctx context.Context, email string) error
@@ -197,7 +211,6 @@ type Querier interface {
 	// The counters let go of them when the account was deleted.
 	// concealment: exempt a purge is about people whom nobody sees
 	PurgeComments(ctx context.Context, arg PurgeCommentsParams) (int64, error)
-	PurgeConfirmations(ctx context.Context, arg PurgeConfirmationsParams) (int64, error)
 	// concealment: exempt a purge is about people whom nobody sees
 	PurgeFollowers(ctx context.Context, arg PurgeFollowersParams) (int64, error)
 	// concealment: exempt a purge is about people whom nobody sees
@@ -265,8 +278,6 @@ type Querier interface {
 	SettleSubject(ctx context.Context, arg SettleSubjectParams) (int64, error)
 	// What is removed needs no decision any more.
 	SettleTarget(ctx context.Context, arg SettleTargetParams) (int64, error)
-	// What nobody needs: revocations whose tokens have expired, replicas silent for an hour, sessions that ran out.
-	TidyRevocations(ctx context.Context) error
 	// Spends a try of every code that may be meant, before anybody compares: however many guess at once, a code is compared
 	// max_tries times. It is looked for by the account that asked where user_id is given, else by the address.
 	TryCode(ctx context.Context, arg TryCodeParams) ([]TryCodeRow, error)
