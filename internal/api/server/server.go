@@ -80,9 +80,9 @@ type Options struct {
 	Role          Role
 	Debug         config.Debug
 	Tracer        telemetry.Tracer
-	Origins       []string         // browsers' origins that may call the API
-	MaxConnsPerIP int              // on a TCP listener; 0: no limit
-	JobsPool      *pgxpool.Pool    // for the job workers; nil: this server makes jobs and works none
+	Origins       []string      // browsers' origins that may call the API
+	MaxConnsPerIP int           // on a TCP listener; 0: no limit
+	JobsPool      *pgxpool.Pool // for the job workers; nil: this server makes jobs and works none
 	Mail          Mail
 	Now           func() time.Time // for access tokens; nil: time.Now
 	// FeedConnect opens the session that listens for revocations; nil: like the pool. It can't go through a pooler that shares
