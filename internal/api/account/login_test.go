@@ -30,7 +30,7 @@ func TestUnknownHandleCostsAHash(t *testing.T) {
 			t.Fatal(err)
 		}
 		release, done := make(chan struct{}), make(chan error, 1)
-		go func() { done <- h.do(t.Context(), func() { <-release }) }()
+		go func() { done <- h.do(t.Context(), func(Deriver) { <-release }) }()
 		synctest.Wait()
 		for _, handle := range []string{"nobody", "nobody\x00"} {
 			_, err = s.Login(t.Context(), handle, "correct horse", "")

@@ -10,6 +10,7 @@ import (
 	"github.com/platctl/platctl/cmd/platctl/internal/command/deploy"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/doctor"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/edge"
+	"github.com/platctl/platctl/cmd/platctl/internal/command/hash_worker"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/history"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/keys"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/mail"
@@ -43,5 +44,6 @@ func register(root *cobra.Command, d *command.Deps) {
 		config.New(d),
 		doctor.New(d),
 		version.New(d),
+		hash_worker.New(d),
 	)
 }

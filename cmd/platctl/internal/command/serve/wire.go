@@ -9,6 +9,7 @@ import (
 
 	"github.com/platctl/platctl/cmd/platctl/internal/settings"
 	"github.com/platctl/platctl/internal/api/account"
+	"github.com/platctl/platctl/internal/api/account/argon"
 	"github.com/platctl/platctl/internal/api/mail"
 	"github.com/platctl/platctl/internal/api/postgres"
 	"github.com/platctl/platctl/internal/api/seed"
@@ -19,7 +20,7 @@ import (
 	"github.com/platctl/platctl/internal/ops/migrate"
 )
 
-// Hashing takes half of the cores at the most, so a flood of logins leaves the other half to everybody else.
+// Hashing takes half of the cores at the most, in processes at low priority, so a flood of logins leaves the rest to everybody else.
 const (
 	hashQueue = 32
 	hashWait  = time.Second
@@ -37,7 +38,7 @@ func (o *options) server(ctx context.Context, p pools, secrets settings.ServerSe
 			return nil, nil, err
 		}
 	}
-	hasher := account.NewHasher(runtime.GOMAXPROCS(0)/2, hashQueue, hashWait)
+	hasher := account.NewHasher(runtime.GOMAXPROCS(0)/2, hashQueue, hashWait, account.Apart(func() account.Deriver { return argon.NewChild(o.log) }))
 	if o.dev {
 		if err := seedDemo(ctx, p.requests, hasher); err != nil {
 			return nil, nil, err
