@@ -20,7 +20,16 @@ const (
 	Enforce Mode = "enforce" // it is refused
 )
 
-func (m Mode) rank() int { return slices.Index([]Mode{Off, Shadow, Enforce}, m) }
+// Weaker returns the weaker of two modes.
+func (m Mode) Weaker(than Mode) Mode {
+	if m.Rank() < than.Rank() {
+		return m
+	}
+	return than
+}
+
+// Rank is 0 for off, 1 for shadow and 2 for enforce; -1 for what is no mode.
+func (m Mode) Rank() int { return slices.Index([]Mode{Off, Shadow, Enforce}, m) }
 
 // Kind is what sort of client a request comes from.
 type Kind int
@@ -55,6 +64,7 @@ type Class struct {
 	Anonymous *Limit `yaml:"anonymous,omitempty,flow" json:"anonymous,omitempty"`
 	User      *Limit `yaml:"user,omitempty,flow" json:"user,omitempty"`
 	Moderator *Limit `yaml:"moderator,omitempty,flow" json:"moderator,omitempty"` // nil: as User
+	Account   *Limit `yaml:"account,omitempty,flow" json:"account,omitempty"`     // attempts at the account that a login names
 	Global    *Limit `yaml:"global,omitempty,flow" json:"global,omitempty"`       // all clients together
 }
 
@@ -66,6 +76,15 @@ type Operation struct {
 
 // limits returns the limits of a class by name.
 func (c Class) limits() map[string]*Limit {
+	all := c.metered()
+	if c.Account != nil {
+		all["account"] = c.Account
+	}
+	return all
+}
+
+// metered returns those that each request of the class draws on.
+func (c Class) metered() map[string]*Limit {
 	all := map[string]*Limit{"anonymous": c.Anonymous, "user": c.User, "moderator": c.Moderator, "global": c.Global}
 	maps.DeleteFunc(all, func(_ string, l *Limit) bool { return l == nil })
 	return all
@@ -91,7 +110,7 @@ func (p Policy) Validate() error {
 	add := func(field, format string, args ...any) {
 		bad = append(bad, fault.Field{Field: field, Code: "invalid", Message: fmt.Sprintf(format, args...)})
 	}
-	if p.Mode.rank() < 0 {
+	if p.Mode.Rank() < 0 {
 		add("mode", "%.40q is not off, shadow or enforce", p.Mode)
 	}
 	if p.Percent < 0 || p.Percent > 100 {
@@ -132,7 +151,7 @@ func (c Class) check(name string, add func(field, format string, args ...any)) {
 	if !className.MatchString(name) || name == Exempt {
 		add("classes", "%.40q is no name for a class: lower-case letters, digits, - and _, not %s", name, Exempt)
 	}
-	if c.Mode != "" && c.Mode.rank() < 0 {
+	if c.Mode != "" && c.Mode.Rank() < 0 {
 		add(at+".mode", "%.40q is not off, shadow or enforce", c.Mode)
 	}
 	for kind, l := range c.limits() {
@@ -153,7 +172,7 @@ func (p Policy) checkOperation(name string, o Operation, add func(field, format 
 	if !p.has(o.Class) {
 		add(at+".class", "there is no class %.40q", o.Class)
 	}
-	for kind, l := range p.Classes[o.Class].limits() {
+	for kind, l := range p.Classes[o.Class].metered() {
 		if o.units() > l.Burst {
 			add(at+".cost", "%d is more than the burst of %d that %s has: it would never be admitted", o.units(), l.Burst, kind)
 		}
@@ -183,7 +202,7 @@ func (p Policy) Over(base Policy) Policy {
 
 func (c Class) smallestBurst() int64 {
 	least := int64(maxUnits)
-	for _, l := range c.limits() {
+	for _, l := range c.metered() {
 		least = min(least, l.Burst)
 	}
 	return least

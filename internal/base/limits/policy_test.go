@@ -24,7 +24,7 @@ func example() Policy {
 				Moderator: &Limit{Rate{100, time.Second}, 400},
 			},
 			"write":    {Mode: Shadow, User: &Limit{Rate{300, time.Minute}, 50}},
-			"password": {Anonymous: &Limit{Rate{10, time.Minute}, 10}, Global: &Limit{Rate{30, time.Second}, 60}},
+			"password": {Anonymous: &Limit{Rate{10, time.Minute}, 10}, Account: &Limit{Rate{5, 15 * time.Minute}, 5}, Global: &Limit{Rate{30, time.Second}, 60}},
 		},
 		Operations: map[string]Operation{"login": {Class: "password"}, "searchPeople": {Class: "read", Cost: 5}, "getHealth": {Class: Exempt}},
 	}
