@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/platctl/platctl/internal/base/clientaddr"
 	"github.com/platctl/platctl/internal/base/fault"
 )
 
@@ -31,6 +32,7 @@ type Config struct {
 	Deploy      Deploy   `mapstructure:"deploy"`
 	Release     Release  `mapstructure:"release"`
 	Perf        Perf     `mapstructure:"perf"`
+	RateLimit   Limits   `mapstructure:"ratelimit"`
 	Debug       Debug    `mapstructure:"debug"`
 }
 
@@ -49,6 +51,8 @@ type Server struct {
 	DrainDelay    time.Duration `mapstructure:"drain_delay"`
 	ShutdownGrace time.Duration `mapstructure:"shutdown_grace"`
 	CORSOrigins   string        `mapstructure:"cors_origins"`
+	Proxies       string        `mapstructure:"trusted_proxies"`
+	ProxyHeader   string        `mapstructure:"proxy_header"`
 	MaxConnsPerIP int           `mapstructure:"max_conns_per_ip"`
 }
 
@@ -134,6 +138,14 @@ type Perf struct {
 	K6  string `mapstructure:"k6"`
 }
 
+// Limits is what bounds the policy of request limits, which lives in the database.
+type Limits struct {
+	Mode string `mapstructure:"mode"`
+}
+
+// AutoMode lets the environment choose the mode of limits, and a policy overrule it.
+const AutoMode = "auto"
+
 // Debug injects faults for rehearsals; Validate refuses it in production.
 type Debug struct {
 	FaultStatus int           `mapstructure:"fault_status"`
@@ -159,6 +171,15 @@ func (c *Config) Validate() error {
 		add("auth.email_verification", "unknown", "%q is not auto, on or off", c.Auth.EmailVerification)
 	}
 	c.validateAddresses(add)
+	if !slices.Contains([]string{AutoMode, "off", "shadow", "enforce"}, c.RateLimit.Mode) {
+		add("ratelimit.mode", "unknown", "%q is not auto, off, shadow or enforce", c.RateLimit.Mode)
+	}
+	if _, err := clientaddr.ParseTrusted(c.Server.Proxies); err != nil {
+		add("server.trusted_proxies", "address", "%s", fault.From(err).Message)
+	}
+	if h := c.Server.ProxyHeader; h != clientaddr.XForwardedFor && h != clientaddr.Forwarded {
+		add("server.proxy_header", "unknown", "%q is not %s or %s", h, clientaddr.XForwardedFor, clientaddr.Forwarded)
+	}
 	for _, o := range c.Server.Origins() {
 		if u, err := url.Parse(o); err != nil || u.Scheme == "" || u.Host == "" || o != u.Scheme+"://"+u.Host {
 			add("server.cors_origins", "origin", "%q is not SCHEME://HOST[:PORT]", o)

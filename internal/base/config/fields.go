@@ -24,6 +24,8 @@ func Fields(stateDir string) []Field {
 		{Key: "server.shutdown_grace", Default: "20s", Doc: "how long requests in flight may take after that"},
 		{Key: "server.cors_origins", Default: "", Doc: "browsers' origins that may call the API, exactly, separated by commas"},
 		{Key: "server.max_conns_per_ip", Default: 256, Doc: "connections one address may have open; 0: no limit, which a proxy on another machine needs"},
+		{Key: "server.trusted_proxies", Default: "", Doc: "addresses and networks of proxies that say who the client is; platctl's edge needs no entry"},
+		{Key: "server.proxy_header", Default: "X-Forwarded-For", Doc: "the header that those proxies write: X-Forwarded-For or Forwarded"},
 		{Key: "database.url", Default: "", Secret: true, Doc: "PostgreSQL URL, or env:NAME, or file:PATH; empty: the private PostgreSQL"},
 		{Key: "database.max_conns", Default: 10, Doc: "connections in the server's pool"},
 		{Key: "localpg.dir", Default: "", Doc: "data directory of the private PostgreSQL; empty: <state_dir>/postgres"},
@@ -55,6 +57,7 @@ func Fields(stateDir string) []Field {
 		{Key: "release.min_schema", Default: 0, Doc: "the oldest migration a release runs on; 0: the newest, which promises least"},
 		{Key: "perf.dir", Default: "perf", Doc: "where baselines are stored"},
 		{Key: "perf.k6", Default: "", Doc: "the k6 with our extension; empty: beside platctl, then PATH"},
+		{Key: "ratelimit.mode", Default: "auto", Doc: "auto (what the policy says; without one shadow, in production enforce), or the most that a policy may do: off, shadow, enforce"},
 		{Key: "debug.fault_status", Default: 0, Doc: "answer every API request with this status; refused in production"},
 		{Key: "debug.fault_delay", Default: "0s", Doc: "delay every API request by this much; refused in production"},
 	}
