@@ -61,7 +61,7 @@ type Entry struct {
 	Changes []limits.Change `json:"changes"` // from the version before; from what is declared for the first
 }
 
-// History returns versions, newest first, n at most, each with what changed.
+// History returns versions, newest first, n at most, each with what changed for a server that declares this.
 func (s *Store) History(ctx context.Context, declared limits.Policy, n int) ([]Entry, error) {
 	rows, err := s.q.RatelimitHistory(ctx, db.RatelimitHistoryParams{BeforeVersion: math.MaxInt64, PageSize: int32(n + 1)})
 	if err != nil {
@@ -74,7 +74,7 @@ func (s *Store) History(ctx context.Context, declared limits.Policy, n int) ([]E
 			return nil, err
 		}
 		if len(out) > 0 {
-			out[len(out)-1].Changes = limits.Diff(v.Policy, out[len(out)-1].Policy)
+			out[len(out)-1].Changes = limits.Diff(v.Policy.Over(declared), out[len(out)-1].Policy.Over(declared))
 		}
 		out = append(out, Entry{Version: v})
 	}
@@ -82,14 +82,15 @@ func (s *Store) History(ctx context.Context, declared limits.Policy, n int) ([]E
 		return out[:n], nil
 	}
 	if len(out) > 0 {
-		out[len(out)-1].Changes = limits.Diff(declared, out[len(out)-1].Policy)
+		out[len(out)-1].Changes = limits.Diff(declared, out[len(out)-1].Policy.Over(declared))
 	}
 	return out, nil
 }
 
-// Apply puts a policy into force, as the version after the one that the caller has seen.
+// Apply puts a policy into force, as the version after the one that the caller has seen. What it leaves out stays as it is
+// declared; the caller has seen to it that the whole can be enforced, and a server that can't leaves its limits as they are.
 func (s *Store) Apply(ctx context.Context, seen int64, p limits.Policy, author, why string) (Version, error) {
-	if err := p.Validate(); err != nil {
+	if err := p.ValidatePart(); err != nil {
 		return Version{}, err
 	}
 	text, err := p.Marshal()

@@ -146,6 +146,17 @@ type Limits struct {
 // AutoMode lets the environment choose the mode of limits, and a policy overrule it.
 const AutoMode = "auto"
 
+// LimitModes returns the mode of limits while no policy is applied, and the most that one may do; empty: whatever it says.
+func (c *Config) LimitModes() (without, most string) {
+	switch {
+	case c.RateLimit.Mode != AutoMode:
+		return c.RateLimit.Mode, c.RateLimit.Mode
+	case c.Environment == Production:
+		return "enforce", ""
+	}
+	return "shadow", ""
+}
+
 // Debug injects faults for rehearsals; Validate refuses it in production.
 type Debug struct {
 	FaultStatus int           `mapstructure:"fault_status"`
@@ -171,15 +182,7 @@ func (c *Config) Validate() error {
 		add("auth.email_verification", "unknown", "%q is not auto, on or off", c.Auth.EmailVerification)
 	}
 	c.validateAddresses(add)
-	if !slices.Contains([]string{AutoMode, "off", "shadow", "enforce"}, c.RateLimit.Mode) {
-		add("ratelimit.mode", "unknown", "%q is not auto, off, shadow or enforce", c.RateLimit.Mode)
-	}
-	if _, err := clientaddr.ParseTrusted(c.Server.Proxies); err != nil {
-		add("server.trusted_proxies", "address", "%s", fault.From(err).Message)
-	}
-	if h := c.Server.ProxyHeader; h != clientaddr.XForwardedFor && h != clientaddr.Forwarded {
-		add("server.proxy_header", "unknown", "%q is not %s or %s", h, clientaddr.XForwardedFor, clientaddr.Forwarded)
-	}
+	c.validateLimits(add)
 	for _, o := range c.Server.Origins() {
 		if u, err := url.Parse(o); err != nil || u.Scheme == "" || u.Host == "" || o != u.Scheme+"://"+u.Host {
 			add("server.cors_origins", "origin", "%q is not SCHEME://HOST[:PORT]", o)
@@ -199,6 +202,18 @@ func (c *Config) Validate() error {
 	}
 	return fault.New(fault.Config, "configuration: %s", strings.Join(names, "; ")).
 		WithFields(bad...).WithHint("`platctl config show` prints every value with its origin")
+}
+
+func (c *Config) validateLimits(add func(key, code, format string, args ...any)) {
+	if !slices.Contains([]string{AutoMode, "off", "shadow", "enforce"}, c.RateLimit.Mode) {
+		add("ratelimit.mode", "unknown", "%q is not auto, off, shadow or enforce", c.RateLimit.Mode)
+	}
+	if _, err := clientaddr.ParseTrusted(c.Server.Proxies); err != nil {
+		add("server.trusted_proxies", "address", "%s", fault.From(err).Message)
+	}
+	if h := c.Server.ProxyHeader; h != clientaddr.XForwardedFor && h != clientaddr.Forwarded {
+		add("server.proxy_header", "unknown", "%q is not %s or %s", h, clientaddr.XForwardedFor, clientaddr.Forwarded)
+	}
 }
 
 func (c *Config) validateAddresses(add func(key, code, format string, args ...any)) {

@@ -1,6 +1,7 @@
 package limits
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"regexp"
@@ -51,11 +52,11 @@ const Exempt = "none"
 // Policy is every limit that is in force. A nil Limit limits nobody.
 type Policy struct {
 	Mode       Mode                 `yaml:"mode" json:"mode"`
-	Percent    int                  `yaml:"percent" json:"percent"` // of clients that enforce holds for; the others are in shadow
-	Reads      string               `yaml:"reads" json:"reads"`     // class of operations that are not named and only read
-	Writes     string               `yaml:"writes" json:"writes"`   // class of the others that are not named
-	Classes    map[string]Class     `yaml:"classes" json:"classes"`
-	Operations map[string]Operation `yaml:"operations" json:"operations"`
+	Percent    int                  `yaml:"percent" json:"percent"`         // of clients that enforce holds for; the others are in shadow
+	Reads      string               `yaml:"reads,omitempty" json:"reads"`   // class of operations that are not named and only read
+	Writes     string               `yaml:"writes,omitempty" json:"writes"` // class of the others that are not named
+	Classes    map[string]Class     `yaml:"classes,omitempty" json:"classes"`
+	Operations map[string]Operation `yaml:"operations,omitempty" json:"operations"`
 }
 
 // Class is what clients may do in the operations that name it, all of them together.
@@ -105,7 +106,14 @@ var (
 )
 
 // Validate returns one error that names everything that can't be enforced, or nil.
-func (p Policy) Validate() error {
+func (p Policy) Validate() error { return p.validate(p.has) }
+
+// ValidatePart is Validate for a policy that may leave out what another one has (see Over).
+func (p Policy) ValidatePart() error {
+	return p.validate(func(string) bool { return true })
+}
+
+func (p Policy) validate(has func(class string) bool) error {
 	var bad []fault.Field
 	add := func(field, format string, args ...any) {
 		bad = append(bad, fault.Field{Field: field, Code: "invalid", Message: fmt.Sprintf(format, args...)})
@@ -120,7 +128,7 @@ func (p Policy) Validate() error {
 		add("classes", "%d classes and %d operations are more than %d and %d", len(p.Classes), len(p.Operations), maxClasses, maxOperations)
 	}
 	for name, class := range map[string]string{"reads": p.Reads, "writes": p.Writes} {
-		if !p.has(class) {
+		if !has(class) {
 			add(name, "there is no class %.40q", class)
 		}
 	}
@@ -128,7 +136,7 @@ func (p Policy) Validate() error {
 		c.check(name, add)
 	}
 	for name, o := range p.Operations {
-		p.checkOperation(name, o, add)
+		p.checkOperation(name, o, has, add)
 	}
 	if len(bad) == 0 {
 		return nil
@@ -161,7 +169,7 @@ func (c Class) check(name string, add func(field, format string, args ...any)) {
 	}
 }
 
-func (p Policy) checkOperation(name string, o Operation, add func(field, format string, args ...any)) {
+func (p Policy) checkOperation(name string, o Operation, has func(class string) bool, add func(field, format string, args ...any)) {
 	at := "operations." + name
 	if !operationName.MatchString(name) {
 		add("operations", "%.70q is no name of an operation", name)
@@ -169,7 +177,7 @@ func (p Policy) checkOperation(name string, o Operation, add func(field, format 
 	if o.Cost < 0 || o.Cost > maxCost {
 		add(at+".cost", "%d is not between 1 and %d", o.Cost, maxCost)
 	}
-	if !p.has(o.Class) {
+	if !has(o.Class) || o.Class == "" {
 		add(at+".class", "there is no class %.40q", o.Class)
 	}
 	for kind, l := range p.Classes[o.Class].metered() {
@@ -179,24 +187,22 @@ func (p Policy) checkOperation(name string, o Operation, add func(field, format 
 	}
 }
 
-// Over returns p with the classes and operations that only base has: a policy that is older than the release that
-// enforces it says nothing about what is new.
+// Over returns p with what only base has: a policy may say no more than what is different, and one that is older than the
+// release that enforces it says nothing about what is new.
 func (p Policy) Over(base Policy) Policy {
-	merge := func(dst, src map[string]Class) map[string]Class {
-		out := maps.Clone(src)
-		maps.Copy(out, dst)
-		return out
-	}
-	p.Classes = merge(p.Classes, base.Classes)
-	ops := maps.Clone(base.Operations)
-	for name, o := range ops {
-		if base.has(o.Class) && o.units() > p.Classes[o.Class].smallestBurst() {
+	p.Reads, p.Writes = cmp.Or(p.Reads, base.Reads), cmp.Or(p.Writes, base.Writes)
+	classes := make(map[string]Class, len(base.Classes)+len(p.Classes))
+	maps.Copy(classes, base.Classes)
+	maps.Copy(classes, p.Classes)
+	ops := make(map[string]Operation, len(base.Operations)+len(p.Operations))
+	for name, o := range base.Operations {
+		if o.units() > classes[o.Class].smallestBurst() {
 			o.Cost = 1 // the class was made smaller than the cost that base had in mind
-			ops[name] = o
 		}
+		ops[name] = o
 	}
 	maps.Copy(ops, p.Operations)
-	p.Operations = ops
+	p.Classes, p.Operations = classes, ops
 	return p
 }
 

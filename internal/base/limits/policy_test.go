@@ -131,6 +131,12 @@ func TestOver(t *testing.T) {
 	if got.Operations["searchPeople"].Cost != 1 {
 		t.Errorf("a cost of 5 against a burst of 3 became %d", got.Operations["searchPeople"].Cost)
 	}
+	part, err := Parse([]byte("schema: platctl.ratelimit/v1\nmode: enforce\nclasses: {read: {user: {rate: 7/s, burst: 9}}}\n"))
+	whole := part.Over(example())
+	if err != nil || whole.Validate() != nil || whole.Reads != "read" || whole.Percent != 100 || whole.Classes["read"].User.Burst != 9 ||
+		whole.Classes["password"].Global == nil || part.Validate() == nil {
+		t.Errorf("%+v, %v, %v", whole, err, whole.Validate())
+	}
 	if len(mine.Operations) != 1 || len(mine.Classes) != 1 {
 		t.Error("Over changed its receiver")
 	}
@@ -185,7 +191,7 @@ func TestRates(t *testing.T) {
 	}
 }
 
-// Whatever is parsed can be enforced, and is written and read back as itself.
+// Whatever is parsed is written and read back as itself; whatever is whole can be enforced.
 func FuzzParse(f *testing.F) {
 	data, err := os.ReadFile("testdata/policy.golden")
 	if err != nil {
@@ -205,6 +211,10 @@ func FuzzParse(f *testing.F) {
 		back, err := Parse(out)
 		if err != nil || len(Diff(p, back)) > 0 {
 			t.Fatalf("%v, %v\n%s", Diff(p, back), err, out)
+		}
+		if whole := p.Over(example()); whole.Validate() == nil {
+			l := New(whole, Options{Now: func() time.Duration { return time.Hour }, Clients: 8})
+			l.Decide(t.Context(), Request{Operation: "login"})
 		}
 	})
 }

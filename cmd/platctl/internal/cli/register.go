@@ -15,6 +15,7 @@ import (
 	"github.com/platctl/platctl/cmd/platctl/internal/command/mail"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/migrate"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/perf"
+	"github.com/platctl/platctl/cmd/platctl/internal/command/ratelimit"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/release"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/rollback"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/sbom"
@@ -37,6 +38,7 @@ func register(root *cobra.Command, d *command.Deps) {
 		auth.New(d),
 		keys.New(d),
 		mail.New(d),
+		ratelimit.New(d),
 		release.New(d),
 		sbom.New(d),
 		perf.New(d),

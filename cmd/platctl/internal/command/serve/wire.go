@@ -110,13 +110,9 @@ func (a active) Watch() (bool, <-chan struct{}) {
 // set or a policy is applied.
 func limitsOf(c config.Config) (server.Limits, error) {
 	trusted, err := clientaddr.ParseTrusted(c.Server.Proxies)
-	l := server.Limits{Clients: clientaddr.Resolver{Trusted: trusted, Header: c.Server.ProxyHeader}, Mode: limits.Shadow}
-	if c.Environment == config.Production {
-		l.Mode = limits.Enforce
-	}
-	if c.RateLimit.Mode != config.AutoMode {
-		l.Mode = limits.Mode(c.RateLimit.Mode)
-		l.Most = l.Mode
-	}
-	return l, err
+	without, most := c.LimitModes()
+	return server.Limits{
+		Mode: limits.Mode(without), Most: limits.Mode(most),
+		Clients: clientaddr.Resolver{Trusted: trusted, Header: c.Server.ProxyHeader},
+	}, err
 }
