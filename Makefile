@@ -142,6 +142,11 @@ bench-feed: postgres build ## Seed the medium dataset and measure the feed of fo
 	@PLATCTL_BENCH_DATABASE=$$(cat $(BENCH)/url) go test ./internal/api/indexes -run '^$$' -bench Feed -benchtime 500x; \
 		code=$$?; bin/platctl db stop; exit $$code
 
+.PHONY: bench-limits
+bench-limits: postgres ## Measure the limiter beside another one, and an offender beside others on three servers
+	go test ./internal/base/limits -run '^$$' -bench . -benchtime 2000000x
+	go test ./internal/api/server -run '^$$' -bench OffenderBesideOthers -benchtime 1x
+
 .PHONY: fuzz
 fuzz: ## Fuzz every parser for a few seconds each
 	@for m in . xk6-ext; do \

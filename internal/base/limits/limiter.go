@@ -197,17 +197,18 @@ func (l *Limiter) Decide(ctx context.Context, q Request) Decision {
 		return d
 	}
 	d.Limited, d.Enforced = true, r.enforces(q.Client)
+	now := l.opts.Now()
 	if client != nil {
-		d.by(client, l.take(ctx, client, q.Client, r.cost))
+		d.by(client, l.take(ctx, client, q.Client, r.cost, now))
 	}
 	if r.global != nil && !d.Refused {
-		all := l.take(ctx, r.global, Key{}, r.cost)
+		all := l.take(ctx, r.global, Key{}, r.cost, now)
 		if client == nil || !all.OK {
 			d.by(r.global, all)
 			d.Global = true
 		}
 		if !all.OK && client != nil {
-			l.give(client, q.Client, r.cost)
+			l.give(client, q.Client, r.cost, now)
 		}
 	}
 	return d

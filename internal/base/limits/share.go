@@ -144,9 +144,8 @@ func (s *loans) hurry() {
 }
 
 // take asks a bucket for a client: this server's own meter, or a loan.
-func (l *Limiter) take(ctx context.Context, b *bucket, k Key, cost int64) Reading {
+func (l *Limiter) take(ctx context.Context, b *bucket, k Key, cost int64, now time.Duration) Reading {
 	for range borrowTurns {
-		now := l.opts.Now()
 		if !l.group.Load().sharing {
 			return b.meter.Take(k, cost, now)
 		}
@@ -167,6 +166,7 @@ func (l *Limiter) take(ctx context.Context, b *bucket, k Key, cost int64) Readin
 		if !patient(ctx, answer) {
 			return r
 		}
+		now = l.opts.Now()
 	}
 	return b.reading(cost, float64(b.limit.Burst), false)
 }
@@ -231,14 +231,14 @@ func (b *bucket) reading(cost int64, owed float64, ok bool) Reading {
 }
 
 // give returns what was taken for a request that another limit refused.
-func (l *Limiter) give(b *bucket, k Key, cost int64) {
+func (l *Limiter) give(b *bucket, k Key, cost int64, now time.Duration) {
 	if n := b.loans.get(k); n != nil {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		n.units += cost
 		return
 	}
-	b.meter.Give(k, cost, l.opts.Now())
+	b.meter.Give(k, cost, now)
 }
 
 // desk is where loans wait for an answer of the Lender.
