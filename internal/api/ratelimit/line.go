@@ -37,24 +37,18 @@ func (l *line) do(ctx context.Context, f func(ctx context.Context, q *db.Queries
 			return err
 		}
 	}
-	if err = f(ctx, db.New(l.conn)); err != nil {
-		l.drop()
-	}
-	return err
-}
-
-func (l *line) drop() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	_ = l.conn.Close(ctx)
-	l.conn = nil
+	return f(ctx, db.New(l.conn)) // an ended context closes the connection; an error of the server doesn't
 }
 
 // close waits for its turn and closes the connection.
 func (l *line) close() {
 	<-l.turn
 	defer func() { l.turn <- struct{}{} }()
-	if l.conn != nil {
-		l.drop()
+	if l.conn == nil {
+		return
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = l.conn.Close(ctx)
+	l.conn = nil
 }

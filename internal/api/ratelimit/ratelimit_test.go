@@ -260,3 +260,47 @@ func TestModerators(t *testing.T) {
 		}
 	}
 }
+
+// Without a database every server holds clients to its part, and fails nobody; when it is back they share again.
+func TestDatabaseAway(t *testing.T) {
+	t.Parallel()
+	url, pool := database(t)
+	pretend(t, pool, 3)
+	var away atomic.Bool
+	s := start(t, url, pool, perClient(limits.Rate{Count: 1, Per: time.Hour}, 30), func(o *ratelimit.Options) {
+		connect := o.Connect
+		o.Connect = func(ctx context.Context) (*pgx.Conn, error) {
+			if away.Load() {
+				return nil, errors.New("connection refused")
+			}
+			return connect(ctx)
+		}
+	})
+	if st := s.Status(); st.Local || st.Servers != 3 {
+		t.Fatalf("%+v", st)
+	}
+	away.Store(true)
+	if _, err := pool.Exec(t.Context(), "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "being on its own", func() bool { return s.Status().Local })
+	admitted := 0
+	for range 40 {
+		if !s.Decide(t.Context(), "any", true, from("192.0.2.1")).Refused {
+			admitted++
+		}
+	}
+	if admitted != 10 {
+		t.Errorf("%d admitted, want a third of 30", admitted)
+	}
+	away.Store(false)
+	eventually(t, "sharing again", func() bool { return !s.Status().Local })
+	for range 40 {
+		if !s.Decide(t.Context(), "any", true, from("192.0.2.1")).Refused {
+			admitted++
+		}
+	}
+	if admitted < 28 || admitted > 30+30/8 {
+		t.Errorf("%d admitted in all of a burst of 30", admitted)
+	}
+}

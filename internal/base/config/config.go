@@ -113,6 +113,8 @@ type Edge struct {
 	DrainDelay    time.Duration `mapstructure:"drain_delay"`
 	ShutdownGrace time.Duration `mapstructure:"shutdown_grace"`
 	MaxConnsPerIP int           `mapstructure:"max_conns_per_ip"`
+	Proxies       string        `mapstructure:"trusted_proxies"`
+	ProxyHeader   string        `mapstructure:"proxy_header"`
 }
 
 // Deploy is how a release is brought to a host.
@@ -208,11 +210,12 @@ func (c *Config) validateLimits(add func(key, code, format string, args ...any))
 	if !slices.Contains([]string{AutoMode, "off", "shadow", "enforce"}, c.RateLimit.Mode) {
 		add("ratelimit.mode", "unknown", "%q is not auto, off, shadow or enforce", c.RateLimit.Mode)
 	}
-	if _, err := clientaddr.ParseTrusted(c.Server.Proxies); err != nil {
-		add("server.trusted_proxies", "address", "%s", fault.From(err).Message)
-	}
-	if h := c.Server.ProxyHeader; h != clientaddr.XForwardedFor && h != clientaddr.Forwarded {
-		add("server.proxy_header", "unknown", "%q is not %s or %s", h, clientaddr.XForwardedFor, clientaddr.Forwarded)
+	for key, p := range map[string][2]string{"server": {c.Server.Proxies, c.Server.ProxyHeader}, "edge": {c.Edge.Proxies, c.Edge.ProxyHeader}} {
+		if _, err := clientaddr.ParseTrusted(p[0]); err != nil {
+			add(key+".trusted_proxies", "address", "%s", fault.From(err).Message)
+		} else if _, err := clientaddr.New(p[0], p[1]); err != nil {
+			add(key+".proxy_header", "unknown", "%s", fault.From(err).Message)
+		}
 	}
 }
 

@@ -46,6 +46,8 @@ func Fields(stateDir string) []Field {
 		{Key: "edge.drain_delay", Default: "3s", Doc: "how long a stopping edge answers with Connection: close before it takes no new connections"},
 		{Key: "edge.shutdown_grace", Default: "20s", Doc: "how long requests in flight at the edge may take after that"},
 		{Key: "edge.max_conns_per_ip", Default: 256, Doc: "connections one address may have open; 0: no limit, which a proxy on another machine needs"},
+		{Key: "edge.trusted_proxies", Default: "", Doc: "addresses and networks of proxies before the edge that say who the client is"},
+		{Key: "edge.proxy_header", Default: "X-Forwarded-For", Doc: "the header that those proxies write: X-Forwarded-For or Forwarded"},
 		{Key: "deploy.app", Default: "platctl", Doc: "the name under which releases live on a host"},
 		{Key: "deploy.root", Default: "", Doc: "where releases, sockets and the ledger live; empty: <state_dir>/apps"},
 		{Key: "deploy.ready_timeout", Default: "30s", Doc: "how long a new release may take to become ready"},

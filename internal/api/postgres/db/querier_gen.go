@@ -259,7 +259,7 @@ type Querier interface {
 	SettleTarget(ctx context.Context, arg SettleTargetParams) (int64, error)
 	// concealment: exempt servers know who looks after the others
 	Staff(ctx context.Context) ([]int64, error)
-	// Accounts that owe nothing, and attempts that are forgotten.
+	// Accounts that owe nothing, and attempts that are forgotten. Whoever lends right now is left alone.
 	TidyRatelimits(ctx context.Context) error
 	// What nobody needs: revocations whose tokens have expired, replicas silent for an hour, sessions that ran out.
 	TidyRevocations(ctx context.Context) error

@@ -270,14 +270,17 @@ func (q *Queries) Staff(ctx context.Context) ([]int64, error) {
 
 const tidyRatelimits = `-- name: TidyRatelimits :exec
 with a as (
-    delete from ratelimit_accounts where ratelimit_owed(owed, at, per_second, clock_timestamp()) <= 0
+    delete from ratelimit_accounts d using (
+        select g.bucket, g.client from ratelimit_accounts g
+        where ratelimit_owed(g.owed, g.at, g.per_second, clock_timestamp()) <= 0 limit 10000 for update skip locked) gone
+    where d.bucket = gone.bucket and d.client = gone.client
 )
 delete from login_attempts
 where client in (select l.client from login_attempts l
                  where l.last_at < now() - interval '1 day' and (l.known_until is null or l.known_until < now()) limit 1000)
 `
 
-// Accounts that owe nothing, and attempts that are forgotten.
+// Accounts that owe nothing, and attempts that are forgotten. Whoever lends right now is left alone.
 func (q *Queries) TidyRatelimits(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, tidyRatelimits)
 	return err

@@ -48,9 +48,12 @@ order by at desc
 limit 4096;
 
 -- name: TidyRatelimits :exec
--- Accounts that owe nothing, and attempts that are forgotten.
+-- Accounts that owe nothing, and attempts that are forgotten. Whoever lends right now is left alone.
 with a as (
-    delete from ratelimit_accounts where ratelimit_owed(owed, at, per_second, clock_timestamp()) <= 0
+    delete from ratelimit_accounts d using (
+        select g.bucket, g.client from ratelimit_accounts g
+        where ratelimit_owed(g.owed, g.at, g.per_second, clock_timestamp()) <= 0 limit 10000 for update skip locked) gone
+    where d.bucket = gone.bucket and d.client = gone.client
 )
 delete from login_attempts
 where client in (select l.client from login_attempts l

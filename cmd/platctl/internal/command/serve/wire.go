@@ -109,10 +109,7 @@ func (a active) Watch() (bool, <-chan struct{}) {
 // limitsOf says how requests are limited: in production for real, elsewhere without refusing anybody, unless something else is
 // set or a policy is applied.
 func limitsOf(c config.Config) (server.Limits, error) {
-	trusted, err := clientaddr.ParseTrusted(c.Server.Proxies)
+	clients, err := clientaddr.New(c.Server.Proxies, c.Server.ProxyHeader)
 	without, most := c.LimitModes()
-	return server.Limits{
-		Mode: limits.Mode(without), Most: limits.Mode(most),
-		Clients: clientaddr.Resolver{Trusted: trusted, Header: c.Server.ProxyHeader},
-	}, err
+	return server.Limits{Mode: limits.Mode(without), Most: limits.Mode(most), Clients: clients}, err
 }
