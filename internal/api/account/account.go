@@ -72,7 +72,7 @@ type Options struct {
 	Confirmations *confirmation.Service
 	VerifyEmail   bool // whether an account is made only when a code has confirmed its address
 	Dotless       bool // whether addresses like ana@localhost will do
-	Gate          Gate          // passed before a password is looked at; nil: open
+	Gate          Gate // passed before a password is looked at; nil: open
 }
 
 // New returns a Service. It hashes once, to have something to compare with when a handle is unknown.
