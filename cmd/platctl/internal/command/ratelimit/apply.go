@@ -39,7 +39,7 @@ type applyOptions struct {
 func newApply(d *command.Deps) *cobra.Command {
 	var o applyOptions
 	cmd := command.New(command.Spec{
-		Use:   "apply <file | -> | apply --version NUMBER  --why TEXT [--yes] [--dry-run]",
+		Use:   "apply (<file | -> | --version NUMBER) --why TEXT [--yes] [--dry-run]",
 		Short: "Put limits into force on every server",
 		Long: "Shows what would change and asks, then makes the policy the newest version. Every server enforces it within a second,\n" +
 			"without a restart, and what clients owe stays owed. --version goes back: to the same policy, under a new number.\n" +

@@ -21,7 +21,7 @@ type DiffResult struct {
 func newDiff(d *command.Deps) *cobra.Command {
 	var from source
 	cmd := command.New(command.Spec{
-		Use:   "diff <file | -> | diff --version NUMBER",
+		Use:   "diff (<file | -> | --version NUMBER)",
 		Short: "Compare a file of limits with those in force",
 		Long: "Shows what `platctl ratelimit apply` would change, one line a limit. The answer is no (3) when anything differs, so a\n" +
 			"pipeline can tell that the file in the repository is not what servers enforce. A file may say\n" +
