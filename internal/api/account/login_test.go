@@ -24,7 +24,7 @@ func TestUnknownHandleCostsAHash(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h := NewHasher(1, 1, time.Second)
-		s := &Service{store: db.New(nobody{}), hasher: h, tokens: &Tokens{}}
+		s := &Service{gate: open{}, store: db.New(nobody{}), hasher: h, tokens: &Tokens{}}
 		var err error
 		if s.dummy, err = h.Hash(t.Context(), "no password hashes to this"); err != nil {
 			t.Fatal(err)

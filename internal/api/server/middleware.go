@@ -19,6 +19,7 @@ import (
 
 	"github.com/platctl/platctl/internal/api/export"
 	"github.com/platctl/platctl/internal/api/httpapi"
+	"github.com/platctl/platctl/internal/api/ratelimit"
 	"github.com/platctl/platctl/internal/base/config"
 	"github.com/platctl/platctl/internal/base/fault"
 	"github.com/platctl/platctl/internal/base/telemetry"
@@ -45,6 +46,7 @@ func (s *Server) chain() []middleware {
 		s.drain,         // while draining: Connection: close
 		s.injectFault,   // rehearsals only; refused in production
 		s.cors,          // exact origins, before anything is read or counted against a limit
+		s.holdToLimits,  // each client to its limits, or 429
 		s.guardQuery,    // length and escapes: the parser drops what it can't read, and a dropped cursor is page one
 		s.guardBody,     // size, UTF-8 and depth, before anything is decoded
 		s.admit,         // a slot, a place in the queue, or 503; after the body, or slow senders would hold every slot
@@ -304,6 +306,8 @@ type recorder struct {
 	code  int
 	bytes int64
 	cors  http.Header // what the CORS policy says; nothing else may speak for it
+
+	client *ratelimit.Client // who asks; nil for probes
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -315,6 +319,9 @@ func (r *recorder) WriteHeader(code int) {
 		case http.StatusUnauthorized:
 			h.Set("WWW-Authenticate", `Bearer realm="api"`)
 		case http.StatusServiceUnavailable, http.StatusTooManyRequests:
+			if r.client != nil && r.client.RetryAfter > 0 {
+				h.Set("Retry-After", seconds(r.client.RetryAfter))
+			}
 			if h.Get("Retry-After") == "" {
 				h.Set("Retry-After", strconv.Itoa(1+rand.IntN(retryAfter))) // not all at once
 			}

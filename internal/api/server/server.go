@@ -29,6 +29,7 @@ import (
 	"github.com/platctl/platctl/internal/api/postgres/db"
 	"github.com/platctl/platctl/internal/api/publicid"
 	"github.com/platctl/platctl/internal/api/purge"
+	"github.com/platctl/platctl/internal/api/ratelimit"
 	"github.com/platctl/platctl/internal/api/retention"
 	"github.com/platctl/platctl/internal/api/session"
 	"github.com/platctl/platctl/internal/api/timeline"
@@ -84,7 +85,8 @@ type Options struct {
 	Role          Role
 	Debug         config.Debug
 	Tracer        telemetry.Tracer
-	Origins       []string      // browsers' origins that may call the API
+	Origins       []string // browsers' origins that may call the API
+	Limits        Limits
 	MaxConnsPerIP int           // on a TCP listener; 0: no limit
 	JobsPool      *pgxpool.Pool // for the job workers; nil: this server makes jobs and works none
 	Mail          Mail
@@ -116,6 +118,8 @@ type Server struct {
 	limit      *connlimit.Limit
 	admission  *admission.Limiter
 	origins    map[string]bool
+	accounts   *account.Service
+	limits     *ratelimit.Service
 }
 
 // New wires a Server. It hashes one password, so it takes about 30 ms.
@@ -143,15 +147,18 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 	queries := db.New(o.Pool)
-	accounts, err := account.New(ctx, account.Options{
+	if s.limits, err = s.newLimits(); err != nil {
+		return nil, err
+	}
+	s.accounts, err = account.New(ctx, account.Options{
 		DB: o.Pool, Hasher: o.Hasher, Tokens: tokens, Sessions: s.sessions, DeletionGrace: o.DeletionGrace, Confirmations: confirmations,
-		VerifyEmail: o.Mail.VerifyAddresses, Dotless: o.Mail.Dotless,
+		VerifyEmail: o.Mail.VerifyAddresses, Dotless: o.Mail.Dotless, Gate: s.limits,
 	})
 	if err != nil {
 		return nil, err
 	}
 	s.operations, err = httpapi.New(httpapi.Services{
-		Account: accounts, Sessions: s.sessions, Timeline: timeline.New(queries), Market: market.New(queries), System: s, IDs: ids, Log: o.Log, Tokens: tokens,
+		Account: s.accounts, Sessions: s.sessions, Timeline: timeline.New(queries), Market: market.New(queries), System: s, IDs: ids, Log: o.Log, Tokens: tokens,
 		Export: export.New(queries, ids),
 		Moderation: moderation.New(o.Pool, s.sessions, moderation.Options{
 			OnReport: func(reason string) { s.metrics.reports.WithLabelValues(reason).Inc() },

@@ -16,6 +16,7 @@ import (
 	"github.com/platctl/platctl/cmd/platctl/internal/command/mail"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/migrate"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/perf"
+	"github.com/platctl/platctl/cmd/platctl/internal/command/ratelimit"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/release"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/rollback"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/sbom"
@@ -38,6 +39,7 @@ func register(root *cobra.Command, d *command.Deps) {
 		auth.New(d),
 		keys.New(d),
 		mail.New(d),
+		ratelimit.New(d),
 		release.New(d),
 		sbom.New(d),
 		perf.New(d),

@@ -130,6 +130,14 @@ type Like struct {
 	CreatedAt time.Time
 }
 
+type LoginAttempt struct {
+	Client     []byte
+	Attempts   int32
+	NextAt     time.Time
+	LastAt     time.Time
+	KnownUntil *time.Time
+}
+
 type ModerationLog struct {
 	ID         int64
 	ActorID    *int64
@@ -188,6 +196,26 @@ type Product struct {
 	Available   int64
 	CreatedAt   time.Time
 	ArchivedAt  *time.Time
+}
+
+type RatelimitAccount struct {
+	Bucket    string
+	Client    []byte
+	Owed      float64
+	At        time.Time
+	PerSecond float64
+	Burst     int64
+	Used      int64
+	Want      int64
+	Granted   int64
+}
+
+type RatelimitPolicy struct {
+	Version   int64
+	Policy    string
+	Author    string
+	Why       string
+	AppliedAt time.Time
 }
 
 type Replica struct {

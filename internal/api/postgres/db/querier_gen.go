@@ -22,6 +22,8 @@ type Querier interface {
 	AnotherAdmin(ctx context.Context, id int64) (bool, error)
 	// The row and its event, in the transaction of the act.
 	AppendModeration(ctx context.Context, arg AppendModerationParams) (int64, error)
+	// A version that is there already is somebody else's: two who apply at once can not overwrite each other.
+	ApplyRatelimitPolicy(ctx context.Context, arg ApplyRatelimitPolicyParams) error
 	BeatReplica(ctx context.Context, arg BeatReplicaParams) error
 	// Whose password the reset replaces, and which one: it has no effect on any other.
 	BindReset(ctx context.Context, arg BindResetParams) error
@@ -156,6 +158,9 @@ type Querier interface {
 	JobBacklog(ctx context.Context) (JobBacklogRow, error)
 	// Jobs that failed at every attempt; they stay seven days.
 	JobsGivenUp(ctx context.Context) (int64, error)
+	// Books what was used without asking and lends up to what is wanted, whole units only. Ordered, so that two servers lock the
+	// accounts in the same order. A new account owes nothing yet.
+	LendUnits(ctx context.Context, arg LendUnitsParams) ([]LendUnitsRow, error)
 	// Idempotent. No row: there is no such post, or the viewer is gone: counters count living people, and who was just banned has
 	// left them already. The counter moves only with a like that was really new, and last.
 	LikePost(ctx context.Context, arg LikePostParams) (LikePostRow, error)
@@ -194,6 +199,8 @@ type Querier interface {
 	NoteReplacedAddress(ctx context.Context, arg NoteReplacedAddressParams) error
 	// concealment: exempt the account changes its own password
 	PasswordOf(ctx context.Context, id int64) (string, error)
+	// The attempts at this handle, or at this handle from this place, are over; the place is known for a while.
+	PasswordWasRight(ctx context.Context, arg PasswordWasRightParams) error
 	PendingEvents(ctx context.Context) (PendingEventsRow, error)
 	// concealment: exempt a moderator removes what people wrote who block them
 	PostAuthor(ctx context.Context, id int64) (int64, error)
@@ -234,6 +241,13 @@ type Querier interface {
 	PurgeSeen(ctx context.Context, id int64) (int64, error)
 	PurgeSessions(ctx context.Context, arg PurgeSessionsParams) (int64, error)
 	PurgeStats(ctx context.Context, id int64) (int64, error)
+	// Who owes something, the latest first.
+	RatelimitDebts(ctx context.Context) ([]RatelimitDebtsRow, error)
+	RatelimitHistory(ctx context.Context, arg RatelimitHistoryParams) ([]RatelimitPolicy, error)
+	RatelimitNewest(ctx context.Context) (RatelimitPolicy, error)
+	RatelimitPolicy(ctx context.Context, version int64) (RatelimitPolicy, error)
+	// What every server asks twice a second: the newest version, and how many servers are alive.
+	RatelimitState(ctx context.Context) (RatelimitStateRow, error)
 	ReleaseExport(ctx context.Context, id int64) error
 	// The counter counts living people: the comment of somebody who has gone has left it already.
 	RemoveComment(ctx context.Context, id int64) (int64, error)
@@ -278,9 +292,16 @@ type Querier interface {
 	SettleSubject(ctx context.Context, arg SettleSubjectParams) (int64, error)
 	// What is removed needs no decision any more.
 	SettleTarget(ctx context.Context, arg SettleTargetParams) (int64, error)
+	// concealment: exempt servers know who looks after the others
+	Staff(ctx context.Context) ([]int64, error)
+	// Accounts that owe nothing, and attempts that are forgotten. Whoever lends right now is left alone.
+	TidyRatelimits(ctx context.Context) error
 	// Spends a try of every code that may be meant, before anybody compares: however many guess at once, a code is compared
 	// max_tries times. It is looked for by the account that asked where user_id is given, else by the address.
 	TryCode(ctx context.Context, arg TryCodeParams) ([]TryCodeRow, error)
+	// An attempt is counted before the password is looked at, so that many at once do not all count as the first. After @free
+	// attempts each has to wait for twice as long as the one before. Attempts are forgotten after a while without any.
+	TryPassword(ctx context.Context, arg TryPasswordParams) (TryPasswordRow, error)
 	// Idempotent. No row: the viewer sees nobody with that id and has not blocked them.
 	// concealment: exempt somebody whom the viewer has blocked stays known to the viewer
 	UnblockUser(ctx context.Context, arg UnblockUserParams) (UnblockUserRow, error)
