@@ -117,6 +117,9 @@ bench: postgres ## Print the figures that the documentation claims
 	go test ./internal/base/pg/pgtest -run '^$$' -bench 'Clone' -benchtime 20x
 	go test ./internal/api/server -run '^$$' -bench 'BareHandler' -benchtime 20x
 	go test ./internal/api/server -run '^$$' -bench 'Enumeration' -benchtime 1x
+	go test ./cmd/platctl -run '^$$' -bench 'LoginFlood|LoginTime' -benchtime 5x
+	go test ./cmd/platctl -run '^$$' -bench 'Tracing' -benchtime 20x
+	go test ./cmd/platctl -run '^$$' -bench 'LoadedMemory' -benchtime 2x
 
 .PHONY: restarts
 restarts: postgres ## Stop and start two servers 20 times under load: no request fails, no write is lost

@@ -78,6 +78,7 @@ func Excluded() map[string]string {
 		"confirmation_codes": secret, "user_stats": "counted in account",
 		"post_stats": "counts what others did", "app_events": inside, "revocations": inside, "replicas": inside,
 		"river_job": inside, "river_leader": inside, "river_queue": inside, "river_notification": inside, "river_migration": inside,
+		"ratelimit_policies": "settings of the service", "ratelimit_accounts": inside, "login_attempts": inside,
 		"farms": ours, "products": ours,
 	}
 }
