@@ -129,6 +129,10 @@ restarts: postgres ## Stop and start two servers 20 times under load: no request
 coverage: postgres ## How much of internal/api the journeys run; fails below 80 %
 	@tools/coverage.sh
 
+.PHONY: oversell
+oversell: postgres ## Sell the last unit to 500 buyers at once, 100 times, on two servers
+	go test ./internal/api/server -run '^TestOversell$$' -v -count=1 -timeout 30m -oversell-buyers 500 -oversell-rounds 100
+
 FUZZTIME ?= 5s
 
 # The dataset, 520 MB, stays in BENCH for the next time; another machine's figures are its own, the pages are the same.

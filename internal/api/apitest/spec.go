@@ -32,8 +32,11 @@ type Operation struct {
 	Auth             Auth
 	Success          int      // its 2xx status, the lowest of several
 	Target           string   // the kind of the {id} in its path ("user"), empty without one
+	Member           bool     // whether its path names a {user} below the {id}
 	Query            []string // the names of its query parameters
+	Needs            []string // those of them that are required
 	Body             string   // the name of its body's schema, empty without one
+	Answers          []string // the names of the schemas of its successes
 }
 
 // Reads says whether the operation changes nothing.
@@ -75,10 +78,11 @@ type ref struct {
 func (r ref) name() string { return r.Ref[strings.LastIndex(r.Ref, "/")+1:] }
 
 type parameter struct {
-	ref    `yaml:",inline"`
-	Name   string
-	In     string
-	Schema ref
+	ref      `yaml:",inline"`
+	Name     string
+	In       string
+	Required bool
+	Schema   ref
 }
 
 type operation struct {
@@ -88,7 +92,9 @@ type operation struct {
 	RequestBody struct {
 		Content map[string]struct{ Schema ref }
 	} `yaml:"requestBody"`
-	Responses map[string]any
+	Responses map[string]struct {
+		Content map[string]struct{ Schema ref }
+	}
 }
 
 // kindOf finds the kind in the pattern of an id: ^user_[...]{11}$.
@@ -97,27 +103,46 @@ var kindOf = regexp.MustCompile(`^\^([a-z]+)_\[`)
 func (s document) operation(t testing.TB, path, method string, op operation) Operation {
 	t.Helper()
 	out := Operation{ID: op.OperationID, Method: method, Path: path, Auth: s.auth(op), Body: op.RequestBody.Content["application/json"].Schema.name()}
-	for code := range op.Responses {
-		if n, err := strconv.Atoi(code); err == nil && n < 300 && (out.Success == 0 || n < out.Success) {
+	for code, res := range op.Responses {
+		n, err := strconv.Atoi(code)
+		if err != nil || n >= 300 {
+			continue
+		}
+		if out.Success == 0 || n < out.Success {
 			out.Success = n
+		}
+		if name := res.Content["application/json"].Schema.name(); name != "" {
+			out.Answers = append(out.Answers, name)
 		}
 	}
 	for _, p := range op.Parameters {
 		if p.Ref != "" {
 			p = s.Components.Parameters[p.name()]
 		}
-		switch p.In {
-		case "query":
-			out.Query = append(out.Query, p.Name)
-		case "path":
-			m := kindOf.FindStringSubmatch(s.Components.Schemas[p.Schema.name()].Pattern)
-			if p.Name != "id" || m == nil {
-				t.Fatalf("%s: path parameter %s is not an {id} of a known kind", op.OperationID, p.Name)
-			}
-			out.Target = m[1]
-		}
+		s.parameter(t, &out, p)
 	}
 	return out
+}
+
+func (s document) parameter(t testing.TB, out *Operation, p parameter) {
+	t.Helper()
+	switch p.In {
+	case "query":
+		out.Query = append(out.Query, p.Name)
+		if p.Required {
+			out.Needs = append(out.Needs, p.Name)
+		}
+	case "path":
+		if p.Name == "user" {
+			out.Member = true
+			return
+		}
+		m := kindOf.FindStringSubmatch(s.Components.Schemas[p.Schema.name()].Pattern)
+		if p.Name != "id" || m == nil {
+			t.Fatalf("%s: path parameter %s is not an {id} of a known kind", out.ID, p.Name)
+		}
+		out.Target = m[1]
+	}
 }
 
 func (s document) auth(op operation) Auth {

@@ -28,6 +28,12 @@ const (
 	UserDeleted      = "user_deleted"
 	UserRestored     = "user_restored"
 	UserPurged       = "user_purged"
+	// An order's steps, each with order_id, farm_id, buyer_id, total, currency and by.
+	OrderPlaced    = "order_placed"
+	OrderConfirmed = "order_confirmed"
+	OrderReady     = "order_ready"
+	OrderCompleted = "order_completed"
+	OrderCancelled = "order_cancelled"
 )
 
 const batch = 200

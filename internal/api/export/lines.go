@@ -78,10 +78,12 @@ type Person struct {
 type Notification struct {
 	ID        string `json:"id"`
 	Kind      string `json:"kind"`
-	Actor     string `json:"actor"`
-	Handle    string `json:"handle"`
+	Actor     string `json:"actor,omitempty"`
+	Handle    string `json:"handle,omitempty"`
 	Post      string `json:"post,omitempty"`
 	Comment   string `json:"comment,omitempty"`
+	Order     string `json:"order,omitempty"`
+	Status    string `json:"status,omitempty"` // that the order reached
 	CreatedAt stamp  `json:"createdAt"`
 	Seen      bool   `json:"seen"`
 }
@@ -104,6 +106,36 @@ type Report struct {
 	Reason    string `json:"reason"`
 	Text      string `json:"text"`
 	CreatedAt stamp  `json:"createdAt"`
+}
+
+// Farm is one they act for.
+type Farm struct {
+	ID        string `json:"id"`
+	Name      string `json:"name"`
+	Role      string `json:"role"`
+	CreatedAt stamp  `json:"createdAt"`
+}
+
+// CartItem is what they mean to buy.
+type CartItem struct {
+	Product   string `json:"product"`
+	Name      string `json:"name"`
+	Quantity  int64  `json:"quantity"`
+	UpdatedAt stamp  `json:"updatedAt"`
+}
+
+// Order is what they bought, with each product as it was then.
+type Order struct {
+	ID        string          `json:"id"`
+	Farm      string          `json:"farm"`
+	FarmName  string          `json:"farmName"`
+	Status    string          `json:"status"`
+	Currency  string          `json:"currency"`
+	Total     int64           `json:"total"` // smallest unit of the currency
+	Note      string          `json:"note"`
+	Items     json.RawMessage `json:"items"` // name, unit, price and quantity of each
+	CreatedAt stamp           `json:"createdAt"`
+	UpdatedAt stamp           `json:"updatedAt"`
 }
 
 // End is the last line.

@@ -42,7 +42,7 @@ func sections() []section {
 				return Person{c.Encode(publicid.User, r.BlockedID), r.Handle, stamp(r.CreatedAt)}, r.BlockedID
 			}),
 		list("notification", "notifications.recipient_id",
-			[]string{"id", "recipient_id", "actor_id", "kind", "post_id", "comment_id", "created_at"},
+			[]string{"id", "recipient_id", "kind", "post_id", "comment_id", "order_id", "order_status", "created_at"},
 			(*db.Queries).ExportNotifications, func(c ids, r db.ExportNotificationsRow) (any, int64) { return notificationLine(c, r), r.ID }),
 		list("session", "sessions.user_id",
 			[]string{"id", "user_id", "user_agent", "created_at", "last_used_at", "expires_at", "revoked_at", "revoked_reason"},
@@ -52,6 +52,16 @@ func sections() []section {
 				return Report{c.Encode(publicid.Report, r.ID), c.Encode(publicid.Kind(r.TargetKind), r.TargetID), r.Reason, r.Note,
 					stamp(r.CreatedAt)}, r.ID
 			}),
+		list("farm", "farm_members.user_id", []string{"farm_id", "user_id", "role", "created_at"},
+			(*db.Queries).ExportFarms, func(c ids, r db.ExportFarmsRow) (any, int64) {
+				return Farm{c.Encode(publicid.Farm, r.FarmID), r.Name, r.Role, stamp(r.CreatedAt)}, r.FarmID
+			}),
+		list("cartItem", "cart_items.user_id", []string{"user_id", "product_id", "quantity", "updated_at"},
+			(*db.Queries).ExportCart, func(c ids, r db.ExportCartRow) (any, int64) {
+				return CartItem{c.Encode(publicid.Product, r.ProductID), r.Name, r.Quantity, stamp(r.UpdatedAt)}, r.ProductID
+			}),
+		list("order", "orders.buyer_id", []string{"id", "buyer_id", "farm_id", "status", "currency", "total", "note", "created_at", "updated_at"},
+			(*db.Queries).ExportOrders, func(c ids, r db.ExportOrdersRow) (any, int64) { return orderLine(c, r), r.ID }),
 	}
 }
 
@@ -69,7 +79,7 @@ func Excluded() map[string]string {
 		"users.password_hash": secret, "sessions.hmac_key": secret,
 		"users.banned_at": staff, "users.deleted_at": "an account that is deleted exports nothing", "users.purge_at": "as deleted_at",
 		"users.purge_started_at": "as deleted_at", "users.export_until": inside, "sessions.counter": inside,
-		"follows.followee_id": "who follows is counted and not listed: it is " + others, "notifications.actor_id": others,
+		"follows.followee_id": "who follows is counted and not listed: it is " + others, "notifications.actor_id": "told where one may see them",
 		"blocks.blocked_id": "it would tell who blocks them", "hidden.viewer_id": "follows from blocks, in both directions",
 		"hidden.other_id": "as viewer_id", "notification_state.user_id": "each notification says whether it was seen",
 		"reports.subject_id": "it would tell them who reported them", "reports.resolved_by": staff, "reports.snapshot": "somebody else's text",
@@ -79,7 +89,9 @@ func Excluded() map[string]string {
 		"post_stats": "counts what others did", "app_events": inside, "revocations": inside, "replicas": inside,
 		"river_job": inside, "river_leader": inside, "river_queue": inside, "river_notification": inside, "river_migration": inside,
 		"ratelimit_policies": "settings of the service", "ratelimit_accounts": inside, "login_attempts": inside,
-		"farms": ours, "products": ours,
+		"farms": ours, "products": ours, "order_lines": "told with the orders", "payments": "what an order costs and whether it was completed tell it",
+		"orders.idempotency_key": inside, "orders.request_hash": inside, "idempotency_keys": inside,
+		"order_events.actor_id": "an order tells where it stands; for a farm its steps are " + staff,
 	}
 }
 
@@ -124,8 +136,13 @@ func commentLines(ctx context.Context, s *Service, account int64, at cursor) ([]
 
 func notificationLine(c *publicid.Codec, r db.ExportNotificationsRow) Notification {
 	n := Notification{
-		ID: c.Encode(publicid.Note, r.ID), Kind: r.Kind, Actor: c.Encode(publicid.User, r.ActorID), Handle: r.Handle,
-		CreatedAt: stamp(r.CreatedAt), Seen: r.Seen,
+		ID: c.Encode(publicid.Note, r.ID), Kind: r.Kind, Handle: r.Handle, CreatedAt: stamp(r.CreatedAt), Seen: r.Seen,
+	}
+	if r.ActorID != 0 {
+		n.Actor = c.Encode(publicid.User, r.ActorID)
+	}
+	if r.OrderID != nil && r.OrderStatus != nil {
+		n.Order, n.Status = c.Encode(publicid.Order, *r.OrderID), *r.OrderStatus
 	}
 	if r.PostID != nil {
 		n.Post = c.Encode(publicid.Post, *r.PostID)
@@ -134,6 +151,13 @@ func notificationLine(c *publicid.Codec, r db.ExportNotificationsRow) Notificati
 		n.Comment = c.Encode(publicid.Comment, *r.CommentID)
 	}
 	return n
+}
+
+func orderLine(c *publicid.Codec, r db.ExportOrdersRow) Order {
+	return Order{
+		ID: c.Encode(publicid.Order, r.ID), Farm: c.Encode(publicid.Farm, r.FarmID), FarmName: r.Farm, Status: r.Status, Currency: r.Currency,
+		Total: r.Total, Note: r.Note, Items: r.Items, CreatedAt: stamp(r.CreatedAt), UpdatedAt: stamp(r.UpdatedAt),
+	}
 }
 
 func sessionLine(c *publicid.Codec, r db.ExportSessionsRow) Session {

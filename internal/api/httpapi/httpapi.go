@@ -41,6 +41,9 @@ type API struct {
 	emailAPI
 	timelineAPI
 	marketAPI
+	farmsAPI
+	cartAPI
+	ordersAPI
 	systemAPI
 	peopleAPI
 	reactionsAPI
@@ -65,6 +68,9 @@ func New(s Services) (*oas.Server, error) {
 		emailAPI:         emailAPI{s.Account},
 		timelineAPI:      timelineAPI{s.Timeline, s.IDs},
 		marketAPI:        marketAPI{s.Market, s.IDs},
+		farmsAPI:         farmsAPI{s.Market, s.IDs},
+		cartAPI:          cartAPI{s.Market, s.IDs},
+		ordersAPI:        ordersAPI{s.Market, s.IDs},
 		systemAPI:        systemAPI{s.System},
 		peopleAPI:        peopleAPI{s.Timeline, s.IDs},
 		reactionsAPI:     reactionsAPI{s.Timeline, s.IDs},

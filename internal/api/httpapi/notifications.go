@@ -45,6 +45,10 @@ func (a notificationsAPI) notification(n timeline.Notification) oas.Notification
 	if n.Comment != 0 {
 		out.Comment.SetTo(oas.CommentId(a.ids.Encode(publicid.Comment, n.Comment)))
 	}
+	if n.Order != 0 {
+		out.Order.SetTo(oas.OrderId(a.ids.Encode(publicid.Order, n.Order)))
+		out.OrderStatus.SetTo(oas.OrderStatus(n.OrderStatus))
+	}
 	return out
 }
 

@@ -18,6 +18,9 @@ import (
 	"github.com/platctl/platctl/internal/base/telemetry"
 )
 
+// KeyHeader is the header with which a client names a request, to ask again without doing it again.
+const KeyHeader = "Idempotency-Key"
+
 // problems renders every error of the API as problem+json. Causes go to the log, never to the client.
 type problems struct{ log *slog.Logger }
 
@@ -102,6 +105,8 @@ func classify(ctx context.Context, err error) *fault.Error {
 		return fault.New(fault.Unauthenticated, "this needs an access token: Authorization: Bearer <token>").WithCode("no_token")
 	case errors.As(err, &contentType):
 		return fault.New(fault.Unsupported, "the body must be application/json")
+	case errors.As(err, &params) && ofKey(err):
+		return errKey(err)
 	case errors.As(err, &params):
 		return fault.New(fault.Invalid, "a parameter is not valid").WithCode("invalid_input").WithFields(fieldsOf(err, "")...)
 	case errors.As(err, &body):
@@ -118,6 +123,28 @@ func classify(ctx context.Context, err error) *fault.Error {
 		return e
 	}
 	return fault.Wrap(err, fault.KindOf(err), "unexpected error")
+}
+
+// ofKey says whether it is the Idempotency-Key that can't be read.
+func ofKey(err error) bool {
+	var param *ogenerrors.DecodeParamError
+	return errors.As(err, &param) && param.Name == KeyHeader
+}
+
+func errKey(err error) *fault.Error {
+	var absent *validate.Error // how the generated code says that a header is not there; a malformed one is told otherwise
+	if errors.As(err, &absent) {
+		return fault.New(fault.Invalid, "an order needs an %s of your choice, so that asking again does not order again", KeyHeader).
+			WithCode("idempotency_key_required").
+			WithFields(fault.Field{Field: "header." + KeyHeader, Code: "required", Message: "is required"})
+	}
+	return ErrKey()
+}
+
+// ErrKey is the answer to a key that can't be used.
+func ErrKey() *fault.Error {
+	return fault.New(fault.Invalid, "the %s can't be used", KeyHeader).WithCode("bad_idempotency_key").
+		WithFields(fault.Field{Field: "header." + KeyHeader, Code: "invalid", Message: "send one, of 1 to 255 visible ASCII characters"})
 }
 
 // jsonField finds the property at which decoding stopped, in the text of a jx error.

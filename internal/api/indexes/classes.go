@@ -104,7 +104,7 @@ func classes() map[string][]class {
 	search := func(name, prefix string) class {
 		return class{name: name, values: map[string]string{"lo": "'" + prefix + "'", "hi": "'" + prefix + "~'", "words": "'" + prefix + ":*'", "exact": "'" + prefix + "'"}}
 	}
-	return map[string][]class{
+	out := map[string][]class{
 		"HomeFeed":            append(viewers, many(viewers[0], seed.Viewer300), many(viewers[2], seed.Viewer2000), deep),
 		"ListUserPosts":       public(extremes("author_id", "posts", "author_id")),
 		"ListFollowers":       public(extremes("id", "follows", "followee_id")),
@@ -119,8 +119,8 @@ func classes() map[string][]class {
 		"ListOpenReports":     {reports()},
 		"ListResolvedReports": {reports()},
 		"ListModerationLog":   {moderation()},
-		"ListProducts":        {{name: "first page"}, one("page 50", "skip", "1000")},
-		"CountProducts":       {{name: "all"}},
 		"UserProfile":         public(extremes("id", "posts", "author_id")),
 	}
+	maps.Copy(out, marketClasses())
+	return out
 }

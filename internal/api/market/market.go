@@ -1,93 +1,68 @@
-// Package market is the catalogue: farms and what they sell.
+// Package market is where farms sell: farms and their members, the catalogue, carts and orders. One file a concept.
 //
-// Invariants: reading needs no account; depth is capped (page times limit), because an offset page costs as much as all the
-// pages before it.
+// Invariants: reading the catalogue needs no account, and nobody is hidden in it: commerce is public. Stock never goes below
+// nothing and never moves but by one guarded statement, so it can't be oversold; an order's stock, lines, key and first event
+// are one transaction, and so is each later step with its event, its notifications and the stock that a cancellation gives
+// back. No lock is held while a payment provider is asked.
 package market
 
 import (
-	"context"
-	"errors"
+	"log/slog"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/platctl/platctl/internal/api/postgres/db"
 	"github.com/platctl/platctl/internal/base/fault"
+	"github.com/platctl/platctl/internal/base/pg"
 )
 
-// Store is the named queries this package needs.
-type Store interface {
-	ListProducts(ctx context.Context, arg db.ListProductsParams) ([]db.ListProductsRow, error)
-	CountProducts(ctx context.Context) (int64, error)
-	ProductByID(ctx context.Context, id int64) (db.ProductByIDRow, error)
+// DB is a pool, a connection or a transaction.
+type DB interface {
+	db.DBTX
+	pg.Beginner
 }
 
-// Farm sells.
-type Farm struct {
-	ID   int64
-	Name string
+// Options shapes a Service. The zero value is what production runs on.
+type Options struct {
+	Payments Payments     // nil: PayAtPickup
+	Log      *slog.Logger // nil: none
+	// TotalAge is how long the number of products that match a filter is answered again: 0 is 30 s, less than 0 never.
+	TotalAge time.Duration
 }
 
-// Product is something a farm sells. Price is in the smallest unit of Currency.
-type Product struct {
-	ID          int64
-	Name        string
-	Description string
-	Category    string
-	Price       int64
-	Currency    string
-	Unit        string
-	Available   int64
-	Farm        Farm
-	CreatedAt   time.Time
+// Service is the rules of the market.
+type Service struct {
+	db       DB
+	q        *db.Queries
+	totals   *totals
+	payments Payments
+	log      *slog.Logger
+	Metrics  *Metrics
 }
-
-// MaxDepth caps page times limit.
-const MaxDepth = 10_000
-
-// Service is the rules of the catalogue.
-type Service struct{ store Store }
 
 // New returns a Service.
-func New(store Store) *Service { return &Service{store: store} }
-
-// List returns one page of the catalogue, newest first, and how many products there are.
-func (s *Service) List(ctx context.Context, page, limit int32) ([]Product, int64, error) {
-	if int64(page)*int64(limit) > MaxDepth {
-		return nil, 0, fault.New(fault.Invalid, "page %d of %d is deeper than the %d products that can be paged", page, limit, MaxDepth).
-			WithCode("page_too_deep").
-			WithFields(fault.Field{Field: "page", Code: "too_deep", Message: "page times limit may not exceed 10000"})
+func New(d DB, o Options) *Service {
+	s := &Service{db: d, q: db.New(d), totals: newTotals(o.TotalAge, time.Now), payments: o.Payments, log: o.Log, Metrics: newMetrics()}
+	if s.payments == nil {
+		s.payments = PayAtPickup{}
 	}
-	rows, err := s.store.ListProducts(ctx, db.ListProductsParams{PageSize: limit, Skip: (page - 1) * limit})
-	if err != nil {
-		return nil, 0, fault.Op("list products", err)
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
 	}
-	total, err := s.store.CountProducts(ctx)
-	if err != nil {
-		return nil, 0, fault.Op("count products", err)
-	}
-	out := make([]Product, len(rows))
-	for i, r := range rows {
-		out[i] = product(db.ProductByIDRow(r))
-	}
-	return out, total, nil
+	return s
 }
 
-// Get returns one product.
-func (s *Service) Get(ctx context.Context, id int64) (Product, error) {
-	r, err := s.store.ProductByID(ctx, id)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Product{}, fault.New(fault.NotFound, "there is no such product")
-	}
-	if err != nil {
-		return Product{}, fault.Op("read product", err)
-	}
-	return product(r), nil
+// The nouns of what may be absent.
+const (
+	aFarm    = "farm"
+	aProduct = "product"
+	aMember  = "member"
+	anOrder  = "order"
+)
+
+func errGone() error {
+	return fault.New(fault.Unauthenticated, "the account no longer exists").WithCode("account_gone")
 }
 
-func product(r db.ProductByIDRow) Product {
-	return Product{
-		ID: r.ID, Name: r.Name, Description: r.Description, Category: r.Category, Price: r.Price, Currency: r.Currency,
-		Unit: r.Unit, Available: r.Available, Farm: Farm{ID: r.FarmID, Name: r.FarmName}, CreatedAt: r.CreatedAt,
-	}
+func errNotAMember() error {
+	return fault.New(fault.Forbidden, "you are not a member of the farm").WithCode("not_a_member")
 }

@@ -27,6 +27,7 @@ const (
 	Note    Kind = "note"
 	Farm    Kind = "farm"
 	Product Kind = "prod"
+	Order   Kind = "order"
 	Session Kind = "sess"
 	Report  Kind = "report"
 	Action  Kind = "action" // a row of the moderation log

@@ -44,6 +44,11 @@ const more = `
 		(3, 'user', 4, 4, 'spam', 'x'), (4, 'user', 3, 3, 'spam', 'x');
 	insert into reports (reporter_id, target_kind, target_id, subject_id, reason, snapshot, resolved_at, resolved_by, resolution, resolution_reason)
 		values (7, 'user', 8, 8, 'spam', 'x', now(), 3, 'dismissed', 'x');
+	insert into farm_members (farm_id, user_id, role) values (2, 3, 'member');
+	insert into cart_items (user_id, product_id, quantity) values (3, 1, 2), (3, 2, 1);
+	insert into idempotency_keys (account_id, key, fingerprint) values (3, 'k', decode(repeat('00', 32), 'hex'));
+	update orders set note = 'Ring twice.' where id % 3 = 0;
+	update order_events set reason = 'Changed my mind.' where to_status = 'cancelled';
 	insert into confirmations (purpose, email, user_id) values ('reset', 'who@example.org', 3);
 	update users set email = 'who@example.org', email_verified_at = now() where id = 3;
 	update posts set deleted_at = now() where id = (select min(id) from posts where author_id = 3)`
@@ -148,7 +153,12 @@ func rest(t *testing.T, pool *pgxpool.Pool) string {
 		"follows":       "select follower_id, followee_id from follows where 3 not in (follower_id, followee_id)",
 		"blocks":        "select blocker_id, blocked_id from blocks where 3 not in (blocker_id, blocked_id)",
 		"hidden":        "select viewer_id, other_id from hidden where 3 not in (viewer_id, other_id)",
-		"notifications": "select n.id from notifications n where 3 not in (n.recipient_id, n.actor_id)",
+		"notifications": "select n.id from notifications n where 3 not in (n.recipient_id, coalesce(n.actor_id, 0))",
+		"orders":        "select o.id, nullif(o.buyer_id, 3), o.farm_id, o.status, o.total, case when o.buyer_id <> 3 then o.note else '' end from orders o",
+		"order_events":  "select e.id, nullif(e.actor_id, 3), e.to_status, case when e.actor_id <> 3 then e.reason else '' end from order_events e",
+		"farm_members":  "select farm_id, user_id, role from farm_members where user_id <> 3",
+		"products":      "select id, farm_id, available, sold from products",
+		"cart_items":    "select user_id, product_id from cart_items where user_id <> 3",
 		"users":         "select id, handle, display_name, deleted_at, banned_at from users where id <> 3",
 		"reports":       "select id, nullif(reporter_id, 3), nullif(subject_id, 3), nullif(resolved_by, 3), target_id, snapshot from reports",
 	} {

@@ -24,8 +24,7 @@ const (
 )
 
 // steps are what a purge does before the account's own row goes, in this order: what others see first, what only counts
-// rows last. Whoever adds a table that points at users adds a line here, or to exempt in the tests; orders will stand here
-// with a statement that takes the buyer's name away.
+// rows last. Whoever adds a table that points at users adds a line here, or to exempt in the tests.
 func steps() []step {
 	return []step{
 		{"notifications", []string{"notifications.recipient_id"}, many, of((*db.Queries).PurgeInbox)},
@@ -43,6 +42,11 @@ func steps() []step {
 		{"reports", []string{"reports.subject_id"}, many, of((*db.Queries).PurgeReported)}, // but with a name where there is a ban
 		{"sessions", []string{"sessions.user_id"}, many, of((*db.Queries).PurgeSessions)},
 		{"confirmations", []string{"confirmations.user_id"}, many, of((*db.Queries).PurgeAddresses)},
+		{"orders", []string{"orders.buyer_id"}, many, of((*db.Queries).PurgeBuyer)}, // they stay, without a name
+		{"order_events", []string{"order_events.actor_id"}, many, of((*db.Queries).PurgeOrderSteps)},
+		{"farm_members", []string{"farm_members.user_id"}, many, of((*db.Queries).PurgeMemberships)},
+		{"cart_items", []string{"cart_items.user_id"}, many, of((*db.Queries).PurgeCart)},
+		{"idempotency_keys", []string{"idempotency_keys.account_id"}, many, of((*db.Queries).PurgeKeys)},
 		{"user_stats", []string{"user_stats.user_id"}, 1, one((*db.Queries).PurgeStats)}, // triggers of the steps above move them
 	}
 }

@@ -55,6 +55,8 @@ func rows() map[string]made {
 		"events":      {"app_events", "insert into app_events (kind, payload, trace_id, emitted_at) select 'x', '{}', '', now() - $1::interval from " + n},
 		"confirmations": {"confirmations", "insert into confirmations (purpose, email, user_id, created_at) select 'reset', 'a@market.test', 1, " +
 			"now() - $1::interval from " + n},
+		"idempotency_keys": {"idempotency_keys", "insert into idempotency_keys (account_id, key, fingerprint, created_at) select 1, i || md5($1::text), decode(repeat('00', 32), 'hex'), " +
+			"now() - $1::interval from " + n + " i"},
 		"reports": {"reports", "insert into reports (target_kind, target_id, reason, snapshot, resolved_at, resolution, resolution_reason) " +
 			"select 'user', 1, 'spam', 'x', now() - $1::interval, 'dismissed', 'x' from " + n},
 	}
@@ -193,6 +195,8 @@ func keep(d time.Duration) string {
 	switch {
 	case d == 0:
 		return "not"
+	case d == 24*time.Hour:
+		return "a day"
 	case d%(24*time.Hour) == 0:
 		return fmt.Sprintf("%d days", d/(24*time.Hour))
 	case d == time.Hour:

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/platctl/platctl/internal/api/confirmation"
+	"github.com/platctl/platctl/internal/api/idempotency"
 	"github.com/platctl/platctl/internal/api/postgres/db"
 	"github.com/platctl/platctl/internal/api/purge"
 )
@@ -41,6 +42,7 @@ func Rules() []Rule {
 		{"events", 7 * day, "their line in the log", "to compare with the log when it is in doubt", many, of((*db.Queries).ExpireEvents)},
 		{"confirmations", confirmation.Keep, "their request", "their codes are worth nothing any more", many,
 			of((*db.Queries).ExpireConfirmations)},
+		{"idempotency_keys", idempotency.Keep, "their request", "a client that asks again does it within minutes", many, of((*db.Queries).ExpireKeys)},
 		{"reports", 365 * day, "their resolution", "to see whether somebody does it again; they quote people who may have left", many,
 			of((*db.Queries).ExpireReports)},
 	}

@@ -68,29 +68,6 @@ func (w *world) seenRows(from, to int64) *table {
 	return t
 }
 
-func (w *world) farmRows() *table {
-	t := newTable("farms", "id name created_at")
-	for i := range w.Farms {
-		t.add(int64(i+1), farmName(i), w.at(0))
-	}
-	return t
-}
-
-func (w *world) productRows() *table {
-	t := newTable("products", "id farm_id name description category price unit available created_at")
-	all := crops()
-	for i := range w.Farms {
-		for j := range w.Products {
-			id := int64(i*w.Products + j + 1)
-			r := newRNG(w.seed, kindProduct, id)
-			c := all[(i+2*j)%len(all)]
-			t.add(id, int64(i+1), c.name, "Picked the day before market.", c.category, c.price+int64(10*r.below(12)), c.unit,
-				int64(r.below(90)+10), w.at(0))
-		}
-	}
-	return t
-}
-
 // followedByDemo is everybody in a small community, and the hundred most popular of a larger one.
 func (w *world) followedByDemo() []int64 {
 	out := make([]int64, min(w.crowd, 100))

@@ -20,6 +20,10 @@ const (
 	kindProduct
 	kindSeen
 	kindShape // how often something happens to a row
+	kindMarket
+	kindFarm
+	kindOrder
+	kindCart
 )
 
 func newRNG(seed uint64, k kind, id int64) *rng {

@@ -163,12 +163,22 @@ func (w *world) chunks() []chunk {
 		}
 	}
 	people("users", w.users)
-	out = append(out, chunk{"blocks", func() []*table { return []*table{w.blockRows()} }},
-		chunk{"market", func() []*table { return []*table{w.farmRows(), w.productRows()} }})
+	out = append(out, chunk{"blocks", func() []*table { return []*table{w.blockRows()} }})
+	for from := int64(1); from <= int64(w.Farms); from += w.farmsAtATime() {
+		to := min(from+w.farmsAtATime(), int64(w.Farms)+1)
+		out = append(out, chunk{fmt.Sprintf("farms/%d", from), func() []*table {
+			return []*table{w.farmRows(from, to), w.memberRows(from, to), w.productRows(from, to)}
+		}})
+	}
 	for _, s := range w.slices {
 		out = append(out, chunk{fmt.Sprintf("timeline/%d", s.from), func() []*table { return w.content(s) }})
 	}
 	people("seen", w.seenRows)
+	people("carts", w.cartRows)
+	for from := int64(1); from <= int64(w.Orders); from += orderChunk {
+		to := min(from+orderChunk, int64(w.Orders)+1)
+		out = append(out, chunk{fmt.Sprintf("orders/%d", from), func() []*table { return w.orderRows(from, to) }})
+	}
 	return out
 }
 
@@ -221,7 +231,7 @@ func (l *loader) tell(p Progress) {
 
 // content counts and hashes the rows of the dataset as the database has them.
 func content(ctx context.Context, conn *pgx.Conn, w *world) (map[string]int64, string, error) {
-	rows, err := conn.Query(ctx, sqlContent, w.anchor, w.Users, w.Posts, w.notices())
+	rows, err := conn.Query(ctx, sqlContent, w.anchor, w.Users, w.Posts, w.notices(), w.Farms, w.Farms*w.Products, w.Orders)
 	if err != nil {
 		return nil, "", databaseFault(err, "the content can't be hashed")
 	}

@@ -64,6 +64,20 @@ func farmName(i int) string {
 	return name
 }
 
+func sorts() []string {
+	return []string{"Heirloom", "Early", "Late", "Small", "Sweet", "Golden", "Mountain", "Old-fashioned", "Wild", "Winter", "Smoked", "Salted"}
+}
+
+func praises() []string {
+	return []string{"Picked the day before market.", "Grown without sprays.", "From the field behind the house.", "Keeps for a week in the cool.",
+		"Best within three days.", "Ask for a taste.", "From old seed of our own.", "Packed in paper."}
+}
+
+func mottos() []string {
+	return []string{"", "Family farm by the river.", "At the Saturday market since 1998.", "Small fields, long days.",
+		"Open on Wednesdays and Saturdays."}
+}
+
 func openings() []string {
 	return []string{"The first %s of the year are in.", "Who else is at the market on Saturday? We bring %s.",
 		"Rain all week, but the %s love it.", "Tried roasting %s with honey. Do it.", "Sold out of %s before ten!",

@@ -34,6 +34,7 @@ type world struct {
 	blocks  [][2]int64
 	hidden  map[[2]int64]bool
 	slices  []slice
+	market  *marketPlan
 }
 
 // slice is a piece of the timeline: posts from..to-1 with everything that happens to them, and the people of the crowd who
@@ -63,6 +64,7 @@ func newWorld(s Scale, seed uint64, anchor time.Time, hash string) *world {
 	w.talk = newSpread(s.Comments, s.Posts, 200, w.crowd)
 	w.planBlocks()
 	w.planSlices()
+	w.planMarket()
 	return w
 }
 
@@ -169,7 +171,7 @@ func (w *world) at(second int64) time.Time {
 }
 
 func (w *world) rows() int64 {
-	n := int64(w.Users) + int64(len(w.blocks)) + int64(w.Farms) + int64(w.Farms*w.Products) + int64(len(w.seen(1, int64(w.Users)+1)))
+	n := int64(w.Users) + int64(len(w.blocks)) + int64(len(w.seen(1, int64(w.Users)+1))) + w.market.rows
 	for _, s := range w.slices {
 		n += 2*(s.to-s.from) + s.follows + s.likes + s.comments + s.notices
 	}

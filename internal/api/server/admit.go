@@ -24,8 +24,8 @@ func class(route string) (c admission.Class, needsSlot bool) {
 	case "getHealth", "getReady", "getSigningKeys", "signup", "login", "changePassword", "changeEmail", "deleteMe", "restoreAccount",
 		"exportMe":
 		return admission.Critical, false
-	case "refreshSession", "logout", "placeOrder":
-		return admission.Critical, true
+	case "refreshSession", "logout", "placeOrder", "confirmOrder", "readyOrder", "completeOrder", "cancelOrder":
+		return admission.Critical, true // an order that has begun is finished
 	case "banUser", "removePost", "removeComment", "resolveReport": // a flood of spam must not shut out who ends it
 		return admission.Critical, true
 	case "portal", "none", "searchPeople", "listModerationLog":

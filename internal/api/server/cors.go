@@ -6,7 +6,7 @@ import "net/http"
 const (
 	corsMethods = "GET, POST, PUT, PATCH, DELETE"
 	corsHeaders = "Authorization, Content-Type, Idempotency-Key, Traceparent"
-	corsExpose  = "X-Trace-Id, Retry-After, RateLimit, RateLimit-Policy, Link, ETag"
+	corsExpose  = "X-Trace-Id, Retry-After, RateLimit, RateLimit-Policy, Link, ETag, Idempotent-Replayed"
 	corsMaxAge  = "600" // seconds; browsers cap it themselves
 )
 

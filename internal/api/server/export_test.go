@@ -196,3 +196,31 @@ func until(t *testing.T, what string, ok func() bool) {
 		}
 	}
 }
+
+// Of the market an export has the farms acted for, the cart and what was bought, and the notifications of orders, which name nobody.
+func TestExportOfTheMarket(t *testing.T) {
+	t.Parallel()
+	s := newStall(t)
+	order := s.mustPlace(item(s.plums, 2), item(s.eggs, 1))
+	s.advance(order.ID, "confirm")
+	if _, err := s.buyer.SetCartItem(t.Context(), &client.SetCartItemRequest{Quantity: 3}, client.SetCartItemParams{ID: s.eggs.ID}); err != nil {
+		t.Fatal(err)
+	}
+	bought, sold := readExport(t, startExport(t, s.Env, s.buys.AccessToken, password)), readExport(t, startExport(t, s.Env, s.sells.AccessToken, password))
+	for _, got := range [][2]string{
+		{bought.values("order", "id"), string(order.ID)},
+		{bought.values("order", "total"), fmt.Sprint(order.Total)},
+		{bought.values("cartItem", "quantity"), "3"},
+		{bought.values("notification", "order") + bought.values("notification", "actor"), string(order.ID) + "<nil>"},
+		{bought.values("farm", "id"), ""},
+		{sold.values("farm", "role"), "owner"},
+		{sold.values("order", "id"), ""},
+	} {
+		if got[0] != got[1] {
+			t.Errorf("%q, want %q", got[0], got[1])
+		}
+	}
+	if items := bought.values("order", "items"); strings.Count(items, "price:") != 2 || !strings.Contains(items, s.plums.Name) {
+		t.Error(items)
+	}
+}

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -102,8 +103,31 @@ func matrixExceptions() map[string]int {
 		out["revokeSession "+string(r)], out["markSeen "+string(r)] = 404, 404
 	}
 	for _, r := range roles() {
-		out["getProduct "+string(r)] = 404 // there are no products
-		out["signup "+string(r)] = 202     // this server confirms addresses first
+		out["signup "+string(r)] = 202 // this server confirms addresses first
+	}
+	maps.Copy(out, marketExceptions())
+	return out
+}
+
+// marketExceptions: a farm is public, so whoever is no member of it is refused and not told that it isn't there. No role of
+// the community is a role on a farm.
+func marketExceptions() map[string]int {
+	out := map[string]int{}
+	for _, r := range []role{other, blocked, moderator, admin} {
+		for _, op := range []string{
+			"updateFarm", "listFarmMembers", "setFarmMember", "removeFarmMember", "createProduct", "updateProduct", "archiveProduct",
+			"setStock", "adjustStock", "listFarmOrders",
+		} {
+			out[op+" "+string(r)] = 403
+		}
+	}
+	// What is sold is there for everybody, and a cart is one's own.
+	out["setCartItem blocked"], out["removeCartItem blocked"] = 200, 204
+	// An order is its buyer's and its farm's only.
+	for _, r := range []role{other, moderator, admin} {
+		for _, op := range []string{"getOrder", "cancelOrder", "confirmOrder", "readyOrder", "completeOrder"} {
+			out[op+" "+string(r)] = 404
+		}
 	}
 	return out
 }
@@ -122,6 +146,7 @@ func newMatrix(t *testing.T) *matrix {
 	}
 	w.promote(string(moderator), "moderator")
 	w.promote(string(admin), "admin")
+	w.play([]string{"bystander", "signup"})
 	w.play([]string{string(owner), "block", string(blocked)})
 	w.play([]string{string(other), "follow", string(owner)})
 	w.label("note:owner's", w.newest(publicid.Note, "notifications"))
@@ -146,6 +171,9 @@ func (m *matrix) try(op apitest.Operation, r role) (int, []byte) {
 	path := op.Path
 	if op.Target != "" {
 		path = strings.Replace(path, "{id}", m.make(op), 1)
+	}
+	if op.Member {
+		path = strings.Replace(path, "{user}", m.ids["user:bystander"], 1)
 	}
 	if slices.Contains(op.Query, "q") {
 		path += "?q=owner"
@@ -190,8 +218,21 @@ func (m *matrix) make(op apitest.Operation) string {
 	case "sess":
 		m.login(string(owner))
 		return m.ids["sess:owner"]
+	case "farm":
+		id := m.farm()
+		if op.ID == "removeFarmMember" {
+			m.call(string(owner), http.MethodPut, "/api/v1/farms/"+id+"/members/"+m.ids["user:bystander"], `{"role":"member"}`)
+		}
+		return id
 	case "prod":
-		return apitest.Nobody(m.t, publicid.Product, 0)
+		return m.product()
+	case "order":
+		id := m.call(string(owner), http.MethodPost, "/api/v1/orders", m.order())["id"].(string)
+		steps := map[string][]string{"readyOrder": {"confirm"}, "completeOrder": {"confirm", "ready"}}
+		for _, s := range steps[op.ID] {
+			m.call(string(owner), http.MethodPost, "/api/v1/orders/"+id+"/"+s, "")
+		}
+		return id
 	}
 	m.t.Fatalf("%s: nobody knows how to make a %s", op, op.Target)
 	return ""
@@ -202,6 +243,25 @@ func (m *matrix) victim() string {
 	m.handles++
 	s, _ := m.join(fmt.Sprintf("victim_%d", m.handles))
 	return s["user"].(map[string]any)["id"].(string)
+}
+
+const product = `{"name":"Plums","category":"fruit","price":250,"unit":"kg","available":20}`
+
+// farm returns the owner's farm.
+func (m *matrix) farm() string {
+	if m.ids["farm:owner"] == "" {
+		m.label("farm:owner", m.call(string(owner), http.MethodPost, "/api/v1/farms", `{"name":"Owner's farm"}`)["id"].(string))
+	}
+	return m.ids["farm:owner"]
+}
+
+func (m *matrix) product() string {
+	return m.call(string(owner), http.MethodPost, "/api/v1/farms/"+m.farm()+"/products", product)["id"].(string)
+}
+
+// order is the body of an order from the owner's farm.
+func (m *matrix) order() string {
+	return `{"farm":"` + m.farm() + `","items":[{"product":"` + m.product() + `","quantity":1}]}`
 }
 
 // bodyWithCode makes what a code confirms, and reads the code.
@@ -238,6 +298,15 @@ func (m *matrix) bodyOf(op apitest.Operation, r role) string {
 		"LoginRequest":      `{"handle":"owner","password":"correct horse"}`,
 		"CreatePostRequest": text, "EditPostRequest": text, "CreateCommentRequest": text,
 		"UpdateMeRequest":       `{"bio":"Text"}`,
+		"CreateFarmRequest":     fmt.Sprintf(`{"name":"Farm %d"}`, m.handles),
+		"UpdateFarmRequest":     `{"description":"Text"}`,
+		"SetFarmMemberRequest":  `{"role":"member"}`,
+		"CreateProductRequest":  product,
+		"UpdateProductRequest":  `{"price":1}`,
+		"SetStockRequest":       `{"available":30,"expected":20}`,
+		"AdjustStockRequest":    `{"change":1}`,
+		"SetCartItemRequest":    `{"quantity":1}`,
+		"CancelOrderRequest":    `{"reason":"Text"}`,
 		"ChangePasswordRequest": `{"currentPassword":"correct horse","newPassword":"correct horse"}`,
 		"ExportRequest":         `{"currentPassword":"correct horse"}`,
 		"DeleteMeRequest":       `{"currentPassword":"correct horse"}`,
@@ -254,6 +323,9 @@ func (m *matrix) bodyOf(op apitest.Operation, r role) string {
 		bodies[op.Body] = `{"refreshToken":"` + m.ids["token:owner"] + `"}`
 	case "VerifySignupRequest", "ForgotPasswordRequest", "ResetPasswordRequest", "ChangeEmailRequest", "ConfirmEmailRequest":
 		bodies[op.Body] = m.bodyWithCode(op.Body, r)
+	}
+	if op.Body == "PlaceOrderRequest" {
+		bodies[op.Body] = m.order()
 	}
 	body, ok := bodies[op.Body]
 	if !ok {

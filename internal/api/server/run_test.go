@@ -122,6 +122,21 @@ func get(t *testing.T, env *apitest.Env, path string) (int, string) {
 	return res.StatusCode, string(b)
 }
 
+// do sends a request and returns the answer with its body.
+func do(t testing.TB, env *apitest.Env, req *http.Request) (*http.Response, string) {
+	t.Helper()
+	res, err := env.HTTP.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res, string(b)
+}
+
 // With the database gone the API answers 503 with Retry-After, stays healthy and is not ready.
 func TestDatabaseGone(t *testing.T) {
 	t.Parallel()

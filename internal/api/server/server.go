@@ -19,6 +19,7 @@ import (
 	"github.com/platctl/platctl/internal/api/admission"
 	"github.com/platctl/platctl/internal/api/export"
 	"github.com/platctl/platctl/internal/api/httpapi"
+	"github.com/platctl/platctl/internal/api/idempotency"
 	"github.com/platctl/platctl/internal/api/jobs"
 	"github.com/platctl/platctl/internal/api/keyring"
 	"github.com/platctl/platctl/internal/api/mail"
@@ -87,7 +88,8 @@ type Options struct {
 	Tracer        telemetry.Tracer
 	Origins       []string // browsers' origins that may call the API
 	Limits        Limits
-	MaxConnsPerIP int           // on a TCP listener; 0: no limit
+	MaxConnsPerIP int // on a TCP listener; 0: no limit
+	Market        market.Options
 	JobsPool      *pgxpool.Pool // for the job workers; nil: this server makes jobs and works none
 	Mail          Mail
 	Now           func() time.Time // for access tokens; nil: time.Now
@@ -108,6 +110,8 @@ type Server struct {
 	feed       *session.Feed
 	feedRun    feedRun
 	jobs       *jobs.Queue
+	market     *market.Service
+	keys       *idempotency.Keys
 	sent       *mail.Meter
 	purger     *purge.Purger
 	keeper     *retention.Keeper
@@ -157,8 +161,13 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Market.Log == nil {
+		o.Market.Log = o.Log
+	}
+	s.market = market.New(o.Pool, o.Market)
+	s.keys = idempotency.New(o.Pool)
 	s.operations, err = httpapi.New(httpapi.Services{
-		Account: s.accounts, Sessions: s.sessions, Timeline: timeline.New(queries), Market: market.New(queries), System: s, IDs: ids, Log: o.Log, Tokens: tokens,
+		Account: s.accounts, Sessions: s.sessions, Timeline: timeline.New(queries), Market: s.market, System: s, IDs: ids, Log: o.Log, Tokens: tokens,
 		Export: export.New(queries, ids),
 		Moderation: moderation.New(o.Pool, s.sessions, moderation.Options{
 			OnReport: func(reason string) { s.metrics.reports.WithLabelValues(reason).Inc() },
@@ -169,6 +178,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		return nil, fault.Op("wire server", err)
 	}
 	s.background()
+	s.periodic()
 	s.admission = admission.New(slotsPerConn*int(o.Pool.Config().MaxConns), queuePerSlot*slotsPerConn*int(o.Pool.Config().MaxConns), maxQueueWait)
 	s.origins = make(map[string]bool, len(o.Origins))
 	for _, origin := range o.Origins {

@@ -146,8 +146,10 @@ func targets() map[string][]string {
 		"user":    {"user:ana", "user:bea", "user:carl", "user:dora"},
 		"post":    {"post:a1", "post:b1", "post:c1", "post:d1"},
 		"comment": {"comment:bea@a1", "comment:carl@a1", "comment:ana@b1", "comment:carl@b1", "comment:ana@c1", "comment:bea@c1"},
-		"prod":    {"prod:none"},
 		"report":  {"report:carl", "report:bea"},
+		"farm":    {"farm:ana", "farm:carl", "farm:none"},
+		"prod":    {"prod:plums@ana", "prod:honey@carl", "prod:none"},
+		"order":   {"order:ana@carl", "order:carl@ana", "order:none"},
 		"sess":    {"sess:ana", "sess:bea", "sess:carl"},
 	}
 }
@@ -212,6 +214,24 @@ func bodies() map[string]map[string]string {
 			"":       `{"handle":"ana","password":"correct horse"}`,
 			"as Bea": `{"handle":"bea","password":"wrong horse"}`,
 		},
+		"CreateFarmRequest": {
+			"":                  `{"name":"Elm Gate","currency":"CHF"}`,
+			"with a taken name": `{"name":"FARM OF CARL"}`,
+		},
+		"UpdateFarmRequest":    {"": `{"description":"By the river."}`},
+		"SetFarmMemberRequest": {"": `{"role":"member"}`, "as owner": `{"role":"owner"}`},
+		"CreateProductRequest": {"": `{"name":"Pears","category":"fruit","price":360,"unit":"kg","available":4}`},
+		"UpdateProductRequest": {"": `{"price":410}`},
+		"SetStockRequest":      {"": `{"available":30,"expected":20}`, "over a sale": `{"available":30,"expected":1}`},
+		"SetCartItemRequest":   {"": `{"quantity":3}`},
+		"PlaceOrderRequest": {
+			"":             `{"farm":"{farm:carl}","items":[{"product":"{prod:honey@carl}","quantity":1}]}`,
+			"of the cart":  `{"farm":"{farm:carl}"}`,
+			"of too much":  `{"farm":"{farm:carl}","items":[{"product":"{prod:honey@carl}","quantity":999}]}`,
+			"from nowhere": `{"farm":"{farm:none}","items":[{"product":"{prod:none}","quantity":1}]}`,
+		},
+		"CancelOrderRequest": {"": `{"reason":"Changed my mind."}`},
+		"AdjustStockRequest": {"": `{"change":5}`, "below nothing": `{"change":-1000}`},
 		"MarkSeenRequest": {
 			"bea's":  `{"notification":"{note:bea like}"}`,
 			"carl's": `{"notification":"{note:carl follow}"}`,
@@ -237,7 +257,7 @@ func reports() map[string]string {
 }
 
 // queries are what searches look for.
-func queries() []string { return []string{"bea", "be", "market", "carl", "b"} }
+func queries() []string { return []string{"bea", "be", "market", "carl", "b", "plum"} }
 
 // worldCases returns the reads, then the changes, those that hide or delete last, then the reads again.
 func worldCases(t *testing.T) []worldCase {
@@ -280,11 +300,21 @@ func casesOf(t *testing.T, op apitest.Operation) []worldCase {
 			return worldCase{name: c.name + " " + label, method: c.method, path: strings.Replace(c.path, "{id}", "{"+label+"}", 1)}
 		})
 	}
-	if slices.Contains(op.Query, "q") {
-		base = vary(base, queries(), func(c worldCase, q string) worldCase {
-			c.name, c.path = c.name+" "+q, c.path+"?q="+q
+	if op.Member {
+		base = vary(base, targets()["user"], func(c worldCase, label string) worldCase {
+			c.name, c.path = c.name+" "+label, strings.Replace(c.path, "{user}", "{"+label+"}", 1)
 			return c
 		})
+	}
+	if slices.Contains(op.Query, "q") {
+		plain := base
+		if slices.Contains(op.Needs, "q") {
+			plain = nil
+		}
+		base = append(plain[:len(plain):len(plain)], vary(base, queries(), func(c worldCase, q string) worldCase {
+			c.name, c.path = c.name+" "+q, c.path+"?q="+q
+			return c
+		})...)
 	}
 	if op.Body != "" {
 		base = vary(base, slices.Sorted(maps.Keys(bodies()[op.Body])), func(c worldCase, name string) worldCase {
@@ -318,15 +348,16 @@ type world struct {
 	tokens map[string]string
 	ids    map[string]string
 	labels map[string]string
+	orders int            // that were asked for, each with its key
 	fresh  map[string]int // things without a label, by kind, in the order of their appearance
 }
 
 // newWorld makes a community of four, or of three without Bea. The others do the same in both.
 func newWorld(t *testing.T, bea bool) *world {
 	t.Helper()
-	env := apitest.New(t, apitest.Mailing(t, true))
+	// Exact totals, because the two worlds would forget theirs at different moments.
+	env := apitest.New(t, apitest.Mailing(t, true), exactTotals)
 	w := &world{t: t, env: env, tokens: map[string]string{}, ids: map[string]string{}, labels: map[string]string{}, fresh: map[string]int{}}
-	w.label("prod:none", apitest.Nobody(t, publicid.Product, 0))
 	for _, line := range strings.Split(strings.TrimSpace(history), "\n") {
 		step := strings.Fields(line)
 		if bea || !strings.Contains(line, "bea") && !strings.Contains(line, "b1") && !strings.Contains(line, "b2") {
@@ -374,6 +405,12 @@ bea like d1
 dora like c1
 carl report d1
 bea report d1
+ana farm
+carl farm
+ana offer plums
+carl offer honey
+ana order carl honey
+carl order ana plums
 `
 
 func (w *world) play(step []string) {
@@ -394,6 +431,16 @@ func (w *world) play(step []string) {
 	case "report":
 		w.call(who, http.MethodPost, "/api/v1/reports", `{"target":"`+w.ids["post:"+step[2]]+`","reason":"spam"}`)
 		w.label("report:"+who, w.newest(publicid.Report, "reports"))
+	case "farm":
+		w.label("farm:"+who, w.call(who, http.MethodPost, "/api/v1/farms", `{"name":"Farm of `+who+`"}`)["id"].(string))
+	case "offer":
+		p := w.call(who, http.MethodPost, "/api/v1/farms/"+w.ids["farm:"+who]+"/products",
+			`{"name":"`+step[2]+`","category":"fruit","price":250,"unit":"kg","available":20}`)
+		w.label("prod:"+step[2]+"@"+who, p["id"].(string))
+	case "order":
+		o := w.call(who, http.MethodPost, "/api/v1/orders", `{"farm":"`+w.ids["farm:"+step[2]]+`","items":[{"product":"`+
+			w.ids["prod:"+step[3]+"@"+step[2]]+`","quantity":2}]}`)
+		w.label("order:"+who+"@"+step[2], o["id"].(string))
 	case "follow", "block":
 		w.call(who, http.MethodPut, "/api/v1/users/"+w.ids["user:"+step[2]]+"/"+what, "")
 	case "delete":
@@ -554,6 +601,10 @@ func (w *world) send(token, method, path, body string) (*http.Response, []byte) 
 	}
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	if path == "/api/v1/orders" && method == http.MethodPost {
+		w.orders++
+		req.Header.Set("Idempotency-Key", fmt.Sprintf("order-%d", w.orders))
 	}
 	res, err := w.env.HTTP.Do(req)
 	if err != nil {

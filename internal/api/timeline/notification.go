@@ -16,16 +16,18 @@ type notificationStore interface {
 	MarkSeen(ctx context.Context, arg db.MarkSeenParams) (int64, error)
 }
 
-// Notification is what one or more people did to one target. ID, Comment, Seen and CreatedAt are of its newest event.
+// Notification is what happened to one target. ID, Comment, OrderStatus, Seen and CreatedAt are of its newest event.
 type Notification struct {
-	ID        int64
-	Kind      string           // follow, like or comment
-	Post      int64            // 0 for a follow
-	Comment   int64            // 0 but for comments
-	Actors    []account.Person // the newest few
-	People    int64            // how many different people
-	Seen      bool
-	CreatedAt time.Time
+	ID          int64
+	Kind        string           // follow, like, comment or order
+	Post        int64            // 0 but for likes and comments
+	Comment     int64            // 0 but for comments
+	Order       int64            // 0 but for orders
+	OrderStatus string           // empty but for orders
+	Actors      []account.Person // the newest few; none for an order
+	People      int64            // how many different people
+	Seen        bool
+	CreatedAt   time.Time
 }
 
 const (
@@ -48,18 +50,18 @@ func (s *Service) Notifications(ctx context.Context, viewer int64, at Slice) (Pa
 	return group(rows, int(at.Limit)), nil
 }
 
-// group gathers events, newest first, into at most limit notifications: one for each kind and post within 12 hours. It
+// group gathers events, newest first, into at most limit notifications: one for each kind and post or order within 12 hours. It
 // stops before the event that would begin one more, and before the surplus event that only says that there are more.
 func group(events []db.ListNotificationsRow, limit int) Page[Notification] {
 	type target struct {
-		kind string
-		post int64
+		kind        string
+		post, order int64
 	}
 	var page Page[Notification]
 	latest := map[target]int{}
 	seen := map[[2]int64]bool{} // notification and actor
 	for i, e := range events {
-		t := target{e.Kind, orZero(e.PostID)}
+		t := target{e.Kind, orZero(e.PostID), orZero(e.OrderID)}
 		at, open := latest[t]
 		begins := !open || page.Items[at].CreatedAt.Sub(e.CreatedAt) > groupWithin
 		if i == maxEvents || begins && len(page.Items) == limit {
@@ -70,10 +72,11 @@ func group(events []db.ListNotificationsRow, limit int) Page[Notification] {
 			at = len(page.Items)
 			latest[t] = at
 			page.Items = append(page.Items, Notification{
-				ID: e.ID, Kind: e.Kind, Post: t.post, Comment: orZero(e.CommentID), Seen: e.Seen, CreatedAt: e.CreatedAt,
+				ID: e.ID, Kind: e.Kind, Post: t.post, Comment: orZero(e.CommentID), Order: t.order, OrderStatus: orZero(e.OrderStatus),
+				Seen: e.Seen, CreatedAt: e.CreatedAt,
 			})
 		}
-		if n := &page.Items[at]; !seen[[2]int64{n.ID, e.ActorID}] {
+		if n := &page.Items[at]; e.ActorID != 0 && !seen[[2]int64{n.ID, e.ActorID}] {
 			seen[[2]int64{n.ID, e.ActorID}] = true
 			n.People++
 			if len(n.Actors) < maxActors {
@@ -84,9 +87,10 @@ func group(events []db.ListNotificationsRow, limit int) Page[Notification] {
 	return page
 }
 
-func orZero(v *int64) int64 {
+func orZero[T any](v *T) T {
 	if v == nil {
-		return 0
+		var zero T
+		return zero
 	}
 	return *v
 }

@@ -116,12 +116,18 @@ func termsOf(q string) terms {
 		t.handle = strings.ToLower(q)
 		t.beyond = t.handle + "~" // above every character of a handle
 	}
+	t.words = Words(q)
+	return t
+}
+
+// Words makes a text search of what a person typed: all of its words, each as a beginning. Empty where there is none.
+func Words(q string) string {
+	q = norm.NFC.String(q)
 	words := strings.FieldsFunc(q, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r) })
 	for i, w := range words {
 		words[i] = w + ":*"
 	}
-	t.words = strings.Join(words, " & ")
-	return t
+	return strings.Join(words, " & ")
 }
 
 // personExists says whether viewer may see the person id.

@@ -39,7 +39,7 @@ func (v *verifier) checks(ctx context.Context) ([]check, error) {
 	}
 	lock := statement{text("blocks_lock"), 0}
 	counts := []statement{{text("counts_ensure"), 1}, {text("counts_lock"), 1}}
-	return append(out,
+	out = append(out,
 		check{name: "hidden_missing", rule: "who blocked, or was blocked, sees nothing of the other", find: text("hidden_missing_find"),
 			repair: []statement{lock, {text("hidden_missing_repair"), 2}}},
 		check{name: "hidden_extra", rule: "only a block hides people from each other", find: text("hidden_extra_find"),
@@ -57,7 +57,8 @@ func (v *verifier) checks(ctx context.Context) ([]check, error) {
 			repair: []statement{{text("seen_repair"), 1}}},
 		check{name: "outbox", rule: "events are emitted within ten minutes", needs: "app_events", find: text("outbox_find"),
 			hint: "a running `platctl serve` emits them; look for errors of its relay"},
-	), nil
+	)
+	return append(out, marketChecks()...), nil
 }
 
 // orphans makes a check for each foreign key: one that was switched off for a load, or restored from a damaged backup,

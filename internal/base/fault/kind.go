@@ -17,6 +17,7 @@ const (
 	Conflict         Kind = "conflict"     // the state of the thing forbids it
 	TooLarge         Kind = "too_large"    // the input exceeds a limit
 	Unsupported      Kind = "unsupported"  // the media type is not one we read
+	Mismatch         Kind = "mismatch"     // it contradicts what was asked before
 	RateLimited      Kind = "rate_limited" // too many requests from this client
 	No               Kind = "no"           // the check ran and the answer is no
 	Refused          Kind = "refused"      // needs a confirmation, --yes or a terminal
@@ -54,6 +55,7 @@ func Table() []Mapping {
 		{Conflict, 409, 1, "Conflict"},
 		{TooLarge, 413, 2, "Too large"},
 		{Unsupported, 415, 2, "Unsupported media type"},
+		{Mismatch, 422, 2, "Contradicts an earlier request"},
 		{RateLimited, 429, 5, "Too many requests"},
 		{No, 409, 3, "The answer is no"},
 		{Refused, 403, 4, "Refused"},

@@ -149,26 +149,34 @@ type Beginner interface {
 	Begin(ctx context.Context) (pgx.Tx, error)
 }
 
+// How often a transaction is tried, and between which times the next try waits: at random, so that two that fought do not
+// meet again.
 const (
 	txAttempts   = 3
+	txWaitMin    = 5 * time.Millisecond
+	txWaitMax    = 50 * time.Millisecond
 	rollbackTime = time.Second
 )
 
-// InTx runs fn in a transaction and commits it; an error of fn or a panic rolls back. After a deadlock or a serialization
-// failure it runs fn again, up to three times in all, so fn must have no effect outside the transaction.
+// InTx runs fn in a transaction and commits it; an error of fn or a panic rolls back. After a deadlock, a serialization failure
+// or a statement that never left this process it runs fn again, up to three times in all, so fn must have no effect outside
+// the transaction. A commit whose answer was lost is not tried again: it may have happened.
 func InTx(ctx context.Context, db Beginner, fn func(pgx.Tx) error) error {
 	for attempt := 1; ; attempt++ {
 		err := OnceInTx(ctx, db, fn)
-		if attempt == txAttempts || !Is(err, SerializationFailure) && !Is(err, DeadlockDetected) {
+		if err == nil || attempt == txAttempts || !again(err) {
 			return err
 		}
-		wait := time.Duration(rand.Int64N(int64(attempt * 20 * int(time.Millisecond))))
 		select {
 		case <-ctx.Done():
 			return errors.Join(ctx.Err(), err)
-		case <-time.After(wait):
+		case <-time.After(txWaitMin + rand.N(txWaitMax-txWaitMin)):
 		}
 	}
+}
+
+func again(err error) bool {
+	return Is(err, SerializationFailure) || Is(err, DeadlockDetected) || pgconn.SafeToRetry(err)
 }
 
 // OnceInTx is InTx without another try. Unlike pgx.BeginFunc it rolls back also when ctx has ended, so that the session stays

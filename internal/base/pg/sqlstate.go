@@ -3,6 +3,7 @@ package pg
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"strings"
 
@@ -60,6 +61,7 @@ func Down(err error) bool {
 	var connect *pgconn.ConnectError
 	var network net.Error
 	return strings.HasPrefix(State(err), "08") || errors.As(err, &connect) || errors.Is(err, fault.Unavailable) ||
+		errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.As(err, &network) && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled)
 }
 

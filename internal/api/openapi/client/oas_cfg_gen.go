@@ -11,13 +11,16 @@ import (
 
 var regexMap = map[string]ogenregex.Regexp{
 	"^(user|post|comment)_[1-9A-HJ-NP-Za-km-z]{11}$": ogenregex.MustCompile("^(user|post|comment)_[1-9A-HJ-NP-Za-km-z]{11}$"),
+	"^[!-~]+$":                           ogenregex.MustCompile("^[!-~]+$"),
 	"^[0-9a-f]{32}$":                     ogenregex.MustCompile("^[0-9a-f]{32}$"),
 	"^[A-Z]{3}$":                         ogenregex.MustCompile("^[A-Z]{3}$"),
 	"^[A-Za-z0-9_]+$":                    ogenregex.MustCompile("^[A-Za-z0-9_]+$"),
+	"^[a-z][a-z0-9_-]{0,39}$":            ogenregex.MustCompile("^[a-z][a-z0-9_-]{0,39}$"),
 	"^action_[1-9A-HJ-NP-Za-km-z]{11}$":  ogenregex.MustCompile("^action_[1-9A-HJ-NP-Za-km-z]{11}$"),
 	"^comment_[1-9A-HJ-NP-Za-km-z]{11}$": ogenregex.MustCompile("^comment_[1-9A-HJ-NP-Za-km-z]{11}$"),
 	"^farm_[1-9A-HJ-NP-Za-km-z]{11}$":    ogenregex.MustCompile("^farm_[1-9A-HJ-NP-Za-km-z]{11}$"),
 	"^note_[1-9A-HJ-NP-Za-km-z]{11}$":    ogenregex.MustCompile("^note_[1-9A-HJ-NP-Za-km-z]{11}$"),
+	"^order_[1-9A-HJ-NP-Za-km-z]{11}$":   ogenregex.MustCompile("^order_[1-9A-HJ-NP-Za-km-z]{11}$"),
 	"^post_[1-9A-HJ-NP-Za-km-z]{11}$":    ogenregex.MustCompile("^post_[1-9A-HJ-NP-Za-km-z]{11}$"),
 	"^prod_[1-9A-HJ-NP-Za-km-z]{11}$":    ogenregex.MustCompile("^prod_[1-9A-HJ-NP-Za-km-z]{11}$"),
 	"^report_[1-9A-HJ-NP-Za-km-z]{11}$":  ogenregex.MustCompile("^report_[1-9A-HJ-NP-Za-km-z]{11}$"),

@@ -22,6 +22,19 @@ func trimTrailingSlashes(u *url.URL) {
 
 // Invoker invokes operations described by OpenAPI v3 specification.
 type Invoker interface {
+	// AdjustStock invokes adjustStock operation.
+	//
+	// For members of the product's farm: a delivery, or something that spoiled. It adds to what is there
+	// at that moment, so it needs no `expected`. Taking more than there is is 409 `out_of_stock`.
+	//
+	// POST /api/v1/products/{id}/stock
+	AdjustStock(ctx context.Context, request *AdjustStockRequest, params AdjustStockParams) (*ProductResponse, error)
+	// ArchiveProduct invokes archiveProduct operation.
+	//
+	// For members of its farm. Orders of it stay as they are. Doing it again is 404.
+	//
+	// DELETE /api/v1/products/{id}
+	ArchiveProduct(ctx context.Context, params ArchiveProductParams) error
 	// BanUser invokes banUser operation.
 	//
 	// Ends their sessions on every server within a second and settles every open report about them. Nobody
@@ -37,6 +50,13 @@ type Invoker interface {
 	//
 	// PUT /api/v1/users/{id}/block
 	BlockUser(ctx context.Context, params BlockUserParams) (*BlockResponse, error)
+	// CancelOrder invokes cancelOrder operation.
+	//
+	// The buyer while it is `placed`, the farm also when it is `confirmed`; otherwise 409
+	// `illegal_transition`, which names the status that the order has. What was ordered is back in stock.
+	//
+	// POST /api/v1/orders/{id}/cancel
+	CancelOrder(ctx context.Context, request OptCancelOrderRequest, params CancelOrderParams) (*OrderResponse, error)
 	// ChangeEmail invokes changeEmail operation.
 	//
 	// Mails a code to the new address; the old one stays until `POST /api/v1/me/email/confirm`. Whether
@@ -51,6 +71,19 @@ type Invoker interface {
 	//
 	// PUT /api/v1/me/password
 	ChangePassword(ctx context.Context, request *ChangePasswordRequest) (*EndedResponse, error)
+	// ClearCart invokes clearCart operation.
+	//
+	// Empty your cart.
+	//
+	// DELETE /api/v1/cart
+	ClearCart(ctx context.Context) error
+	// CompleteOrder invokes completeOrder operation.
+	//
+	// For members of the farm, from `ready`. It is paid now: 409 `payment_declined` leaves it `ready`, 503
+	// `payment_pending` means that it will be completed when the payment is known.
+	//
+	// POST /api/v1/orders/{id}/complete
+	CompleteOrder(ctx context.Context, params CompleteOrderParams) (*OrderResponse, error)
 	// ConfirmEmail invokes confirmEmail operation.
 	//
 	// The address that it replaces is told. A code that is wrong, used or too old is 403 `bad_code`, also
@@ -59,18 +92,38 @@ type Invoker interface {
 	//
 	// POST /api/v1/me/email/confirm
 	ConfirmEmail(ctx context.Context, request *ConfirmEmailRequest) (*EmailResponse, error)
+	// ConfirmOrder invokes confirmOrder operation.
+	//
+	// For members of the farm, from `placed`; the buyer is 403 `farm_only`. 409 `payment_pending` while it
+	// is not known whether the order will be paid.
+	//
+	// POST /api/v1/orders/{id}/confirm
+	ConfirmOrder(ctx context.Context, params ConfirmOrderParams) (*OrderResponse, error)
 	// CreateComment invokes createComment operation.
 	//
 	// Comment on a post.
 	//
 	// POST /api/v1/posts/{id}/comments
 	CreateComment(ctx context.Context, request *CreateCommentRequest, params CreateCommentParams) (*CommentResponse, error)
+	// CreateFarm invokes createFarm operation.
+	//
+	// You become its owner. The name is unique without regard to case: a taken one is 409
+	// `farm_name_taken`. The currency stays. Somebody who owns 20 farms gets 409 `too_many_farms`.
+	//
+	// POST /api/v1/farms
+	CreateFarm(ctx context.Context, request *CreateFarmRequest) (*FarmResponse, error)
 	// CreatePost invokes createPost operation.
 	//
 	// Publish a post.
 	//
 	// POST /api/v1/posts
 	CreatePost(ctx context.Context, request *CreatePostRequest) (*PostResponse, error)
+	// CreateProduct invokes createProduct operation.
+	//
+	// For members of the farm; anybody else is 403 `not_a_member`. Its price is in the farm's currency.
+	//
+	// POST /api/v1/farms/{id}/products
+	CreateProduct(ctx context.Context, request *CreateProductRequest, params CreateProductParams) (*ProductResponse, error)
 	// CreateReport invokes createReport operation.
 	//
 	// For the moderators; whom it is about never learns who reported it. What is reported is kept as it is
@@ -109,10 +162,10 @@ type Invoker interface {
 	// ExportMe invokes exportMe operation.
 	//
 	// One JSON object a line, `{"type":…,"data":{…}}`, as long as it takes: first `export`, then
-	// `account`, `post`, `comment`, `like`, `follow`, `block`, `notification`, `session` and `report`, and
-	// `end` with the number of lines before it as the last: without it the answer was cut off. Of others
-	// it holds what you may see of them. A wrong password is 403 `wrong_password`; one export of an
-	// account runs at a time, a second is 429 `export_running`.
+	// `account`, `post`, `comment`, `like`, `follow`, `block`, `notification`, `session`, `report`,
+	// `farm`, `cartItem` and `order`, and `end` with the number of lines before it as the last: without it
+	// the answer was cut off. Of others it holds what you may see of them. A wrong password is 403
+	// `wrong_password`; one export of an account runs at a time, a second is 429 `export_running`.
 	//
 	// POST /api/v1/me/export
 	ExportMe(ctx context.Context, request *ExportRequest) (ExportMeOK, error)
@@ -130,12 +183,25 @@ type Invoker interface {
 	//
 	// POST /api/v1/auth/forgot
 	ForgotPassword(ctx context.Context, request *ForgotPasswordRequest) (*MailedResponse, error)
+	// GetCart invokes getCart operation.
+	//
+	// An item says whether it can be ordered: `short` means that the farm has fewer than you want, `gone`
+	// that it no longer sells it. `total` counts what can be ordered.
+	//
+	// GET /api/v1/cart
+	GetCart(ctx context.Context) (*CartResponse, error)
 	// GetEmail invokes getEmail operation.
 	//
 	// It is shown to nobody else.
 	//
 	// GET /api/v1/me/email
 	GetEmail(ctx context.Context) (*EmailResponse, error)
+	// GetFarm invokes getFarm operation.
+	//
+	// One farm.
+	//
+	// GET /api/v1/farms/{id}
+	GetFarm(ctx context.Context, params GetFarmParams) (*FarmResponse, error)
 	// GetHealth invokes getHealth operation.
 	//
 	// Does no I/O. Answers 200 for as long as the process can answer at all.
@@ -148,6 +214,12 @@ type Invoker interface {
 	//
 	// GET /api/v1/me
 	GetMe(ctx context.Context) (*ProfileResponse, error)
+	// GetOrder invokes getOrder operation.
+	//
+	// For its buyer and the members of its farm; for everybody else it is 404.
+	//
+	// GET /api/v1/orders/{id}
+	GetOrder(ctx context.Context, params GetOrderParams) (*OrderResponse, error)
 	// GetPost invokes getPost operation.
 	//
 	// One post.
@@ -156,7 +228,7 @@ type Invoker interface {
 	GetPost(ctx context.Context, params GetPostParams) (*PostResponse, error)
 	// GetProduct invokes getProduct operation.
 	//
-	// One product.
+	// One that is no longer sold is 404.
 	//
 	// GET /api/v1/products/{id}
 	GetProduct(ctx context.Context, params GetProductParams) (*ProductResponse, error)
@@ -211,6 +283,19 @@ type Invoker interface {
 	//
 	// GET /api/v1/posts/{id}/comments
 	ListComments(ctx context.Context, params ListCommentsParams) (*CommentListResponse, error)
+	// ListFarmMembers invokes listFarmMembers operation.
+	//
+	// For its members; anybody else is 403 `not_a_member`. Newest account first. Members see each other
+	// whether or not one has blocked the other: who can act for a farm is known to everybody who can.
+	//
+	// GET /api/v1/farms/{id}/members
+	ListFarmMembers(ctx context.Context, params ListFarmMembersParams) (*FarmMemberListResponse, error)
+	// ListFarmOrders invokes listFarmOrders operation.
+	//
+	// For members of the farm; anybody else is 403 `not_a_member`.
+	//
+	// GET /api/v1/farms/{id}/orders
+	ListFarmOrders(ctx context.Context, params ListFarmOrdersParams) (*OrderListResponse, error)
 	// ListFeed invokes listFeed operation.
 	//
 	// Posts of the people you follow. `meta.nextCursor` is null on the last page.
@@ -241,6 +326,12 @@ type Invoker interface {
 	//
 	// GET /api/v1/moderation/log
 	ListModerationLog(ctx context.Context, params ListModerationLogParams) (*ModerationLogResponse, error)
+	// ListMyFarms invokes listMyFarms operation.
+	//
+	// The farms you act for, newest first.
+	//
+	// GET /api/v1/me/farms
+	ListMyFarms(ctx context.Context, params ListMyFarmsParams) (*MyFarmListResponse, error)
 	// ListNotifications invokes listNotifications operation.
 	//
 	// Events of one kind on one target within 12 hours are one notification. A page ends after `limit`
@@ -249,9 +340,18 @@ type Invoker interface {
 	//
 	// GET /api/v1/me/notifications
 	ListNotifications(ctx context.Context, params ListNotificationsParams) (*NotificationListResponse, error)
+	// ListOrders invokes listOrders operation.
+	//
+	// What you have ordered, newest first.
+	//
+	// GET /api/v1/orders
+	ListOrders(ctx context.Context, params ListOrdersParams) (*OrderListResponse, error)
 	// ListProducts invokes listProducts operation.
 	//
-	// `page` times `limit` may not exceed 10,000.
+	// Filters narrow it: words of name and description (each word of `q` as the beginning of one),
+	// category, farm, price and stock. `page` times `limit` may not exceed 10,000; `cursor` goes on
+	// without that bound, and the `Link` header with `rel="next"` has the address of the next page.
+	// `meta.total` is up to 30 seconds old.
 	//
 	// GET /api/v1/products
 	ListProducts(ctx context.Context, params ListProductsParams) (*ProductListResponse, error)
@@ -301,6 +401,26 @@ type Invoker interface {
 	//
 	// PUT /api/v1/me/notifications/seen
 	MarkSeen(ctx context.Context, request *MarkSeenRequest) (*UnreadResponse, error)
+	// PlaceOrder invokes placeOrder operation.
+	//
+	// Orders `items`, or what your cart has of the farm when they are absent; the cart is emptied of it
+	// together with the order. Items of one product are added up. All of it is there or nothing is
+	// ordered: 409 `out_of_stock` has an entry in `errors` for each product that there is not enough of.
+	// Prices are those of this moment.
+	//
+	// `Idempotency-Key` is yours and names this order for ever. The same key with the same body answers
+	// the order again, as it is now, with `Idempotent-Replayed: true`; with another body it is 422
+	// `idempotency_key_reused`. While the first request is still under way the second waits for two
+	// seconds, then it is 409 `idempotency_in_progress`. A refused order does not use its key up.
+	//
+	// POST /api/v1/orders
+	PlaceOrder(ctx context.Context, request *PlaceOrderRequest, params PlaceOrderParams) (*OrderResponseHeaders, error)
+	// ReadyOrder invokes readyOrder operation.
+	//
+	// For members of the farm, from `confirmed`.
+	//
+	// POST /api/v1/orders/{id}/ready
+	ReadyOrder(ctx context.Context, params ReadyOrderParams) (*OrderResponse, error)
 	// RefreshSession invokes refreshSession operation.
 	//
 	// The token given in is worth nothing afterwards, but for ten seconds, in which it is answered with
@@ -309,12 +429,25 @@ type Invoker interface {
 	//
 	// POST /api/v1/auth/refresh
 	RefreshSession(ctx context.Context, request *RefreshRequest) (*SessionResponse, error)
+	// RemoveCartItem invokes removeCartItem operation.
+	//
+	// Idempotent.
+	//
+	// DELETE /api/v1/cart/items/{id}
+	RemoveCartItem(ctx context.Context, params RemoveCartItemParams) error
 	// RemoveComment invokes removeComment operation.
 	//
 	// Settles every open report of it. Removing it again is 404.
 	//
 	// POST /api/v1/moderation/comments/{id}/remove
 	RemoveComment(ctx context.Context, request *RemoveCommentRequest, params RemoveCommentParams) (*SettledResponse, error)
+	// RemoveFarmMember invokes removeFarmMember operation.
+	//
+	// An owner ends anybody's, a member their own. The last owner can't leave: 409 `last_owner`. Somebody
+	// who is no member is 404.
+	//
+	// DELETE /api/v1/farms/{id}/members/{user}
+	RemoveFarmMember(ctx context.Context, params RemoveFarmMemberParams) error
 	// RemovePost invokes removePost operation.
 	//
 	// Settles every open report of it. Removing it again is 404.
@@ -359,12 +492,33 @@ type Invoker interface {
 	//
 	// GET /api/v1/users
 	SearchPeople(ctx context.Context, params SearchPeopleParams) (*PersonListResponse, error)
+	// SetCartItem invokes setCartItem operation.
+	//
+	// Sets how much of it you want; again, it replaces that. A cart holds 200 products: 409 `cart_full`.
+	//
+	// PUT /api/v1/cart/items/{id}
+	SetCartItem(ctx context.Context, request *SetCartItemRequest, params SetCartItemParams) (*CartItemResponse, error)
+	// SetFarmMember invokes setFarmMember operation.
+	//
+	// For owners. Idempotent. The last owner can't become a member: 409 `last_owner`. A farm has up to 50
+	// members: 409 `too_many_members`.
+	//
+	// PUT /api/v1/farms/{id}/members/{user}
+	SetFarmMember(ctx context.Context, request *SetFarmMemberRequest, params SetFarmMemberParams) (*FarmMemberResponse, error)
 	// SetRole invokes setRole operation.
 	//
 	// For admins; it counts from their next request. Yourself is 409 `self_moderation`.
 	//
 	// PUT /api/v1/moderation/users/{id}/role
 	SetRole(ctx context.Context, request *SetRoleRequest, params SetRoleParams) (*ModeratedPersonResponse, error)
+	// SetStock invokes setStock operation.
+	//
+	// After counting the shelf, for members of the product's farm. `expected` is the stock that you saw:
+	// when something was sold in between it is 409 `stock_changed`, with the stock of now in `errors`, and
+	// nothing is changed.
+	//
+	// PUT /api/v1/products/{id}/stock
+	SetStock(ctx context.Context, request *SetStockRequest, params SetStockParams) (*ProductResponse, error)
 	// Signup invokes signup operation.
 	//
 	// A server that confirms e-mail addresses needs `email`, answers 202 and mails a code;
@@ -400,12 +554,26 @@ type Invoker interface {
 	//
 	// DELETE /api/v1/posts/{id}/like
 	UnlikePost(ctx context.Context, params UnlikePostParams) (*LikeResponse, error)
+	// UpdateFarm invokes updateFarm operation.
+	//
+	// For its owners; a member is 403 `owners_only`, anybody else 403 `not_a_member`. What is absent stays
+	// as it is.
+	//
+	// PATCH /api/v1/farms/{id}
+	UpdateFarm(ctx context.Context, request *UpdateFarmRequest, params UpdateFarmParams) (*FarmResponse, error)
 	// UpdateMe invokes updateMe operation.
 	//
 	// What is absent stays as it is.
 	//
 	// PATCH /api/v1/me
 	UpdateMe(ctx context.Context, request *UpdateMeRequest) (*ProfileResponse, error)
+	// UpdateProduct invokes updateProduct operation.
+	//
+	// For members of its farm; anybody else is 403 `not_a_member`. What is absent stays as it is. Orders
+	// keep the price at which they were placed.
+	//
+	// PATCH /api/v1/products/{id}
+	UpdateProduct(ctx context.Context, request *UpdateProductRequest, params UpdateProductParams) (*ProductResponse, error)
 	// VerifySignup invokes verifySignup operation.
 	//
 	// Makes the account and logs it in. A code that is wrong, used or too old is 403 `bad_code`, also
@@ -455,6 +623,214 @@ func (c *Client) requestURL(ctx context.Context) *url.URL {
 		return c.serverURL
 	}
 	return u
+}
+
+// AdjustStock invokes adjustStock operation.
+//
+// For members of the product's farm: a delivery, or something that spoiled. It adds to what is there
+// at that moment, so it needs no `expected`. Taking more than there is is 409 `out_of_stock`.
+//
+// POST /api/v1/products/{id}/stock
+func (c *Client) AdjustStock(ctx context.Context, request *AdjustStockRequest, params AdjustStockParams) (*ProductResponse, error) {
+	res, err := c.sendAdjustStock(ctx, request, params)
+	return res, err
+}
+
+func (c *Client) sendAdjustStock(ctx context.Context, request *AdjustStockRequest, params AdjustStockParams) (res *ProductResponse, err error) {
+	// Validate request before sending.
+	if err := func() error {
+		if err := request.Validate(); err != nil {
+			return err
+		}
+		return nil
+	}(); err != nil {
+		return res, errors.Wrap(err, "validate")
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [3]string
+	pathParts[0] = "/api/v1/products/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	pathParts[2] = "/stock"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "POST", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeAdjustStockRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, AdjustStockOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeAdjustStockResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// ArchiveProduct invokes archiveProduct operation.
+//
+// For members of its farm. Orders of it stay as they are. Doing it again is 404.
+//
+// DELETE /api/v1/products/{id}
+func (c *Client) ArchiveProduct(ctx context.Context, params ArchiveProductParams) error {
+	_, err := c.sendArchiveProduct(ctx, params)
+	return err
+}
+
+func (c *Client) sendArchiveProduct(ctx context.Context, params ArchiveProductParams) (res *ArchiveProductNoContent, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [2]string
+	pathParts[0] = "/api/v1/products/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "DELETE", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, ArchiveProductOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeArchiveProductResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
 }
 
 // BanUser invokes banUser operation.
@@ -668,6 +1044,124 @@ func (c *Client) sendBlockUser(ctx context.Context, params BlockUserParams) (res
 	return result, nil
 }
 
+// CancelOrder invokes cancelOrder operation.
+//
+// The buyer while it is `placed`, the farm also when it is `confirmed`; otherwise 409
+// `illegal_transition`, which names the status that the order has. What was ordered is back in stock.
+//
+// POST /api/v1/orders/{id}/cancel
+func (c *Client) CancelOrder(ctx context.Context, request OptCancelOrderRequest, params CancelOrderParams) (*OrderResponse, error) {
+	res, err := c.sendCancelOrder(ctx, request, params)
+	return res, err
+}
+
+func (c *Client) sendCancelOrder(ctx context.Context, request OptCancelOrderRequest, params CancelOrderParams) (res *OrderResponse, err error) {
+	// Validate request before sending.
+	if err := func() error {
+		if value, ok := request.Get(); ok {
+			if err := func() error {
+				if err := value.Validate(); err != nil {
+					return err
+				}
+				return nil
+			}(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}(); err != nil {
+		return res, errors.Wrap(err, "validate")
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [3]string
+	pathParts[0] = "/api/v1/orders/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	pathParts[2] = "/cancel"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "POST", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeCancelOrderRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, CancelOrderOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeCancelOrderResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
 // ChangeEmail invokes changeEmail operation.
 //
 // Mails a code to the new address; the old one stays until `POST /api/v1/me/email/confirm`. Whether
@@ -846,6 +1340,181 @@ func (c *Client) sendChangePassword(ctx context.Context, request *ChangePassword
 	return result, nil
 }
 
+// ClearCart invokes clearCart operation.
+//
+// Empty your cart.
+//
+// DELETE /api/v1/cart
+func (c *Client) ClearCart(ctx context.Context) error {
+	_, err := c.sendClearCart(ctx)
+	return err
+}
+
+func (c *Client) sendClearCart(ctx context.Context) (res *ClearCartNoContent, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [1]string
+	pathParts[0] = "/api/v1/cart"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "DELETE", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, ClearCartOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeClearCartResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// CompleteOrder invokes completeOrder operation.
+//
+// For members of the farm, from `ready`. It is paid now: 409 `payment_declined` leaves it `ready`, 503
+// `payment_pending` means that it will be completed when the payment is known.
+//
+// POST /api/v1/orders/{id}/complete
+func (c *Client) CompleteOrder(ctx context.Context, params CompleteOrderParams) (*OrderResponse, error) {
+	res, err := c.sendCompleteOrder(ctx, params)
+	return res, err
+}
+
+func (c *Client) sendCompleteOrder(ctx context.Context, params CompleteOrderParams) (res *OrderResponse, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [3]string
+	pathParts[0] = "/api/v1/orders/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	pathParts[2] = "/complete"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "POST", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, CompleteOrderOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeCompleteOrderResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
 // ConfirmEmail invokes confirmEmail operation.
 //
 // The address that it replaces is told. A code that is wrong, used or too old is 403 `bad_code`, also
@@ -929,6 +1598,105 @@ func (c *Client) sendConfirmEmail(ctx context.Context, request *ConfirmEmailRequ
 	}()
 
 	result, err := decodeConfirmEmailResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// ConfirmOrder invokes confirmOrder operation.
+//
+// For members of the farm, from `placed`; the buyer is 403 `farm_only`. 409 `payment_pending` while it
+// is not known whether the order will be paid.
+//
+// POST /api/v1/orders/{id}/confirm
+func (c *Client) ConfirmOrder(ctx context.Context, params ConfirmOrderParams) (*OrderResponse, error) {
+	res, err := c.sendConfirmOrder(ctx, params)
+	return res, err
+}
+
+func (c *Client) sendConfirmOrder(ctx context.Context, params ConfirmOrderParams) (res *OrderResponse, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [3]string
+	pathParts[0] = "/api/v1/orders/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	pathParts[2] = "/confirm"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "POST", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, ConfirmOrderOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeConfirmOrderResponse(resp)
 	if err != nil {
 		return res, errors.Wrap(err, "decode response")
 	}
@@ -1046,6 +1814,95 @@ func (c *Client) sendCreateComment(ctx context.Context, request *CreateCommentRe
 	return result, nil
 }
 
+// CreateFarm invokes createFarm operation.
+//
+// You become its owner. The name is unique without regard to case: a taken one is 409
+// `farm_name_taken`. The currency stays. Somebody who owns 20 farms gets 409 `too_many_farms`.
+//
+// POST /api/v1/farms
+func (c *Client) CreateFarm(ctx context.Context, request *CreateFarmRequest) (*FarmResponse, error) {
+	res, err := c.sendCreateFarm(ctx, request)
+	return res, err
+}
+
+func (c *Client) sendCreateFarm(ctx context.Context, request *CreateFarmRequest) (res *FarmResponse, err error) {
+	// Validate request before sending.
+	if err := func() error {
+		if err := request.Validate(); err != nil {
+			return err
+		}
+		return nil
+	}(); err != nil {
+		return res, errors.Wrap(err, "validate")
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [1]string
+	pathParts[0] = "/api/v1/farms"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "POST", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeCreateFarmRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, CreateFarmOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeCreateFarmResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
 // CreatePost invokes createPost operation.
 //
 // Publish a post.
@@ -1127,6 +1984,116 @@ func (c *Client) sendCreatePost(ctx context.Context, request *CreatePostRequest)
 	}()
 
 	result, err := decodeCreatePostResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// CreateProduct invokes createProduct operation.
+//
+// For members of the farm; anybody else is 403 `not_a_member`. Its price is in the farm's currency.
+//
+// POST /api/v1/farms/{id}/products
+func (c *Client) CreateProduct(ctx context.Context, request *CreateProductRequest, params CreateProductParams) (*ProductResponse, error) {
+	res, err := c.sendCreateProduct(ctx, request, params)
+	return res, err
+}
+
+func (c *Client) sendCreateProduct(ctx context.Context, request *CreateProductRequest, params CreateProductParams) (res *ProductResponse, err error) {
+	// Validate request before sending.
+	if err := func() error {
+		if err := request.Validate(); err != nil {
+			return err
+		}
+		return nil
+	}(); err != nil {
+		return res, errors.Wrap(err, "validate")
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [3]string
+	pathParts[0] = "/api/v1/farms/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	pathParts[2] = "/products"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "POST", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeCreateProductRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, CreateProductOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeCreateProductResponse(resp)
 	if err != nil {
 		return res, errors.Wrap(err, "decode response")
 	}
@@ -1621,10 +2588,10 @@ func (c *Client) sendEditPost(ctx context.Context, request *EditPostRequest, par
 // ExportMe invokes exportMe operation.
 //
 // One JSON object a line, `{"type":…,"data":{…}}`, as long as it takes: first `export`, then
-// `account`, `post`, `comment`, `like`, `follow`, `block`, `notification`, `session` and `report`, and
-// `end` with the number of lines before it as the last: without it the answer was cut off. Of others
-// it holds what you may see of them. A wrong password is 403 `wrong_password`; one export of an
-// account runs at a time, a second is 429 `export_running`.
+// `account`, `post`, `comment`, `like`, `follow`, `block`, `notification`, `session`, `report`,
+// `farm`, `cartItem` and `order`, and `end` with the number of lines before it as the last: without it
+// the answer was cut off. Of others it holds what you may see of them. A wrong password is 403
+// `wrong_password`; one export of an account runs at a time, a second is 429 `export_running`.
 //
 // POST /api/v1/me/export
 func (c *Client) ExportMe(ctx context.Context, request *ExportRequest) (ExportMeOK, error) {
@@ -1865,6 +2832,83 @@ func (c *Client) sendForgotPassword(ctx context.Context, request *ForgotPassword
 	return result, nil
 }
 
+// GetCart invokes getCart operation.
+//
+// An item says whether it can be ordered: `short` means that the farm has fewer than you want, `gone`
+// that it no longer sells it. `total` counts what can be ordered.
+//
+// GET /api/v1/cart
+func (c *Client) GetCart(ctx context.Context) (*CartResponse, error) {
+	res, err := c.sendGetCart(ctx)
+	return res, err
+}
+
+func (c *Client) sendGetCart(ctx context.Context) (res *CartResponse, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [1]string
+	pathParts[0] = "/api/v1/cart"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "GET", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, GetCartOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeGetCartResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
 // GetEmail invokes getEmail operation.
 //
 // It is shown to nobody else.
@@ -1934,6 +2978,70 @@ func (c *Client) sendGetEmail(ctx context.Context) (res *EmailResponse, err erro
 	}()
 
 	result, err := decodeGetEmailResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// GetFarm invokes getFarm operation.
+//
+// One farm.
+//
+// GET /api/v1/farms/{id}
+func (c *Client) GetFarm(ctx context.Context, params GetFarmParams) (*FarmResponse, error) {
+	res, err := c.sendGetFarm(ctx, params)
+	return res, err
+}
+
+func (c *Client) sendGetFarm(ctx context.Context, params GetFarmParams) (res *FarmResponse, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [2]string
+	pathParts[0] = "/api/v1/farms/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "GET", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeGetFarmResponse(resp)
 	if err != nil {
 		return res, errors.Wrap(err, "decode response")
 	}
@@ -2060,6 +3168,103 @@ func (c *Client) sendGetMe(ctx context.Context) (res *ProfileResponse, err error
 	return result, nil
 }
 
+// GetOrder invokes getOrder operation.
+//
+// For its buyer and the members of its farm; for everybody else it is 404.
+//
+// GET /api/v1/orders/{id}
+func (c *Client) GetOrder(ctx context.Context, params GetOrderParams) (*OrderResponse, error) {
+	res, err := c.sendGetOrder(ctx, params)
+	return res, err
+}
+
+func (c *Client) sendGetOrder(ctx context.Context, params GetOrderParams) (res *OrderResponse, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [2]string
+	pathParts[0] = "/api/v1/orders/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "GET", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, GetOrderOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeGetOrderResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
 // GetPost invokes getPost operation.
 //
 // One post.
@@ -2160,7 +3365,7 @@ func (c *Client) sendGetPost(ctx context.Context, params GetPostParams) (res *Po
 
 // GetProduct invokes getProduct operation.
 //
-// One product.
+// One that is no longer sold is 404.
 //
 // GET /api/v1/products/{id}
 func (c *Client) GetProduct(ctx context.Context, params GetProductParams) (*ProductResponse, error) {
@@ -2929,6 +4134,294 @@ func (c *Client) sendListComments(ctx context.Context, params ListCommentsParams
 	return result, nil
 }
 
+// ListFarmMembers invokes listFarmMembers operation.
+//
+// For its members; anybody else is 403 `not_a_member`. Newest account first. Members see each other
+// whether or not one has blocked the other: who can act for a farm is known to everybody who can.
+//
+// GET /api/v1/farms/{id}/members
+func (c *Client) ListFarmMembers(ctx context.Context, params ListFarmMembersParams) (*FarmMemberListResponse, error) {
+	res, err := c.sendListFarmMembers(ctx, params)
+	return res, err
+}
+
+func (c *Client) sendListFarmMembers(ctx context.Context, params ListFarmMembersParams) (res *FarmMemberListResponse, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [3]string
+	pathParts[0] = "/api/v1/farms/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	pathParts[2] = "/members"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	q := uri.NewQueryEncoder()
+	{
+		// Encode "cursor" parameter.
+		cfg := uri.QueryParameterEncodingConfig{
+			Name:    "cursor",
+			Style:   uri.QueryStyleForm,
+			Explode: true,
+		}
+
+		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
+			if val, ok := params.Cursor.Get(); ok {
+				return e.EncodeValue(conv.StringToString(val))
+			}
+			return nil
+		}); err != nil {
+			return res, errors.Wrap(err, "encode query")
+		}
+	}
+	{
+		// Encode "limit" parameter.
+		cfg := uri.QueryParameterEncodingConfig{
+			Name:    "limit",
+			Style:   uri.QueryStyleForm,
+			Explode: true,
+		}
+
+		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
+			if val, ok := params.Limit.Get(); ok {
+				return e.EncodeValue(conv.Int32ToString(val))
+			}
+			return nil
+		}); err != nil {
+			return res, errors.Wrap(err, "encode query")
+		}
+	}
+	u.RawQuery = q.Values().Encode()
+
+	r, err := ht.NewRequest(ctx, "GET", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, ListFarmMembersOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeListFarmMembersResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// ListFarmOrders invokes listFarmOrders operation.
+//
+// For members of the farm; anybody else is 403 `not_a_member`.
+//
+// GET /api/v1/farms/{id}/orders
+func (c *Client) ListFarmOrders(ctx context.Context, params ListFarmOrdersParams) (*OrderListResponse, error) {
+	res, err := c.sendListFarmOrders(ctx, params)
+	return res, err
+}
+
+func (c *Client) sendListFarmOrders(ctx context.Context, params ListFarmOrdersParams) (res *OrderListResponse, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [3]string
+	pathParts[0] = "/api/v1/farms/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	pathParts[2] = "/orders"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	q := uri.NewQueryEncoder()
+	{
+		// Encode "status" parameter.
+		cfg := uri.QueryParameterEncodingConfig{
+			Name:    "status",
+			Style:   uri.QueryStyleForm,
+			Explode: true,
+		}
+
+		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
+			if val, ok := params.Status.Get(); ok {
+				return e.EncodeValue(conv.StringToString(string(val)))
+			}
+			return nil
+		}); err != nil {
+			return res, errors.Wrap(err, "encode query")
+		}
+	}
+	{
+		// Encode "cursor" parameter.
+		cfg := uri.QueryParameterEncodingConfig{
+			Name:    "cursor",
+			Style:   uri.QueryStyleForm,
+			Explode: true,
+		}
+
+		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
+			if val, ok := params.Cursor.Get(); ok {
+				return e.EncodeValue(conv.StringToString(val))
+			}
+			return nil
+		}); err != nil {
+			return res, errors.Wrap(err, "encode query")
+		}
+	}
+	{
+		// Encode "limit" parameter.
+		cfg := uri.QueryParameterEncodingConfig{
+			Name:    "limit",
+			Style:   uri.QueryStyleForm,
+			Explode: true,
+		}
+
+		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
+			if val, ok := params.Limit.Get(); ok {
+				return e.EncodeValue(conv.Int32ToString(val))
+			}
+			return nil
+		}); err != nil {
+			return res, errors.Wrap(err, "encode query")
+		}
+	}
+	u.RawQuery = q.Values().Encode()
+
+	r, err := ht.NewRequest(ctx, "GET", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, ListFarmOrdersOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeListFarmOrdersResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
 // ListFeed invokes listFeed operation.
 //
 // Posts of the people you follow. `meta.nextCursor` is null on the last page.
@@ -3563,6 +5056,119 @@ func (c *Client) sendListModerationLog(ctx context.Context, params ListModeratio
 	return result, nil
 }
 
+// ListMyFarms invokes listMyFarms operation.
+//
+// The farms you act for, newest first.
+//
+// GET /api/v1/me/farms
+func (c *Client) ListMyFarms(ctx context.Context, params ListMyFarmsParams) (*MyFarmListResponse, error) {
+	res, err := c.sendListMyFarms(ctx, params)
+	return res, err
+}
+
+func (c *Client) sendListMyFarms(ctx context.Context, params ListMyFarmsParams) (res *MyFarmListResponse, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [1]string
+	pathParts[0] = "/api/v1/me/farms"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	q := uri.NewQueryEncoder()
+	{
+		// Encode "cursor" parameter.
+		cfg := uri.QueryParameterEncodingConfig{
+			Name:    "cursor",
+			Style:   uri.QueryStyleForm,
+			Explode: true,
+		}
+
+		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
+			if val, ok := params.Cursor.Get(); ok {
+				return e.EncodeValue(conv.StringToString(val))
+			}
+			return nil
+		}); err != nil {
+			return res, errors.Wrap(err, "encode query")
+		}
+	}
+	{
+		// Encode "limit" parameter.
+		cfg := uri.QueryParameterEncodingConfig{
+			Name:    "limit",
+			Style:   uri.QueryStyleForm,
+			Explode: true,
+		}
+
+		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
+			if val, ok := params.Limit.Get(); ok {
+				return e.EncodeValue(conv.Int32ToString(val))
+			}
+			return nil
+		}); err != nil {
+			return res, errors.Wrap(err, "encode query")
+		}
+	}
+	u.RawQuery = q.Values().Encode()
+
+	r, err := ht.NewRequest(ctx, "GET", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, ListMyFarmsOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeListMyFarmsResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
 // ListNotifications invokes listNotifications operation.
 //
 // Events of one kind on one target within 12 hours are one notification. A page ends after `limit`
@@ -3678,9 +5284,125 @@ func (c *Client) sendListNotifications(ctx context.Context, params ListNotificat
 	return result, nil
 }
 
+// ListOrders invokes listOrders operation.
+//
+// What you have ordered, newest first.
+//
+// GET /api/v1/orders
+func (c *Client) ListOrders(ctx context.Context, params ListOrdersParams) (*OrderListResponse, error) {
+	res, err := c.sendListOrders(ctx, params)
+	return res, err
+}
+
+func (c *Client) sendListOrders(ctx context.Context, params ListOrdersParams) (res *OrderListResponse, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [1]string
+	pathParts[0] = "/api/v1/orders"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	q := uri.NewQueryEncoder()
+	{
+		// Encode "cursor" parameter.
+		cfg := uri.QueryParameterEncodingConfig{
+			Name:    "cursor",
+			Style:   uri.QueryStyleForm,
+			Explode: true,
+		}
+
+		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
+			if val, ok := params.Cursor.Get(); ok {
+				return e.EncodeValue(conv.StringToString(val))
+			}
+			return nil
+		}); err != nil {
+			return res, errors.Wrap(err, "encode query")
+		}
+	}
+	{
+		// Encode "limit" parameter.
+		cfg := uri.QueryParameterEncodingConfig{
+			Name:    "limit",
+			Style:   uri.QueryStyleForm,
+			Explode: true,
+		}
+
+		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
+			if val, ok := params.Limit.Get(); ok {
+				return e.EncodeValue(conv.Int32ToString(val))
+			}
+			return nil
+		}); err != nil {
+			return res, errors.Wrap(err, "encode query")
+		}
+	}
+	u.RawQuery = q.Values().Encode()
+
+	r, err := ht.NewRequest(ctx, "GET", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, ListOrdersOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeListOrdersResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
 // ListProducts invokes listProducts operation.
 //
-// `page` times `limit` may not exceed 10,000.
+// Filters narrow it: words of name and description (each word of `q` as the beginning of one),
+// category, farm, price and stock. `page` times `limit` may not exceed 10,000; `cursor` goes on
+// without that bound, and the `Link` header with `rel="next"` has the address of the next page.
+// `meta.total` is up to 30 seconds old.
 //
 // GET /api/v1/products
 func (c *Client) ListProducts(ctx context.Context, params ListProductsParams) (*ProductListResponse, error) {
@@ -3697,6 +5419,114 @@ func (c *Client) sendListProducts(ctx context.Context, params ListProductsParams
 
 	q := uri.NewQueryEncoder()
 	{
+		// Encode "q" parameter.
+		cfg := uri.QueryParameterEncodingConfig{
+			Name:    "q",
+			Style:   uri.QueryStyleForm,
+			Explode: true,
+		}
+
+		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
+			if val, ok := params.Q.Get(); ok {
+				return e.EncodeValue(conv.StringToString(val))
+			}
+			return nil
+		}); err != nil {
+			return res, errors.Wrap(err, "encode query")
+		}
+	}
+	{
+		// Encode "category" parameter.
+		cfg := uri.QueryParameterEncodingConfig{
+			Name:    "category",
+			Style:   uri.QueryStyleForm,
+			Explode: true,
+		}
+
+		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
+			if val, ok := params.Category.Get(); ok {
+				if unwrapped := string(val); true {
+					return e.EncodeValue(conv.StringToString(unwrapped))
+				}
+				return nil
+			}
+			return nil
+		}); err != nil {
+			return res, errors.Wrap(err, "encode query")
+		}
+	}
+	{
+		// Encode "farm" parameter.
+		cfg := uri.QueryParameterEncodingConfig{
+			Name:    "farm",
+			Style:   uri.QueryStyleForm,
+			Explode: true,
+		}
+
+		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
+			if val, ok := params.Farm.Get(); ok {
+				if unwrapped := string(val); true {
+					return e.EncodeValue(conv.StringToString(unwrapped))
+				}
+				return nil
+			}
+			return nil
+		}); err != nil {
+			return res, errors.Wrap(err, "encode query")
+		}
+	}
+	{
+		// Encode "minPrice" parameter.
+		cfg := uri.QueryParameterEncodingConfig{
+			Name:    "minPrice",
+			Style:   uri.QueryStyleForm,
+			Explode: true,
+		}
+
+		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
+			if val, ok := params.MinPrice.Get(); ok {
+				return e.EncodeValue(conv.Int64ToString(val))
+			}
+			return nil
+		}); err != nil {
+			return res, errors.Wrap(err, "encode query")
+		}
+	}
+	{
+		// Encode "maxPrice" parameter.
+		cfg := uri.QueryParameterEncodingConfig{
+			Name:    "maxPrice",
+			Style:   uri.QueryStyleForm,
+			Explode: true,
+		}
+
+		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
+			if val, ok := params.MaxPrice.Get(); ok {
+				return e.EncodeValue(conv.Int64ToString(val))
+			}
+			return nil
+		}); err != nil {
+			return res, errors.Wrap(err, "encode query")
+		}
+	}
+	{
+		// Encode "inStock" parameter.
+		cfg := uri.QueryParameterEncodingConfig{
+			Name:    "inStock",
+			Style:   uri.QueryStyleForm,
+			Explode: true,
+		}
+
+		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
+			if val, ok := params.InStock.Get(); ok {
+				return e.EncodeValue(conv.BoolToString(val))
+			}
+			return nil
+		}); err != nil {
+			return res, errors.Wrap(err, "encode query")
+		}
+	}
+	{
 		// Encode "page" parameter.
 		cfg := uri.QueryParameterEncodingConfig{
 			Name:    "page",
@@ -3707,6 +5537,23 @@ func (c *Client) sendListProducts(ctx context.Context, params ListProductsParams
 		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
 			if val, ok := params.Page.Get(); ok {
 				return e.EncodeValue(conv.Int32ToString(val))
+			}
+			return nil
+		}); err != nil {
+			return res, errors.Wrap(err, "encode query")
+		}
+	}
+	{
+		// Encode "cursor" parameter.
+		cfg := uri.QueryParameterEncodingConfig{
+			Name:    "cursor",
+			Style:   uri.QueryStyleForm,
+			Explode: true,
+		}
+
+		if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
+			if val, ok := params.Cursor.Get(); ok {
+				return e.EncodeValue(conv.StringToString(val))
 			}
 			return nil
 		}); err != nil {
@@ -4436,6 +6283,213 @@ func (c *Client) sendMarkSeen(ctx context.Context, request *MarkSeenRequest) (re
 	return result, nil
 }
 
+// PlaceOrder invokes placeOrder operation.
+//
+// Orders `items`, or what your cart has of the farm when they are absent; the cart is emptied of it
+// together with the order. Items of one product are added up. All of it is there or nothing is
+// ordered: 409 `out_of_stock` has an entry in `errors` for each product that there is not enough of.
+// Prices are those of this moment.
+//
+// `Idempotency-Key` is yours and names this order for ever. The same key with the same body answers
+// the order again, as it is now, with `Idempotent-Replayed: true`; with another body it is 422
+// `idempotency_key_reused`. While the first request is still under way the second waits for two
+// seconds, then it is 409 `idempotency_in_progress`. A refused order does not use its key up.
+//
+// POST /api/v1/orders
+func (c *Client) PlaceOrder(ctx context.Context, request *PlaceOrderRequest, params PlaceOrderParams) (*OrderResponseHeaders, error) {
+	res, err := c.sendPlaceOrder(ctx, request, params)
+	return res, err
+}
+
+func (c *Client) sendPlaceOrder(ctx context.Context, request *PlaceOrderRequest, params PlaceOrderParams) (res *OrderResponseHeaders, err error) {
+	// Validate request before sending.
+	if err := func() error {
+		if err := request.Validate(); err != nil {
+			return err
+		}
+		return nil
+	}(); err != nil {
+		return res, errors.Wrap(err, "validate")
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [1]string
+	pathParts[0] = "/api/v1/orders"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "POST", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodePlaceOrderRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	h := uri.NewHeaderEncoder(r.Header)
+	{
+		cfg := uri.HeaderParameterEncodingConfig{
+			Name:    "Idempotency-Key",
+			Explode: false,
+		}
+		if err := h.EncodeParam(cfg, func(e uri.Encoder) error {
+			return e.EncodeValue(conv.StringToString(params.IdempotencyKey))
+		}); err != nil {
+			return res, errors.Wrap(err, "encode header")
+		}
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, PlaceOrderOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodePlaceOrderResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// ReadyOrder invokes readyOrder operation.
+//
+// For members of the farm, from `confirmed`.
+//
+// POST /api/v1/orders/{id}/ready
+func (c *Client) ReadyOrder(ctx context.Context, params ReadyOrderParams) (*OrderResponse, error) {
+	res, err := c.sendReadyOrder(ctx, params)
+	return res, err
+}
+
+func (c *Client) sendReadyOrder(ctx context.Context, params ReadyOrderParams) (res *OrderResponse, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [3]string
+	pathParts[0] = "/api/v1/orders/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	pathParts[2] = "/ready"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "POST", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, ReadyOrderOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeReadyOrderResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
 // RefreshSession invokes refreshSession operation.
 //
 // The token given in is worth nothing afterwards, but for ten seconds, in which it is answered with
@@ -4486,6 +6540,103 @@ func (c *Client) sendRefreshSession(ctx context.Context, request *RefreshRequest
 	}()
 
 	result, err := decodeRefreshSessionResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// RemoveCartItem invokes removeCartItem operation.
+//
+// Idempotent.
+//
+// DELETE /api/v1/cart/items/{id}
+func (c *Client) RemoveCartItem(ctx context.Context, params RemoveCartItemParams) error {
+	_, err := c.sendRemoveCartItem(ctx, params)
+	return err
+}
+
+func (c *Client) sendRemoveCartItem(ctx context.Context, params RemoveCartItemParams) (res *RemoveCartItemNoContent, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [2]string
+	pathParts[0] = "/api/v1/cart/items/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "DELETE", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, RemoveCartItemOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeRemoveCartItemResponse(resp)
 	if err != nil {
 		return res, errors.Wrap(err, "decode response")
 	}
@@ -4596,6 +6747,126 @@ func (c *Client) sendRemoveComment(ctx context.Context, request *RemoveCommentRe
 	}()
 
 	result, err := decodeRemoveCommentResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// RemoveFarmMember invokes removeFarmMember operation.
+//
+// An owner ends anybody's, a member their own. The last owner can't leave: 409 `last_owner`. Somebody
+// who is no member is 404.
+//
+// DELETE /api/v1/farms/{id}/members/{user}
+func (c *Client) RemoveFarmMember(ctx context.Context, params RemoveFarmMemberParams) error {
+	_, err := c.sendRemoveFarmMember(ctx, params)
+	return err
+}
+
+func (c *Client) sendRemoveFarmMember(ctx context.Context, params RemoveFarmMemberParams) (res *RemoveFarmMemberNoContent, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [4]string
+	pathParts[0] = "/api/v1/farms/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	pathParts[2] = "/members/"
+	{
+		// Encode "user" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "user",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.User); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[3] = encoded
+	}
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "DELETE", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, RemoveFarmMemberOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeRemoveFarmMemberResponse(resp)
 	if err != nil {
 		return res, errors.Wrap(err, "decode response")
 	}
@@ -5166,6 +7437,247 @@ func (c *Client) sendSearchPeople(ctx context.Context, params SearchPeopleParams
 	return result, nil
 }
 
+// SetCartItem invokes setCartItem operation.
+//
+// Sets how much of it you want; again, it replaces that. A cart holds 200 products: 409 `cart_full`.
+//
+// PUT /api/v1/cart/items/{id}
+func (c *Client) SetCartItem(ctx context.Context, request *SetCartItemRequest, params SetCartItemParams) (*CartItemResponse, error) {
+	res, err := c.sendSetCartItem(ctx, request, params)
+	return res, err
+}
+
+func (c *Client) sendSetCartItem(ctx context.Context, request *SetCartItemRequest, params SetCartItemParams) (res *CartItemResponse, err error) {
+	// Validate request before sending.
+	if err := func() error {
+		if err := request.Validate(); err != nil {
+			return err
+		}
+		return nil
+	}(); err != nil {
+		return res, errors.Wrap(err, "validate")
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [2]string
+	pathParts[0] = "/api/v1/cart/items/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "PUT", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeSetCartItemRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, SetCartItemOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeSetCartItemResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// SetFarmMember invokes setFarmMember operation.
+//
+// For owners. Idempotent. The last owner can't become a member: 409 `last_owner`. A farm has up to 50
+// members: 409 `too_many_members`.
+//
+// PUT /api/v1/farms/{id}/members/{user}
+func (c *Client) SetFarmMember(ctx context.Context, request *SetFarmMemberRequest, params SetFarmMemberParams) (*FarmMemberResponse, error) {
+	res, err := c.sendSetFarmMember(ctx, request, params)
+	return res, err
+}
+
+func (c *Client) sendSetFarmMember(ctx context.Context, request *SetFarmMemberRequest, params SetFarmMemberParams) (res *FarmMemberResponse, err error) {
+	// Validate request before sending.
+	if err := func() error {
+		if err := request.Validate(); err != nil {
+			return err
+		}
+		return nil
+	}(); err != nil {
+		return res, errors.Wrap(err, "validate")
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [4]string
+	pathParts[0] = "/api/v1/farms/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	pathParts[2] = "/members/"
+	{
+		// Encode "user" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "user",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.User); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[3] = encoded
+	}
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "PUT", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeSetFarmMemberRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, SetFarmMemberOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeSetFarmMemberResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
 // SetRole invokes setRole operation.
 //
 // For admins; it counts from their next request. Yourself is 409 `self_moderation`.
@@ -5269,6 +7781,118 @@ func (c *Client) sendSetRole(ctx context.Context, request *SetRoleRequest, param
 	}()
 
 	result, err := decodeSetRoleResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// SetStock invokes setStock operation.
+//
+// After counting the shelf, for members of the product's farm. `expected` is the stock that you saw:
+// when something was sold in between it is 409 `stock_changed`, with the stock of now in `errors`, and
+// nothing is changed.
+//
+// PUT /api/v1/products/{id}/stock
+func (c *Client) SetStock(ctx context.Context, request *SetStockRequest, params SetStockParams) (*ProductResponse, error) {
+	res, err := c.sendSetStock(ctx, request, params)
+	return res, err
+}
+
+func (c *Client) sendSetStock(ctx context.Context, request *SetStockRequest, params SetStockParams) (res *ProductResponse, err error) {
+	// Validate request before sending.
+	if err := func() error {
+		if err := request.Validate(); err != nil {
+			return err
+		}
+		return nil
+	}(); err != nil {
+		return res, errors.Wrap(err, "validate")
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [3]string
+	pathParts[0] = "/api/v1/products/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	pathParts[2] = "/stock"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "PUT", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeSetStockRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, SetStockOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeSetStockResponse(resp)
 	if err != nil {
 		return res, errors.Wrap(err, "decode response")
 	}
@@ -5740,6 +8364,116 @@ func (c *Client) sendUnlikePost(ctx context.Context, params UnlikePostParams) (r
 	return result, nil
 }
 
+// UpdateFarm invokes updateFarm operation.
+//
+// For its owners; a member is 403 `owners_only`, anybody else 403 `not_a_member`. What is absent stays
+// as it is.
+//
+// PATCH /api/v1/farms/{id}
+func (c *Client) UpdateFarm(ctx context.Context, request *UpdateFarmRequest, params UpdateFarmParams) (*FarmResponse, error) {
+	res, err := c.sendUpdateFarm(ctx, request, params)
+	return res, err
+}
+
+func (c *Client) sendUpdateFarm(ctx context.Context, request *UpdateFarmRequest, params UpdateFarmParams) (res *FarmResponse, err error) {
+	// Validate request before sending.
+	if err := func() error {
+		if err := request.Validate(); err != nil {
+			return err
+		}
+		return nil
+	}(); err != nil {
+		return res, errors.Wrap(err, "validate")
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [2]string
+	pathParts[0] = "/api/v1/farms/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "PATCH", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeUpdateFarmRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, UpdateFarmOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeUpdateFarmResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
 // UpdateMe invokes updateMe operation.
 //
 // What is absent stays as it is.
@@ -5821,6 +8555,116 @@ func (c *Client) sendUpdateMe(ctx context.Context, request *UpdateMeRequest) (re
 	}()
 
 	result, err := decodeUpdateMeResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// UpdateProduct invokes updateProduct operation.
+//
+// For members of its farm; anybody else is 403 `not_a_member`. What is absent stays as it is. Orders
+// keep the price at which they were placed.
+//
+// PATCH /api/v1/products/{id}
+func (c *Client) UpdateProduct(ctx context.Context, request *UpdateProductRequest, params UpdateProductParams) (*ProductResponse, error) {
+	res, err := c.sendUpdateProduct(ctx, request, params)
+	return res, err
+}
+
+func (c *Client) sendUpdateProduct(ctx context.Context, request *UpdateProductRequest, params UpdateProductParams) (res *ProductResponse, err error) {
+	// Validate request before sending.
+	if err := func() error {
+		if err := request.Validate(); err != nil {
+			return err
+		}
+		return nil
+	}(); err != nil {
+		return res, errors.Wrap(err, "validate")
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [2]string
+	pathParts[0] = "/api/v1/products/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "PATCH", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeUpdateProductRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, UpdateProductOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeUpdateProductResponse(resp)
 	if err != nil {
 		return res, errors.Wrap(err, "decode response")
 	}

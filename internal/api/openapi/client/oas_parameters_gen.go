@@ -2,6 +2,16 @@
 
 package client
 
+// AdjustStockParams is parameters of adjustStock operation.
+type AdjustStockParams struct {
+	ID ProductId
+}
+
+// ArchiveProductParams is parameters of archiveProduct operation.
+type ArchiveProductParams struct {
+	ID ProductId
+}
+
 // BanUserParams is parameters of banUser operation.
 type BanUserParams struct {
 	ID UserId
@@ -12,9 +22,29 @@ type BlockUserParams struct {
 	ID UserId
 }
 
+// CancelOrderParams is parameters of cancelOrder operation.
+type CancelOrderParams struct {
+	ID OrderId
+}
+
+// CompleteOrderParams is parameters of completeOrder operation.
+type CompleteOrderParams struct {
+	ID OrderId
+}
+
+// ConfirmOrderParams is parameters of confirmOrder operation.
+type ConfirmOrderParams struct {
+	ID OrderId
+}
+
 // CreateCommentParams is parameters of createComment operation.
 type CreateCommentParams struct {
 	ID PostId
+}
+
+// CreateProductParams is parameters of createProduct operation.
+type CreateProductParams struct {
+	ID FarmId
 }
 
 // DeleteCommentParams is parameters of deleteComment operation.
@@ -35,6 +65,16 @@ type EditPostParams struct {
 // FollowUserParams is parameters of followUser operation.
 type FollowUserParams struct {
 	ID UserId
+}
+
+// GetFarmParams is parameters of getFarm operation.
+type GetFarmParams struct {
+	ID FarmId
+}
+
+// GetOrderParams is parameters of getOrder operation.
+type GetOrderParams struct {
+	ID OrderId
 }
 
 // GetPostParams is parameters of getPost operation.
@@ -72,6 +112,23 @@ type ListBlocksParams struct {
 // ListCommentsParams is parameters of listComments operation.
 type ListCommentsParams struct {
 	ID PostId
+	// `meta.nextCursor` of the page before.
+	Cursor OptString `json:",omitempty,omitzero"`
+	Limit  OptInt32  `json:",omitempty,omitzero"`
+}
+
+// ListFarmMembersParams is parameters of listFarmMembers operation.
+type ListFarmMembersParams struct {
+	ID FarmId
+	// `meta.nextCursor` of the page before.
+	Cursor OptString `json:",omitempty,omitzero"`
+	Limit  OptInt32  `json:",omitempty,omitzero"`
+}
+
+// ListFarmOrdersParams is parameters of listFarmOrders operation.
+type ListFarmOrdersParams struct {
+	ID     FarmId
+	Status OptOrderStatus `json:",omitempty,omitzero"`
 	// `meta.nextCursor` of the page before.
 	Cursor OptString `json:",omitempty,omitzero"`
 	Limit  OptInt32  `json:",omitempty,omitzero"`
@@ -115,6 +172,13 @@ type ListModerationLogParams struct {
 	Limit  OptInt32  `json:",omitempty,omitzero"`
 }
 
+// ListMyFarmsParams is parameters of listMyFarms operation.
+type ListMyFarmsParams struct {
+	// `meta.nextCursor` of the page before.
+	Cursor OptString `json:",omitempty,omitzero"`
+	Limit  OptInt32  `json:",omitempty,omitzero"`
+}
+
 // ListNotificationsParams is parameters of listNotifications operation.
 type ListNotificationsParams struct {
 	// `meta.nextCursor` of the page before.
@@ -122,10 +186,27 @@ type ListNotificationsParams struct {
 	Limit  OptInt32  `json:",omitempty,omitzero"`
 }
 
+// ListOrdersParams is parameters of listOrders operation.
+type ListOrdersParams struct {
+	// `meta.nextCursor` of the page before.
+	Cursor OptString `json:",omitempty,omitzero"`
+	Limit  OptInt32  `json:",omitempty,omitzero"`
+}
+
 // ListProductsParams is parameters of listProducts operation.
 type ListProductsParams struct {
-	Page  OptInt32 `json:",omitempty,omitzero"`
-	Limit OptInt32 `json:",omitempty,omitzero"`
+	Q        OptString   `json:",omitempty,omitzero"`
+	Category OptCategory `json:",omitempty,omitzero"`
+	Farm     OptFarmId   `json:",omitempty,omitzero"`
+	// In the smallest unit of the currency.
+	MinPrice OptInt64 `json:",omitempty,omitzero"`
+	MaxPrice OptInt64 `json:",omitempty,omitzero"`
+	// Only what can be bought now.
+	InStock OptBool  `json:",omitempty,omitzero"`
+	Page    OptInt32 `json:",omitempty,omitzero"`
+	// `meta.nextCursor` of the page before.
+	Cursor OptString `json:",omitempty,omitzero"`
+	Limit  OptInt32  `json:",omitempty,omitzero"`
 }
 
 // ListReportsParams is parameters of listReports operation.
@@ -151,9 +232,31 @@ type ListUserPostsParams struct {
 	Limit  OptInt32  `json:",omitempty,omitzero"`
 }
 
+// PlaceOrderParams is parameters of placeOrder operation.
+type PlaceOrderParams struct {
+	// Up to 255 visible ASCII characters of your choice, for example a UUID.
+	IdempotencyKey string
+}
+
+// ReadyOrderParams is parameters of readyOrder operation.
+type ReadyOrderParams struct {
+	ID OrderId
+}
+
+// RemoveCartItemParams is parameters of removeCartItem operation.
+type RemoveCartItemParams struct {
+	ID ProductId
+}
+
 // RemoveCommentParams is parameters of removeComment operation.
 type RemoveCommentParams struct {
 	ID CommentId
+}
+
+// RemoveFarmMemberParams is parameters of removeFarmMember operation.
+type RemoveFarmMemberParams struct {
+	ID   FarmId
+	User UserId
 }
 
 // RemovePostParams is parameters of removePost operation.
@@ -179,9 +282,25 @@ type SearchPeopleParams struct {
 	Limit  OptInt32  `json:",omitempty,omitzero"`
 }
 
+// SetCartItemParams is parameters of setCartItem operation.
+type SetCartItemParams struct {
+	ID ProductId
+}
+
+// SetFarmMemberParams is parameters of setFarmMember operation.
+type SetFarmMemberParams struct {
+	ID   FarmId
+	User UserId
+}
+
 // SetRoleParams is parameters of setRole operation.
 type SetRoleParams struct {
 	ID UserId
+}
+
+// SetStockParams is parameters of setStock operation.
+type SetStockParams struct {
+	ID ProductId
 }
 
 // UnbanUserParams is parameters of unbanUser operation.
@@ -202,4 +321,14 @@ type UnfollowUserParams struct {
 // UnlikePostParams is parameters of unlikePost operation.
 type UnlikePostParams struct {
 	ID PostId
+}
+
+// UpdateFarmParams is parameters of updateFarm operation.
+type UpdateFarmParams struct {
+	ID FarmId
+}
+
+// UpdateProductParams is parameters of updateProduct operation.
+type UpdateProductParams struct {
+	ID ProductId
 }

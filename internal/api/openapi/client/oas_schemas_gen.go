@@ -16,6 +16,25 @@ func (s *ProblemStatusCode) Error() string {
 
 type ActionId string
 
+// Ref: #/components/schemas/AdjustStockRequest
+type AdjustStockRequest struct {
+	// Units to add; to take when negative.
+	Change int64 `json:"change"`
+}
+
+// GetChange returns the value of Change.
+func (s *AdjustStockRequest) GetChange() int64 {
+	return s.Change
+}
+
+// SetChange sets the value of Change.
+func (s *AdjustStockRequest) SetChange(val int64) {
+	s.Change = val
+}
+
+// ArchiveProductNoContent is response for ArchiveProduct operation.
+type ArchiveProductNoContent struct{}
+
 // Ref: #/components/schemas/BanUserRequest
 type BanUserRequest struct {
 	Reason ModerationReason `json:"reason"`
@@ -107,6 +126,271 @@ func (s *BlockResponse) SetSuccess(val Success) {
 func (s *BlockResponse) SetData(val Block) {
 	s.Data = val
 }
+
+// Ref: #/components/schemas/CancelOrderRequest
+type CancelOrderRequest struct {
+	// Plain text that the other side reads.
+	Reason OptString `json:"reason"`
+}
+
+// GetReason returns the value of Reason.
+func (s *CancelOrderRequest) GetReason() OptString {
+	return s.Reason
+}
+
+// SetReason sets the value of Reason.
+func (s *CancelOrderRequest) SetReason(val OptString) {
+	s.Reason = val
+}
+
+// Ref: #/components/schemas/Cart
+type Cart struct {
+	Farms []CartFarm `json:"farms"`
+}
+
+// GetFarms returns the value of Farms.
+func (s *Cart) GetFarms() []CartFarm {
+	return s.Farms
+}
+
+// SetFarms sets the value of Farms.
+func (s *Cart) SetFarms(val []CartFarm) {
+	s.Farms = val
+}
+
+// Ref: #/components/schemas/CartFarm
+type CartFarm struct {
+	Farm     Farm     `json:"farm"`
+	Currency Currency `json:"currency"`
+	// Of the items that can be ordered.
+	Total int64      `json:"total"`
+	Items []CartItem `json:"items"`
+}
+
+// GetFarm returns the value of Farm.
+func (s *CartFarm) GetFarm() Farm {
+	return s.Farm
+}
+
+// GetCurrency returns the value of Currency.
+func (s *CartFarm) GetCurrency() Currency {
+	return s.Currency
+}
+
+// GetTotal returns the value of Total.
+func (s *CartFarm) GetTotal() int64 {
+	return s.Total
+}
+
+// GetItems returns the value of Items.
+func (s *CartFarm) GetItems() []CartItem {
+	return s.Items
+}
+
+// SetFarm sets the value of Farm.
+func (s *CartFarm) SetFarm(val Farm) {
+	s.Farm = val
+}
+
+// SetCurrency sets the value of Currency.
+func (s *CartFarm) SetCurrency(val Currency) {
+	s.Currency = val
+}
+
+// SetTotal sets the value of Total.
+func (s *CartFarm) SetTotal(val int64) {
+	s.Total = val
+}
+
+// SetItems sets the value of Items.
+func (s *CartFarm) SetItems(val []CartItem) {
+	s.Items = val
+}
+
+// Ref: #/components/schemas/CartItem
+type CartItem struct {
+	Product ProductId `json:"product"`
+	Name    string    `json:"name"`
+	Unit    string    `json:"unit"`
+	// Of one unit.
+	Price    int64 `json:"price"`
+	Quantity int64 `json:"quantity"`
+	// Units in stock.
+	Available int64         `json:"available"`
+	State     CartItemState `json:"state"`
+}
+
+// GetProduct returns the value of Product.
+func (s *CartItem) GetProduct() ProductId {
+	return s.Product
+}
+
+// GetName returns the value of Name.
+func (s *CartItem) GetName() string {
+	return s.Name
+}
+
+// GetUnit returns the value of Unit.
+func (s *CartItem) GetUnit() string {
+	return s.Unit
+}
+
+// GetPrice returns the value of Price.
+func (s *CartItem) GetPrice() int64 {
+	return s.Price
+}
+
+// GetQuantity returns the value of Quantity.
+func (s *CartItem) GetQuantity() int64 {
+	return s.Quantity
+}
+
+// GetAvailable returns the value of Available.
+func (s *CartItem) GetAvailable() int64 {
+	return s.Available
+}
+
+// GetState returns the value of State.
+func (s *CartItem) GetState() CartItemState {
+	return s.State
+}
+
+// SetProduct sets the value of Product.
+func (s *CartItem) SetProduct(val ProductId) {
+	s.Product = val
+}
+
+// SetName sets the value of Name.
+func (s *CartItem) SetName(val string) {
+	s.Name = val
+}
+
+// SetUnit sets the value of Unit.
+func (s *CartItem) SetUnit(val string) {
+	s.Unit = val
+}
+
+// SetPrice sets the value of Price.
+func (s *CartItem) SetPrice(val int64) {
+	s.Price = val
+}
+
+// SetQuantity sets the value of Quantity.
+func (s *CartItem) SetQuantity(val int64) {
+	s.Quantity = val
+}
+
+// SetAvailable sets the value of Available.
+func (s *CartItem) SetAvailable(val int64) {
+	s.Available = val
+}
+
+// SetState sets the value of State.
+func (s *CartItem) SetState(val CartItemState) {
+	s.State = val
+}
+
+// Ref: #/components/schemas/CartItemResponse
+type CartItemResponse struct {
+	Success Success  `json:"success"`
+	Data    CartItem `json:"data"`
+}
+
+// GetSuccess returns the value of Success.
+func (s *CartItemResponse) GetSuccess() Success {
+	return s.Success
+}
+
+// GetData returns the value of Data.
+func (s *CartItemResponse) GetData() CartItem {
+	return s.Data
+}
+
+// SetSuccess sets the value of Success.
+func (s *CartItemResponse) SetSuccess(val Success) {
+	s.Success = val
+}
+
+// SetData sets the value of Data.
+func (s *CartItemResponse) SetData(val CartItem) {
+	s.Data = val
+}
+
+type CartItemState string
+
+const (
+	CartItemStateOk    CartItemState = "ok"
+	CartItemStateShort CartItemState = "short"
+	CartItemStateGone  CartItemState = "gone"
+)
+
+// AllValues returns all CartItemState values.
+func (CartItemState) AllValues() []CartItemState {
+	return []CartItemState{
+		CartItemStateOk,
+		CartItemStateShort,
+		CartItemStateGone,
+	}
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (s CartItemState) MarshalText() ([]byte, error) {
+	switch s {
+	case CartItemStateOk:
+		return []byte(s), nil
+	case CartItemStateShort:
+		return []byte(s), nil
+	case CartItemStateGone:
+		return []byte(s), nil
+	default:
+		return nil, errors.Errorf("invalid value: %q", s)
+	}
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *CartItemState) UnmarshalText(data []byte) error {
+	switch CartItemState(data) {
+	case CartItemStateOk:
+		*s = CartItemStateOk
+		return nil
+	case CartItemStateShort:
+		*s = CartItemStateShort
+		return nil
+	case CartItemStateGone:
+		*s = CartItemStateGone
+		return nil
+	default:
+		return errors.Errorf("invalid value: %q", data)
+	}
+}
+
+// Ref: #/components/schemas/CartResponse
+type CartResponse struct {
+	Success Success `json:"success"`
+	Data    Cart    `json:"data"`
+}
+
+// GetSuccess returns the value of Success.
+func (s *CartResponse) GetSuccess() Success {
+	return s.Success
+}
+
+// GetData returns the value of Data.
+func (s *CartResponse) GetData() Cart {
+	return s.Data
+}
+
+// SetSuccess sets the value of Success.
+func (s *CartResponse) SetSuccess(val Success) {
+	s.Success = val
+}
+
+// SetData sets the value of Data.
+func (s *CartResponse) SetData(val Cart) {
+	s.Data = val
+}
+
+type Category string
 
 // Ref: #/components/schemas/ChangeEmailRequest
 type ChangeEmailRequest struct {
@@ -256,6 +540,9 @@ func (s *CheckStatus) UnmarshalText(data []byte) error {
 		return errors.Errorf("invalid value: %q", data)
 	}
 }
+
+// ClearCartNoContent is response for ClearCart operation.
+type ClearCartNoContent struct{}
 
 type Code string
 
@@ -414,6 +701,45 @@ func (s *CreateCommentRequest) SetBody(val string) {
 	s.Body = val
 }
 
+// Ref: #/components/schemas/CreateFarmRequest
+type CreateFarmRequest struct {
+	Name string `json:"name"`
+	// Plain text.
+	Description OptString `json:"description"`
+	// Of ISO 4217.
+	Currency OptString `json:"currency"`
+}
+
+// GetName returns the value of Name.
+func (s *CreateFarmRequest) GetName() string {
+	return s.Name
+}
+
+// GetDescription returns the value of Description.
+func (s *CreateFarmRequest) GetDescription() OptString {
+	return s.Description
+}
+
+// GetCurrency returns the value of Currency.
+func (s *CreateFarmRequest) GetCurrency() OptString {
+	return s.Currency
+}
+
+// SetName sets the value of Name.
+func (s *CreateFarmRequest) SetName(val string) {
+	s.Name = val
+}
+
+// SetDescription sets the value of Description.
+func (s *CreateFarmRequest) SetDescription(val OptString) {
+	s.Description = val
+}
+
+// SetCurrency sets the value of Currency.
+func (s *CreateFarmRequest) SetCurrency(val OptString) {
+	s.Currency = val
+}
+
 // Ref: #/components/schemas/CreatePostRequest
 type CreatePostRequest struct {
 	// Plain text, up to 2,000 characters.
@@ -428,6 +754,79 @@ func (s *CreatePostRequest) GetBody() string {
 // SetBody sets the value of Body.
 func (s *CreatePostRequest) SetBody(val string) {
 	s.Body = val
+}
+
+// Ref: #/components/schemas/CreateProductRequest
+type CreateProductRequest struct {
+	Name string `json:"name"`
+	// Plain text.
+	Description OptString `json:"description"`
+	Category    Category  `json:"category"`
+	// In the smallest unit of the farm's currency.
+	Price int64  `json:"price"`
+	Unit  string `json:"unit"`
+	// Units in stock.
+	Available OptInt64 `json:"available"`
+}
+
+// GetName returns the value of Name.
+func (s *CreateProductRequest) GetName() string {
+	return s.Name
+}
+
+// GetDescription returns the value of Description.
+func (s *CreateProductRequest) GetDescription() OptString {
+	return s.Description
+}
+
+// GetCategory returns the value of Category.
+func (s *CreateProductRequest) GetCategory() Category {
+	return s.Category
+}
+
+// GetPrice returns the value of Price.
+func (s *CreateProductRequest) GetPrice() int64 {
+	return s.Price
+}
+
+// GetUnit returns the value of Unit.
+func (s *CreateProductRequest) GetUnit() string {
+	return s.Unit
+}
+
+// GetAvailable returns the value of Available.
+func (s *CreateProductRequest) GetAvailable() OptInt64 {
+	return s.Available
+}
+
+// SetName sets the value of Name.
+func (s *CreateProductRequest) SetName(val string) {
+	s.Name = val
+}
+
+// SetDescription sets the value of Description.
+func (s *CreateProductRequest) SetDescription(val OptString) {
+	s.Description = val
+}
+
+// SetCategory sets the value of Category.
+func (s *CreateProductRequest) SetCategory(val Category) {
+	s.Category = val
+}
+
+// SetPrice sets the value of Price.
+func (s *CreateProductRequest) SetPrice(val int64) {
+	s.Price = val
+}
+
+// SetUnit sets the value of Unit.
+func (s *CreateProductRequest) SetUnit(val string) {
+	s.Unit = val
+}
+
+// SetAvailable sets the value of Available.
+func (s *CreateProductRequest) SetAvailable(val OptInt64) {
+	s.Available = val
 }
 
 // Ref: #/components/schemas/CreateReportRequest
@@ -467,6 +866,8 @@ func (s *CreateReportRequest) SetReason(val ReportReason) {
 func (s *CreateReportRequest) SetText(val OptString) {
 	s.Text = val
 }
+
+type Currency string
 
 // DeleteCommentNoContent is response for DeleteComment operation.
 type DeleteCommentNoContent struct{}
@@ -710,7 +1111,236 @@ func (s *Farm) SetName(val string) {
 	s.Name = val
 }
 
+// Ref: #/components/schemas/FarmDetails
+type FarmDetails struct {
+	ID   FarmId `json:"id"`
+	Name string `json:"name"`
+	// Plain text; may be empty.
+	Description string    `json:"description"`
+	Currency    Currency  `json:"currency"`
+	CreatedAt   time.Time `json:"createdAt"`
+}
+
+// GetID returns the value of ID.
+func (s *FarmDetails) GetID() FarmId {
+	return s.ID
+}
+
+// GetName returns the value of Name.
+func (s *FarmDetails) GetName() string {
+	return s.Name
+}
+
+// GetDescription returns the value of Description.
+func (s *FarmDetails) GetDescription() string {
+	return s.Description
+}
+
+// GetCurrency returns the value of Currency.
+func (s *FarmDetails) GetCurrency() Currency {
+	return s.Currency
+}
+
+// GetCreatedAt returns the value of CreatedAt.
+func (s *FarmDetails) GetCreatedAt() time.Time {
+	return s.CreatedAt
+}
+
+// SetID sets the value of ID.
+func (s *FarmDetails) SetID(val FarmId) {
+	s.ID = val
+}
+
+// SetName sets the value of Name.
+func (s *FarmDetails) SetName(val string) {
+	s.Name = val
+}
+
+// SetDescription sets the value of Description.
+func (s *FarmDetails) SetDescription(val string) {
+	s.Description = val
+}
+
+// SetCurrency sets the value of Currency.
+func (s *FarmDetails) SetCurrency(val Currency) {
+	s.Currency = val
+}
+
+// SetCreatedAt sets the value of CreatedAt.
+func (s *FarmDetails) SetCreatedAt(val time.Time) {
+	s.CreatedAt = val
+}
+
 type FarmId string
+
+// Ref: #/components/schemas/FarmMember
+type FarmMember struct {
+	User  Person    `json:"user"`
+	Role  FarmRole  `json:"role"`
+	Since time.Time `json:"since"`
+}
+
+// GetUser returns the value of User.
+func (s *FarmMember) GetUser() Person {
+	return s.User
+}
+
+// GetRole returns the value of Role.
+func (s *FarmMember) GetRole() FarmRole {
+	return s.Role
+}
+
+// GetSince returns the value of Since.
+func (s *FarmMember) GetSince() time.Time {
+	return s.Since
+}
+
+// SetUser sets the value of User.
+func (s *FarmMember) SetUser(val Person) {
+	s.User = val
+}
+
+// SetRole sets the value of Role.
+func (s *FarmMember) SetRole(val FarmRole) {
+	s.Role = val
+}
+
+// SetSince sets the value of Since.
+func (s *FarmMember) SetSince(val time.Time) {
+	s.Since = val
+}
+
+// Ref: #/components/schemas/FarmMemberListResponse
+type FarmMemberListResponse struct {
+	Success Success      `json:"success"`
+	Data    []FarmMember `json:"data"`
+	Meta    StreamMeta   `json:"meta"`
+}
+
+// GetSuccess returns the value of Success.
+func (s *FarmMemberListResponse) GetSuccess() Success {
+	return s.Success
+}
+
+// GetData returns the value of Data.
+func (s *FarmMemberListResponse) GetData() []FarmMember {
+	return s.Data
+}
+
+// GetMeta returns the value of Meta.
+func (s *FarmMemberListResponse) GetMeta() StreamMeta {
+	return s.Meta
+}
+
+// SetSuccess sets the value of Success.
+func (s *FarmMemberListResponse) SetSuccess(val Success) {
+	s.Success = val
+}
+
+// SetData sets the value of Data.
+func (s *FarmMemberListResponse) SetData(val []FarmMember) {
+	s.Data = val
+}
+
+// SetMeta sets the value of Meta.
+func (s *FarmMemberListResponse) SetMeta(val StreamMeta) {
+	s.Meta = val
+}
+
+// Ref: #/components/schemas/FarmMemberResponse
+type FarmMemberResponse struct {
+	Success Success    `json:"success"`
+	Data    FarmMember `json:"data"`
+}
+
+// GetSuccess returns the value of Success.
+func (s *FarmMemberResponse) GetSuccess() Success {
+	return s.Success
+}
+
+// GetData returns the value of Data.
+func (s *FarmMemberResponse) GetData() FarmMember {
+	return s.Data
+}
+
+// SetSuccess sets the value of Success.
+func (s *FarmMemberResponse) SetSuccess(val Success) {
+	s.Success = val
+}
+
+// SetData sets the value of Data.
+func (s *FarmMemberResponse) SetData(val FarmMember) {
+	s.Data = val
+}
+
+// Ref: #/components/schemas/FarmResponse
+type FarmResponse struct {
+	Success Success     `json:"success"`
+	Data    FarmDetails `json:"data"`
+}
+
+// GetSuccess returns the value of Success.
+func (s *FarmResponse) GetSuccess() Success {
+	return s.Success
+}
+
+// GetData returns the value of Data.
+func (s *FarmResponse) GetData() FarmDetails {
+	return s.Data
+}
+
+// SetSuccess sets the value of Success.
+func (s *FarmResponse) SetSuccess(val Success) {
+	s.Success = val
+}
+
+// SetData sets the value of Data.
+func (s *FarmResponse) SetData(val FarmDetails) {
+	s.Data = val
+}
+
+// Members act for a farm; owners also choose its members.
+// Ref: #/components/schemas/FarmRole
+type FarmRole string
+
+const (
+	FarmRoleOwner  FarmRole = "owner"
+	FarmRoleMember FarmRole = "member"
+)
+
+// AllValues returns all FarmRole values.
+func (FarmRole) AllValues() []FarmRole {
+	return []FarmRole{
+		FarmRoleOwner,
+		FarmRoleMember,
+	}
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (s FarmRole) MarshalText() ([]byte, error) {
+	switch s {
+	case FarmRoleOwner:
+		return []byte(s), nil
+	case FarmRoleMember:
+		return []byte(s), nil
+	default:
+		return nil, errors.Errorf("invalid value: %q", s)
+	}
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *FarmRole) UnmarshalText(data []byte) error {
+	switch FarmRole(data) {
+	case FarmRoleOwner:
+		*s = FarmRoleOwner
+		return nil
+	case FarmRoleMember:
+		*s = FarmRoleMember
+		return nil
+	default:
+		return errors.Errorf("invalid value: %q", data)
+	}
+}
 
 // Ref: #/components/schemas/FieldError
 type FieldError struct {
@@ -1688,6 +2318,113 @@ type ModerationReason string
 
 type ModerationTarget string
 
+// Ref: #/components/schemas/MyFarm
+type MyFarm struct {
+	ID          FarmId    `json:"id"`
+	Name        string    `json:"name"`
+	Description string    `json:"description"`
+	Currency    Currency  `json:"currency"`
+	CreatedAt   time.Time `json:"createdAt"`
+	Role        FarmRole  `json:"role"`
+}
+
+// GetID returns the value of ID.
+func (s *MyFarm) GetID() FarmId {
+	return s.ID
+}
+
+// GetName returns the value of Name.
+func (s *MyFarm) GetName() string {
+	return s.Name
+}
+
+// GetDescription returns the value of Description.
+func (s *MyFarm) GetDescription() string {
+	return s.Description
+}
+
+// GetCurrency returns the value of Currency.
+func (s *MyFarm) GetCurrency() Currency {
+	return s.Currency
+}
+
+// GetCreatedAt returns the value of CreatedAt.
+func (s *MyFarm) GetCreatedAt() time.Time {
+	return s.CreatedAt
+}
+
+// GetRole returns the value of Role.
+func (s *MyFarm) GetRole() FarmRole {
+	return s.Role
+}
+
+// SetID sets the value of ID.
+func (s *MyFarm) SetID(val FarmId) {
+	s.ID = val
+}
+
+// SetName sets the value of Name.
+func (s *MyFarm) SetName(val string) {
+	s.Name = val
+}
+
+// SetDescription sets the value of Description.
+func (s *MyFarm) SetDescription(val string) {
+	s.Description = val
+}
+
+// SetCurrency sets the value of Currency.
+func (s *MyFarm) SetCurrency(val Currency) {
+	s.Currency = val
+}
+
+// SetCreatedAt sets the value of CreatedAt.
+func (s *MyFarm) SetCreatedAt(val time.Time) {
+	s.CreatedAt = val
+}
+
+// SetRole sets the value of Role.
+func (s *MyFarm) SetRole(val FarmRole) {
+	s.Role = val
+}
+
+// Ref: #/components/schemas/MyFarmListResponse
+type MyFarmListResponse struct {
+	Success Success    `json:"success"`
+	Data    []MyFarm   `json:"data"`
+	Meta    StreamMeta `json:"meta"`
+}
+
+// GetSuccess returns the value of Success.
+func (s *MyFarmListResponse) GetSuccess() Success {
+	return s.Success
+}
+
+// GetData returns the value of Data.
+func (s *MyFarmListResponse) GetData() []MyFarm {
+	return s.Data
+}
+
+// GetMeta returns the value of Meta.
+func (s *MyFarmListResponse) GetMeta() StreamMeta {
+	return s.Meta
+}
+
+// SetSuccess sets the value of Success.
+func (s *MyFarmListResponse) SetSuccess(val Success) {
+	s.Success = val
+}
+
+// SetData sets the value of Data.
+func (s *MyFarmListResponse) SetData(val []MyFarm) {
+	s.Data = val
+}
+
+// SetMeta sets the value of Meta.
+func (s *MyFarmListResponse) SetMeta(val StreamMeta) {
+	s.Meta = val
+}
+
 // NewNilDateTime returns new NilDateTime with value set to v.
 func NewNilDateTime(v time.Time) NilDateTime {
 	return NilDateTime{
@@ -1821,11 +2558,13 @@ func (NotReadyResponseSuccess) AllValues() []NotReadyResponseSuccess {
 
 // Ref: #/components/schemas/Notification
 type Notification struct {
-	ID      NotificationId   `json:"id"`
-	Kind    NotificationKind `json:"kind"`
-	Post    OptPostId        `json:"post"`
-	Comment OptCommentId     `json:"comment"`
-	// The newest three of those who did it.
+	ID          NotificationId   `json:"id"`
+	Kind        NotificationKind `json:"kind"`
+	Post        OptPostId        `json:"post"`
+	Comment     OptCommentId     `json:"comment"`
+	Order       OptOrderId       `json:"order"`
+	OrderStatus OptOrderStatus   `json:"orderStatus"`
+	// The newest three of those who did it; none for an order, which says itself whose it is.
 	Actors []Person `json:"actors"`
 	// How many people did it.
 	ActorCount int64 `json:"actorCount"`
@@ -1852,6 +2591,16 @@ func (s *Notification) GetPost() OptPostId {
 // GetComment returns the value of Comment.
 func (s *Notification) GetComment() OptCommentId {
 	return s.Comment
+}
+
+// GetOrder returns the value of Order.
+func (s *Notification) GetOrder() OptOrderId {
+	return s.Order
+}
+
+// GetOrderStatus returns the value of OrderStatus.
+func (s *Notification) GetOrderStatus() OptOrderStatus {
+	return s.OrderStatus
 }
 
 // GetActors returns the value of Actors.
@@ -1894,6 +2643,16 @@ func (s *Notification) SetComment(val OptCommentId) {
 	s.Comment = val
 }
 
+// SetOrder sets the value of Order.
+func (s *Notification) SetOrder(val OptOrderId) {
+	s.Order = val
+}
+
+// SetOrderStatus sets the value of OrderStatus.
+func (s *Notification) SetOrderStatus(val OptOrderStatus) {
+	s.OrderStatus = val
+}
+
 // SetActors sets the value of Actors.
 func (s *Notification) SetActors(val []Person) {
 	s.Actors = val
@@ -1922,6 +2681,7 @@ const (
 	NotificationKindFollow  NotificationKind = "follow"
 	NotificationKindLike    NotificationKind = "like"
 	NotificationKindComment NotificationKind = "comment"
+	NotificationKindOrder   NotificationKind = "order"
 )
 
 // AllValues returns all NotificationKind values.
@@ -1930,6 +2690,7 @@ func (NotificationKind) AllValues() []NotificationKind {
 		NotificationKindFollow,
 		NotificationKindLike,
 		NotificationKindComment,
+		NotificationKindOrder,
 	}
 }
 
@@ -1941,6 +2702,8 @@ func (s NotificationKind) MarshalText() ([]byte, error) {
 	case NotificationKindLike:
 		return []byte(s), nil
 	case NotificationKindComment:
+		return []byte(s), nil
+	case NotificationKindOrder:
 		return []byte(s), nil
 	default:
 		return nil, errors.Errorf("invalid value: %q", s)
@@ -1958,6 +2721,9 @@ func (s *NotificationKind) UnmarshalText(data []byte) error {
 		return nil
 	case NotificationKindComment:
 		*s = NotificationKindComment
+		return nil
+	case NotificationKindOrder:
+		*s = NotificationKindOrder
 		return nil
 	default:
 		return errors.Errorf("invalid value: %q", data)
@@ -1999,6 +2765,144 @@ func (s *NotificationListResponse) SetData(val []Notification) {
 // SetMeta sets the value of Meta.
 func (s *NotificationListResponse) SetMeta(val StreamMeta) {
 	s.Meta = val
+}
+
+// NewOptBool returns new OptBool with value set to v.
+func NewOptBool(v bool) OptBool {
+	return OptBool{
+		Value: v,
+		Set:   true,
+	}
+}
+
+// OptBool is optional bool.
+type OptBool struct {
+	Value bool
+	Set   bool
+}
+
+// IsSet returns true if OptBool was set.
+func (o OptBool) IsSet() bool { return o.Set }
+
+// Reset unsets value.
+func (o *OptBool) Reset() {
+	var v bool
+	o.Value = v
+	o.Set = false
+}
+
+// SetTo sets value to v.
+func (o *OptBool) SetTo(v bool) {
+	o.Set = true
+	o.Value = v
+}
+
+// Get returns value and boolean that denotes whether value was set.
+func (o OptBool) Get() (v bool, ok bool) {
+	if !o.Set {
+		return v, false
+	}
+	return o.Value, true
+}
+
+// Or returns value if set, or given parameter if does not.
+func (o OptBool) Or(d bool) bool {
+	if v, ok := o.Get(); ok {
+		return v
+	}
+	return d
+}
+
+// NewOptCancelOrderRequest returns new OptCancelOrderRequest with value set to v.
+func NewOptCancelOrderRequest(v CancelOrderRequest) OptCancelOrderRequest {
+	return OptCancelOrderRequest{
+		Value: v,
+		Set:   true,
+	}
+}
+
+// OptCancelOrderRequest is optional CancelOrderRequest.
+type OptCancelOrderRequest struct {
+	Value CancelOrderRequest
+	Set   bool
+}
+
+// IsSet returns true if OptCancelOrderRequest was set.
+func (o OptCancelOrderRequest) IsSet() bool { return o.Set }
+
+// Reset unsets value.
+func (o *OptCancelOrderRequest) Reset() {
+	var v CancelOrderRequest
+	o.Value = v
+	o.Set = false
+}
+
+// SetTo sets value to v.
+func (o *OptCancelOrderRequest) SetTo(v CancelOrderRequest) {
+	o.Set = true
+	o.Value = v
+}
+
+// Get returns value and boolean that denotes whether value was set.
+func (o OptCancelOrderRequest) Get() (v CancelOrderRequest, ok bool) {
+	if !o.Set {
+		return v, false
+	}
+	return o.Value, true
+}
+
+// Or returns value if set, or given parameter if does not.
+func (o OptCancelOrderRequest) Or(d CancelOrderRequest) CancelOrderRequest {
+	if v, ok := o.Get(); ok {
+		return v
+	}
+	return d
+}
+
+// NewOptCategory returns new OptCategory with value set to v.
+func NewOptCategory(v Category) OptCategory {
+	return OptCategory{
+		Value: v,
+		Set:   true,
+	}
+}
+
+// OptCategory is optional Category.
+type OptCategory struct {
+	Value Category
+	Set   bool
+}
+
+// IsSet returns true if OptCategory was set.
+func (o OptCategory) IsSet() bool { return o.Set }
+
+// Reset unsets value.
+func (o *OptCategory) Reset() {
+	var v Category
+	o.Value = v
+	o.Set = false
+}
+
+// SetTo sets value to v.
+func (o *OptCategory) SetTo(v Category) {
+	o.Set = true
+	o.Value = v
+}
+
+// Get returns value and boolean that denotes whether value was set.
+func (o OptCategory) Get() (v Category, ok bool) {
+	if !o.Set {
+		return v, false
+	}
+	return o.Value, true
+}
+
+// Or returns value if set, or given parameter if does not.
+func (o OptCategory) Or(d Category) Category {
+	if v, ok := o.Get(); ok {
+		return v
+	}
+	return d
 }
 
 // NewOptCommentId returns new OptCommentId with value set to v.
@@ -2139,6 +3043,52 @@ func (o OptEmailAddress) Or(d EmailAddress) EmailAddress {
 	return d
 }
 
+// NewOptFarmId returns new OptFarmId with value set to v.
+func NewOptFarmId(v FarmId) OptFarmId {
+	return OptFarmId{
+		Value: v,
+		Set:   true,
+	}
+}
+
+// OptFarmId is optional FarmId.
+type OptFarmId struct {
+	Value FarmId
+	Set   bool
+}
+
+// IsSet returns true if OptFarmId was set.
+func (o OptFarmId) IsSet() bool { return o.Set }
+
+// Reset unsets value.
+func (o *OptFarmId) Reset() {
+	var v FarmId
+	o.Value = v
+	o.Set = false
+}
+
+// SetTo sets value to v.
+func (o *OptFarmId) SetTo(v FarmId) {
+	o.Set = true
+	o.Value = v
+}
+
+// Get returns value and boolean that denotes whether value was set.
+func (o OptFarmId) Get() (v FarmId, ok bool) {
+	if !o.Set {
+		return v, false
+	}
+	return o.Value, true
+}
+
+// Or returns value if set, or given parameter if does not.
+func (o OptFarmId) Or(d FarmId) FarmId {
+	if v, ok := o.Get(); ok {
+		return v
+	}
+	return d
+}
+
 // NewOptInt32 returns new OptInt32 with value set to v.
 func NewOptInt32(v int32) OptInt32 {
 	return OptInt32{
@@ -2179,6 +3129,52 @@ func (o OptInt32) Get() (v int32, ok bool) {
 
 // Or returns value if set, or given parameter if does not.
 func (o OptInt32) Or(d int32) int32 {
+	if v, ok := o.Get(); ok {
+		return v
+	}
+	return d
+}
+
+// NewOptInt64 returns new OptInt64 with value set to v.
+func NewOptInt64(v int64) OptInt64 {
+	return OptInt64{
+		Value: v,
+		Set:   true,
+	}
+}
+
+// OptInt64 is optional int64.
+type OptInt64 struct {
+	Value int64
+	Set   bool
+}
+
+// IsSet returns true if OptInt64 was set.
+func (o OptInt64) IsSet() bool { return o.Set }
+
+// Reset unsets value.
+func (o *OptInt64) Reset() {
+	var v int64
+	o.Value = v
+	o.Set = false
+}
+
+// SetTo sets value to v.
+func (o *OptInt64) SetTo(v int64) {
+	o.Set = true
+	o.Value = v
+}
+
+// Get returns value and boolean that denotes whether value was set.
+func (o OptInt64) Get() (v int64, ok bool) {
+	if !o.Set {
+		return v, false
+	}
+	return o.Value, true
+}
+
+// Or returns value if set, or given parameter if does not.
+func (o OptInt64) Or(d int64) int64 {
 	if v, ok := o.Get(); ok {
 		return v
 	}
@@ -2271,6 +3267,98 @@ func (o OptModeratedPerson) Get() (v ModeratedPerson, ok bool) {
 
 // Or returns value if set, or given parameter if does not.
 func (o OptModeratedPerson) Or(d ModeratedPerson) ModeratedPerson {
+	if v, ok := o.Get(); ok {
+		return v
+	}
+	return d
+}
+
+// NewOptOrderId returns new OptOrderId with value set to v.
+func NewOptOrderId(v OrderId) OptOrderId {
+	return OptOrderId{
+		Value: v,
+		Set:   true,
+	}
+}
+
+// OptOrderId is optional OrderId.
+type OptOrderId struct {
+	Value OrderId
+	Set   bool
+}
+
+// IsSet returns true if OptOrderId was set.
+func (o OptOrderId) IsSet() bool { return o.Set }
+
+// Reset unsets value.
+func (o *OptOrderId) Reset() {
+	var v OrderId
+	o.Value = v
+	o.Set = false
+}
+
+// SetTo sets value to v.
+func (o *OptOrderId) SetTo(v OrderId) {
+	o.Set = true
+	o.Value = v
+}
+
+// Get returns value and boolean that denotes whether value was set.
+func (o OptOrderId) Get() (v OrderId, ok bool) {
+	if !o.Set {
+		return v, false
+	}
+	return o.Value, true
+}
+
+// Or returns value if set, or given parameter if does not.
+func (o OptOrderId) Or(d OrderId) OrderId {
+	if v, ok := o.Get(); ok {
+		return v
+	}
+	return d
+}
+
+// NewOptOrderStatus returns new OptOrderStatus with value set to v.
+func NewOptOrderStatus(v OrderStatus) OptOrderStatus {
+	return OptOrderStatus{
+		Value: v,
+		Set:   true,
+	}
+}
+
+// OptOrderStatus is optional OrderStatus.
+type OptOrderStatus struct {
+	Value OrderStatus
+	Set   bool
+}
+
+// IsSet returns true if OptOrderStatus was set.
+func (o OptOrderStatus) IsSet() bool { return o.Set }
+
+// Reset unsets value.
+func (o *OptOrderStatus) Reset() {
+	var v OrderStatus
+	o.Value = v
+	o.Set = false
+}
+
+// SetTo sets value to v.
+func (o *OptOrderStatus) SetTo(v OrderStatus) {
+	o.Set = true
+	o.Value = v
+}
+
+// Get returns value and boolean that denotes whether value was set.
+func (o OptOrderStatus) Get() (v OrderStatus, ok bool) {
+	if !o.Set {
+		return v, false
+	}
+	return o.Value, true
+}
+
+// Or returns value if set, or given parameter if does not.
+func (o OptOrderStatus) Or(d OrderStatus) OrderStatus {
 	if v, ok := o.Get(); ok {
 		return v
 	}
@@ -2553,11 +3641,581 @@ func (o OptString) Or(d string) string {
 	return d
 }
 
+// Ref: #/components/schemas/Order
+type Order struct {
+	ID       OrderId     `json:"id"`
+	Farm     Farm        `json:"farm"`
+	Buyer    Party       `json:"buyer"`
+	Status   OrderStatus `json:"status"`
+	Currency Currency    `json:"currency"`
+	// In the smallest unit of the currency.
+	Total int64 `json:"total"`
+	// What the buyer wrote; may be empty.
+	Note    string      `json:"note"`
+	Payment Payment     `json:"payment"`
+	Lines   []OrderLine `json:"lines"`
+	// Every step, oldest first.
+	Events    []OrderEvent `json:"events"`
+	CreatedAt time.Time    `json:"createdAt"`
+	UpdatedAt time.Time    `json:"updatedAt"`
+}
+
+// GetID returns the value of ID.
+func (s *Order) GetID() OrderId {
+	return s.ID
+}
+
+// GetFarm returns the value of Farm.
+func (s *Order) GetFarm() Farm {
+	return s.Farm
+}
+
+// GetBuyer returns the value of Buyer.
+func (s *Order) GetBuyer() Party {
+	return s.Buyer
+}
+
+// GetStatus returns the value of Status.
+func (s *Order) GetStatus() OrderStatus {
+	return s.Status
+}
+
+// GetCurrency returns the value of Currency.
+func (s *Order) GetCurrency() Currency {
+	return s.Currency
+}
+
+// GetTotal returns the value of Total.
+func (s *Order) GetTotal() int64 {
+	return s.Total
+}
+
+// GetNote returns the value of Note.
+func (s *Order) GetNote() string {
+	return s.Note
+}
+
+// GetPayment returns the value of Payment.
+func (s *Order) GetPayment() Payment {
+	return s.Payment
+}
+
+// GetLines returns the value of Lines.
+func (s *Order) GetLines() []OrderLine {
+	return s.Lines
+}
+
+// GetEvents returns the value of Events.
+func (s *Order) GetEvents() []OrderEvent {
+	return s.Events
+}
+
+// GetCreatedAt returns the value of CreatedAt.
+func (s *Order) GetCreatedAt() time.Time {
+	return s.CreatedAt
+}
+
+// GetUpdatedAt returns the value of UpdatedAt.
+func (s *Order) GetUpdatedAt() time.Time {
+	return s.UpdatedAt
+}
+
+// SetID sets the value of ID.
+func (s *Order) SetID(val OrderId) {
+	s.ID = val
+}
+
+// SetFarm sets the value of Farm.
+func (s *Order) SetFarm(val Farm) {
+	s.Farm = val
+}
+
+// SetBuyer sets the value of Buyer.
+func (s *Order) SetBuyer(val Party) {
+	s.Buyer = val
+}
+
+// SetStatus sets the value of Status.
+func (s *Order) SetStatus(val OrderStatus) {
+	s.Status = val
+}
+
+// SetCurrency sets the value of Currency.
+func (s *Order) SetCurrency(val Currency) {
+	s.Currency = val
+}
+
+// SetTotal sets the value of Total.
+func (s *Order) SetTotal(val int64) {
+	s.Total = val
+}
+
+// SetNote sets the value of Note.
+func (s *Order) SetNote(val string) {
+	s.Note = val
+}
+
+// SetPayment sets the value of Payment.
+func (s *Order) SetPayment(val Payment) {
+	s.Payment = val
+}
+
+// SetLines sets the value of Lines.
+func (s *Order) SetLines(val []OrderLine) {
+	s.Lines = val
+}
+
+// SetEvents sets the value of Events.
+func (s *Order) SetEvents(val []OrderEvent) {
+	s.Events = val
+}
+
+// SetCreatedAt sets the value of CreatedAt.
+func (s *Order) SetCreatedAt(val time.Time) {
+	s.CreatedAt = val
+}
+
+// SetUpdatedAt sets the value of UpdatedAt.
+func (s *Order) SetUpdatedAt(val time.Time) {
+	s.UpdatedAt = val
+}
+
+// Ref: #/components/schemas/OrderEvent
+type OrderEvent struct {
+	// Null for the first.
+	From NilString    `json:"from"`
+	To   OrderStatus  `json:"to"`
+	By   OrderEventBy `json:"by"`
+	// May be empty.
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at"`
+}
+
+// GetFrom returns the value of From.
+func (s *OrderEvent) GetFrom() NilString {
+	return s.From
+}
+
+// GetTo returns the value of To.
+func (s *OrderEvent) GetTo() OrderStatus {
+	return s.To
+}
+
+// GetBy returns the value of By.
+func (s *OrderEvent) GetBy() OrderEventBy {
+	return s.By
+}
+
+// GetReason returns the value of Reason.
+func (s *OrderEvent) GetReason() string {
+	return s.Reason
+}
+
+// GetAt returns the value of At.
+func (s *OrderEvent) GetAt() time.Time {
+	return s.At
+}
+
+// SetFrom sets the value of From.
+func (s *OrderEvent) SetFrom(val NilString) {
+	s.From = val
+}
+
+// SetTo sets the value of To.
+func (s *OrderEvent) SetTo(val OrderStatus) {
+	s.To = val
+}
+
+// SetBy sets the value of By.
+func (s *OrderEvent) SetBy(val OrderEventBy) {
+	s.By = val
+}
+
+// SetReason sets the value of Reason.
+func (s *OrderEvent) SetReason(val string) {
+	s.Reason = val
+}
+
+// SetAt sets the value of At.
+func (s *OrderEvent) SetAt(val time.Time) {
+	s.At = val
+}
+
+type OrderEventBy string
+
+const (
+	OrderEventByBuyer  OrderEventBy = "buyer"
+	OrderEventByFarm   OrderEventBy = "farm"
+	OrderEventBySystem OrderEventBy = "system"
+)
+
+// AllValues returns all OrderEventBy values.
+func (OrderEventBy) AllValues() []OrderEventBy {
+	return []OrderEventBy{
+		OrderEventByBuyer,
+		OrderEventByFarm,
+		OrderEventBySystem,
+	}
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (s OrderEventBy) MarshalText() ([]byte, error) {
+	switch s {
+	case OrderEventByBuyer:
+		return []byte(s), nil
+	case OrderEventByFarm:
+		return []byte(s), nil
+	case OrderEventBySystem:
+		return []byte(s), nil
+	default:
+		return nil, errors.Errorf("invalid value: %q", s)
+	}
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *OrderEventBy) UnmarshalText(data []byte) error {
+	switch OrderEventBy(data) {
+	case OrderEventByBuyer:
+		*s = OrderEventByBuyer
+		return nil
+	case OrderEventByFarm:
+		*s = OrderEventByFarm
+		return nil
+	case OrderEventBySystem:
+		*s = OrderEventBySystem
+		return nil
+	default:
+		return errors.Errorf("invalid value: %q", data)
+	}
+}
+
+type OrderId string
+
+// As it was when the order was placed.
+// Ref: #/components/schemas/OrderLine
+type OrderLine struct {
+	Product ProductId `json:"product"`
+	Name    string    `json:"name"`
+	Unit    string    `json:"unit"`
+	// Of one unit.
+	Price    int64 `json:"price"`
+	Quantity int64 `json:"quantity"`
+}
+
+// GetProduct returns the value of Product.
+func (s *OrderLine) GetProduct() ProductId {
+	return s.Product
+}
+
+// GetName returns the value of Name.
+func (s *OrderLine) GetName() string {
+	return s.Name
+}
+
+// GetUnit returns the value of Unit.
+func (s *OrderLine) GetUnit() string {
+	return s.Unit
+}
+
+// GetPrice returns the value of Price.
+func (s *OrderLine) GetPrice() int64 {
+	return s.Price
+}
+
+// GetQuantity returns the value of Quantity.
+func (s *OrderLine) GetQuantity() int64 {
+	return s.Quantity
+}
+
+// SetProduct sets the value of Product.
+func (s *OrderLine) SetProduct(val ProductId) {
+	s.Product = val
+}
+
+// SetName sets the value of Name.
+func (s *OrderLine) SetName(val string) {
+	s.Name = val
+}
+
+// SetUnit sets the value of Unit.
+func (s *OrderLine) SetUnit(val string) {
+	s.Unit = val
+}
+
+// SetPrice sets the value of Price.
+func (s *OrderLine) SetPrice(val int64) {
+	s.Price = val
+}
+
+// SetQuantity sets the value of Quantity.
+func (s *OrderLine) SetQuantity(val int64) {
+	s.Quantity = val
+}
+
+// Ref: #/components/schemas/OrderListResponse
+type OrderListResponse struct {
+	Success Success        `json:"success"`
+	Data    []OrderSummary `json:"data"`
+	Meta    StreamMeta     `json:"meta"`
+}
+
+// GetSuccess returns the value of Success.
+func (s *OrderListResponse) GetSuccess() Success {
+	return s.Success
+}
+
+// GetData returns the value of Data.
+func (s *OrderListResponse) GetData() []OrderSummary {
+	return s.Data
+}
+
+// GetMeta returns the value of Meta.
+func (s *OrderListResponse) GetMeta() StreamMeta {
+	return s.Meta
+}
+
+// SetSuccess sets the value of Success.
+func (s *OrderListResponse) SetSuccess(val Success) {
+	s.Success = val
+}
+
+// SetData sets the value of Data.
+func (s *OrderListResponse) SetData(val []OrderSummary) {
+	s.Data = val
+}
+
+// SetMeta sets the value of Meta.
+func (s *OrderListResponse) SetMeta(val StreamMeta) {
+	s.Meta = val
+}
+
+// Ref: #/components/schemas/OrderResponse
+type OrderResponse struct {
+	Success Success `json:"success"`
+	Data    Order   `json:"data"`
+}
+
+// GetSuccess returns the value of Success.
+func (s *OrderResponse) GetSuccess() Success {
+	return s.Success
+}
+
+// GetData returns the value of Data.
+func (s *OrderResponse) GetData() Order {
+	return s.Data
+}
+
+// SetSuccess sets the value of Success.
+func (s *OrderResponse) SetSuccess(val Success) {
+	s.Success = val
+}
+
+// SetData sets the value of Data.
+func (s *OrderResponse) SetData(val Order) {
+	s.Data = val
+}
+
+// OrderResponseHeaders wraps OrderResponse with response headers.
+type OrderResponseHeaders struct {
+	IdempotentReplayed bool
+	Response           OrderResponse
+}
+
+// GetIdempotentReplayed returns the value of IdempotentReplayed.
+func (s *OrderResponseHeaders) GetIdempotentReplayed() bool {
+	return s.IdempotentReplayed
+}
+
+// GetResponse returns the value of Response.
+func (s *OrderResponseHeaders) GetResponse() OrderResponse {
+	return s.Response
+}
+
+// SetIdempotentReplayed sets the value of IdempotentReplayed.
+func (s *OrderResponseHeaders) SetIdempotentReplayed(val bool) {
+	s.IdempotentReplayed = val
+}
+
+// SetResponse sets the value of Response.
+func (s *OrderResponseHeaders) SetResponse(val OrderResponse) {
+	s.Response = val
+}
+
+// Ref: #/components/schemas/OrderStatus
+type OrderStatus string
+
+const (
+	OrderStatusPlaced    OrderStatus = "placed"
+	OrderStatusConfirmed OrderStatus = "confirmed"
+	OrderStatusReady     OrderStatus = "ready"
+	OrderStatusCompleted OrderStatus = "completed"
+	OrderStatusCancelled OrderStatus = "cancelled"
+)
+
+// AllValues returns all OrderStatus values.
+func (OrderStatus) AllValues() []OrderStatus {
+	return []OrderStatus{
+		OrderStatusPlaced,
+		OrderStatusConfirmed,
+		OrderStatusReady,
+		OrderStatusCompleted,
+		OrderStatusCancelled,
+	}
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (s OrderStatus) MarshalText() ([]byte, error) {
+	switch s {
+	case OrderStatusPlaced:
+		return []byte(s), nil
+	case OrderStatusConfirmed:
+		return []byte(s), nil
+	case OrderStatusReady:
+		return []byte(s), nil
+	case OrderStatusCompleted:
+		return []byte(s), nil
+	case OrderStatusCancelled:
+		return []byte(s), nil
+	default:
+		return nil, errors.Errorf("invalid value: %q", s)
+	}
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *OrderStatus) UnmarshalText(data []byte) error {
+	switch OrderStatus(data) {
+	case OrderStatusPlaced:
+		*s = OrderStatusPlaced
+		return nil
+	case OrderStatusConfirmed:
+		*s = OrderStatusConfirmed
+		return nil
+	case OrderStatusReady:
+		*s = OrderStatusReady
+		return nil
+	case OrderStatusCompleted:
+		*s = OrderStatusCompleted
+		return nil
+	case OrderStatusCancelled:
+		*s = OrderStatusCancelled
+		return nil
+	default:
+		return errors.Errorf("invalid value: %q", data)
+	}
+}
+
+// Ref: #/components/schemas/OrderSummary
+type OrderSummary struct {
+	ID        OrderId     `json:"id"`
+	Farm      Farm        `json:"farm"`
+	Buyer     Party       `json:"buyer"`
+	Status    OrderStatus `json:"status"`
+	Currency  Currency    `json:"currency"`
+	Total     int64       `json:"total"`
+	LineCount int64       `json:"lineCount"`
+	CreatedAt time.Time   `json:"createdAt"`
+	UpdatedAt time.Time   `json:"updatedAt"`
+}
+
+// GetID returns the value of ID.
+func (s *OrderSummary) GetID() OrderId {
+	return s.ID
+}
+
+// GetFarm returns the value of Farm.
+func (s *OrderSummary) GetFarm() Farm {
+	return s.Farm
+}
+
+// GetBuyer returns the value of Buyer.
+func (s *OrderSummary) GetBuyer() Party {
+	return s.Buyer
+}
+
+// GetStatus returns the value of Status.
+func (s *OrderSummary) GetStatus() OrderStatus {
+	return s.Status
+}
+
+// GetCurrency returns the value of Currency.
+func (s *OrderSummary) GetCurrency() Currency {
+	return s.Currency
+}
+
+// GetTotal returns the value of Total.
+func (s *OrderSummary) GetTotal() int64 {
+	return s.Total
+}
+
+// GetLineCount returns the value of LineCount.
+func (s *OrderSummary) GetLineCount() int64 {
+	return s.LineCount
+}
+
+// GetCreatedAt returns the value of CreatedAt.
+func (s *OrderSummary) GetCreatedAt() time.Time {
+	return s.CreatedAt
+}
+
+// GetUpdatedAt returns the value of UpdatedAt.
+func (s *OrderSummary) GetUpdatedAt() time.Time {
+	return s.UpdatedAt
+}
+
+// SetID sets the value of ID.
+func (s *OrderSummary) SetID(val OrderId) {
+	s.ID = val
+}
+
+// SetFarm sets the value of Farm.
+func (s *OrderSummary) SetFarm(val Farm) {
+	s.Farm = val
+}
+
+// SetBuyer sets the value of Buyer.
+func (s *OrderSummary) SetBuyer(val Party) {
+	s.Buyer = val
+}
+
+// SetStatus sets the value of Status.
+func (s *OrderSummary) SetStatus(val OrderStatus) {
+	s.Status = val
+}
+
+// SetCurrency sets the value of Currency.
+func (s *OrderSummary) SetCurrency(val Currency) {
+	s.Currency = val
+}
+
+// SetTotal sets the value of Total.
+func (s *OrderSummary) SetTotal(val int64) {
+	s.Total = val
+}
+
+// SetLineCount sets the value of LineCount.
+func (s *OrderSummary) SetLineCount(val int64) {
+	s.LineCount = val
+}
+
+// SetCreatedAt sets the value of CreatedAt.
+func (s *OrderSummary) SetCreatedAt(val time.Time) {
+	s.CreatedAt = val
+}
+
+// SetUpdatedAt sets the value of UpdatedAt.
+func (s *OrderSummary) SetUpdatedAt(val time.Time) {
+	s.UpdatedAt = val
+}
+
 // Ref: #/components/schemas/PageMeta
 type PageMeta struct {
+	// 0 for a page that was asked for with `cursor`.
 	Page  int32 `json:"page"`
 	Limit int32 `json:"limit"`
+	// How many match; up to 30 seconds old.
 	Total int64 `json:"total"`
+	// Pass it as `cursor` for the next page; null on the last.
+	NextCursor NilString `json:"nextCursor"`
 }
 
 // GetPage returns the value of Page.
@@ -2575,6 +4233,11 @@ func (s *PageMeta) GetTotal() int64 {
 	return s.Total
 }
 
+// GetNextCursor returns the value of NextCursor.
+func (s *PageMeta) GetNextCursor() NilString {
+	return s.NextCursor
+}
+
 // SetPage sets the value of Page.
 func (s *PageMeta) SetPage(val int32) {
 	s.Page = val
@@ -2588,6 +4251,139 @@ func (s *PageMeta) SetLimit(val int32) {
 // SetTotal sets the value of Total.
 func (s *PageMeta) SetTotal(val int64) {
 	s.Total = val
+}
+
+// SetNextCursor sets the value of NextCursor.
+func (s *PageMeta) SetNextCursor(val NilString) {
+	s.NextCursor = val
+}
+
+// Somebody, as far as you may see them.
+// Ref: #/components/schemas/Party
+type Party struct {
+	// A user id; null for somebody whom you may not see or who is gone.
+	ID     NilString `json:"id"`
+	Handle NilString `json:"handle"`
+	// `Somebody` for such a person.
+	DisplayName string `json:"displayName"`
+}
+
+// GetID returns the value of ID.
+func (s *Party) GetID() NilString {
+	return s.ID
+}
+
+// GetHandle returns the value of Handle.
+func (s *Party) GetHandle() NilString {
+	return s.Handle
+}
+
+// GetDisplayName returns the value of DisplayName.
+func (s *Party) GetDisplayName() string {
+	return s.DisplayName
+}
+
+// SetID sets the value of ID.
+func (s *Party) SetID(val NilString) {
+	s.ID = val
+}
+
+// SetHandle sets the value of Handle.
+func (s *Party) SetHandle(val NilString) {
+	s.Handle = val
+}
+
+// SetDisplayName sets the value of DisplayName.
+func (s *Party) SetDisplayName(val string) {
+	s.DisplayName = val
+}
+
+// Ref: #/components/schemas/Payment
+type Payment struct {
+	Method string        `json:"method"`
+	Status PaymentStatus `json:"status"`
+}
+
+// GetMethod returns the value of Method.
+func (s *Payment) GetMethod() string {
+	return s.Method
+}
+
+// GetStatus returns the value of Status.
+func (s *Payment) GetStatus() PaymentStatus {
+	return s.Status
+}
+
+// SetMethod sets the value of Method.
+func (s *Payment) SetMethod(val string) {
+	s.Method = val
+}
+
+// SetStatus sets the value of Status.
+func (s *Payment) SetStatus(val PaymentStatus) {
+	s.Status = val
+}
+
+type PaymentStatus string
+
+const (
+	PaymentStatusPending  PaymentStatus = "pending"
+	PaymentStatusDue      PaymentStatus = "due"
+	PaymentStatusPaid     PaymentStatus = "paid"
+	PaymentStatusVoid     PaymentStatus = "void"
+	PaymentStatusDeclined PaymentStatus = "declined"
+)
+
+// AllValues returns all PaymentStatus values.
+func (PaymentStatus) AllValues() []PaymentStatus {
+	return []PaymentStatus{
+		PaymentStatusPending,
+		PaymentStatusDue,
+		PaymentStatusPaid,
+		PaymentStatusVoid,
+		PaymentStatusDeclined,
+	}
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (s PaymentStatus) MarshalText() ([]byte, error) {
+	switch s {
+	case PaymentStatusPending:
+		return []byte(s), nil
+	case PaymentStatusDue:
+		return []byte(s), nil
+	case PaymentStatusPaid:
+		return []byte(s), nil
+	case PaymentStatusVoid:
+		return []byte(s), nil
+	case PaymentStatusDeclined:
+		return []byte(s), nil
+	default:
+		return nil, errors.Errorf("invalid value: %q", s)
+	}
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *PaymentStatus) UnmarshalText(data []byte) error {
+	switch PaymentStatus(data) {
+	case PaymentStatusPending:
+		*s = PaymentStatusPending
+		return nil
+	case PaymentStatusDue:
+		*s = PaymentStatusDue
+		return nil
+	case PaymentStatusPaid:
+		*s = PaymentStatusPaid
+		return nil
+	case PaymentStatusVoid:
+		*s = PaymentStatusVoid
+		return nil
+	case PaymentStatusDeclined:
+		*s = PaymentStatusDeclined
+		return nil
+	default:
+		return errors.Errorf("invalid value: %q", data)
+	}
 }
 
 // Ref: #/components/schemas/Person
@@ -2662,6 +4458,71 @@ func (s *PersonListResponse) SetData(val []Person) {
 // SetMeta sets the value of Meta.
 func (s *PersonListResponse) SetMeta(val StreamMeta) {
 	s.Meta = val
+}
+
+// Ref: #/components/schemas/PlaceOrderItem
+type PlaceOrderItem struct {
+	Product  ProductId `json:"product"`
+	Quantity int64     `json:"quantity"`
+}
+
+// GetProduct returns the value of Product.
+func (s *PlaceOrderItem) GetProduct() ProductId {
+	return s.Product
+}
+
+// GetQuantity returns the value of Quantity.
+func (s *PlaceOrderItem) GetQuantity() int64 {
+	return s.Quantity
+}
+
+// SetProduct sets the value of Product.
+func (s *PlaceOrderItem) SetProduct(val ProductId) {
+	s.Product = val
+}
+
+// SetQuantity sets the value of Quantity.
+func (s *PlaceOrderItem) SetQuantity(val int64) {
+	s.Quantity = val
+}
+
+// Ref: #/components/schemas/PlaceOrderRequest
+type PlaceOrderRequest struct {
+	Farm FarmId `json:"farm"`
+	// Absent, it is what the cart has of the farm.
+	Items []PlaceOrderItem `json:"items"`
+	// Plain text for the farm.
+	Note OptString `json:"note"`
+}
+
+// GetFarm returns the value of Farm.
+func (s *PlaceOrderRequest) GetFarm() FarmId {
+	return s.Farm
+}
+
+// GetItems returns the value of Items.
+func (s *PlaceOrderRequest) GetItems() []PlaceOrderItem {
+	return s.Items
+}
+
+// GetNote returns the value of Note.
+func (s *PlaceOrderRequest) GetNote() OptString {
+	return s.Note
+}
+
+// SetFarm sets the value of Farm.
+func (s *PlaceOrderRequest) SetFarm(val FarmId) {
+	s.Farm = val
+}
+
+// SetItems sets the value of Items.
+func (s *PlaceOrderRequest) SetItems(val []PlaceOrderItem) {
+	s.Items = val
+}
+
+// SetNote sets the value of Note.
+func (s *PlaceOrderRequest) SetNote(val OptString) {
+	s.Note = val
 }
 
 // Ref: #/components/schemas/Post
@@ -3403,6 +5264,9 @@ func (s *RefreshRequest) SetRefreshToken(val string) {
 	s.RefreshToken = val
 }
 
+// RemoveCartItemNoContent is response for RemoveCartItem operation.
+type RemoveCartItemNoContent struct{}
+
 // Ref: #/components/schemas/RemoveCommentRequest
 type RemoveCommentRequest struct {
 	Reason ModerationReason `json:"reason"`
@@ -3417,6 +5281,9 @@ func (s *RemoveCommentRequest) GetReason() ModerationReason {
 func (s *RemoveCommentRequest) SetReason(val ModerationReason) {
 	s.Reason = val
 }
+
+// RemoveFarmMemberNoContent is response for RemoveFarmMember operation.
+type RemoveFarmMemberNoContent struct{}
 
 // Ref: #/components/schemas/RemovePostRequest
 type RemovePostRequest struct {
@@ -4286,6 +6153,36 @@ func (s *SessionTokenType) UnmarshalText(data []byte) error {
 	}
 }
 
+// Ref: #/components/schemas/SetCartItemRequest
+type SetCartItemRequest struct {
+	Quantity int64 `json:"quantity"`
+}
+
+// GetQuantity returns the value of Quantity.
+func (s *SetCartItemRequest) GetQuantity() int64 {
+	return s.Quantity
+}
+
+// SetQuantity sets the value of Quantity.
+func (s *SetCartItemRequest) SetQuantity(val int64) {
+	s.Quantity = val
+}
+
+// Ref: #/components/schemas/SetFarmMemberRequest
+type SetFarmMemberRequest struct {
+	Role FarmRole `json:"role"`
+}
+
+// GetRole returns the value of Role.
+func (s *SetFarmMemberRequest) GetRole() FarmRole {
+	return s.Role
+}
+
+// SetRole sets the value of Role.
+func (s *SetFarmMemberRequest) SetRole(val FarmRole) {
+	s.Role = val
+}
+
 // Ref: #/components/schemas/SetRoleRequest
 type SetRoleRequest struct {
 	Role   Role             `json:"role"`
@@ -4310,6 +6207,34 @@ func (s *SetRoleRequest) SetRole(val Role) {
 // SetReason sets the value of Reason.
 func (s *SetRoleRequest) SetReason(val ModerationReason) {
 	s.Reason = val
+}
+
+// Ref: #/components/schemas/SetStockRequest
+type SetStockRequest struct {
+	// Units in stock from now on.
+	Available int64 `json:"available"`
+	// Units in stock as you saw them.
+	Expected int64 `json:"expected"`
+}
+
+// GetAvailable returns the value of Available.
+func (s *SetStockRequest) GetAvailable() int64 {
+	return s.Available
+}
+
+// GetExpected returns the value of Expected.
+func (s *SetStockRequest) GetExpected() int64 {
+	return s.Expected
+}
+
+// SetAvailable sets the value of Available.
+func (s *SetStockRequest) SetAvailable(val int64) {
+	s.Available = val
+}
+
+// SetExpected sets the value of Expected.
+func (s *SetStockRequest) SetExpected(val int64) {
+	s.Expected = val
 }
 
 // Ref: #/components/schemas/Settled
@@ -4514,6 +6439,33 @@ func (s *UnreadResponse) SetData(val Unread) {
 	s.Data = val
 }
 
+// Ref: #/components/schemas/UpdateFarmRequest
+type UpdateFarmRequest struct {
+	Name OptString `json:"name"`
+	// Plain text; empty removes it.
+	Description OptString `json:"description"`
+}
+
+// GetName returns the value of Name.
+func (s *UpdateFarmRequest) GetName() OptString {
+	return s.Name
+}
+
+// GetDescription returns the value of Description.
+func (s *UpdateFarmRequest) GetDescription() OptString {
+	return s.Description
+}
+
+// SetName sets the value of Name.
+func (s *UpdateFarmRequest) SetName(val OptString) {
+	s.Name = val
+}
+
+// SetDescription sets the value of Description.
+func (s *UpdateFarmRequest) SetDescription(val OptString) {
+	s.Description = val
+}
+
 // Ref: #/components/schemas/UpdateMeRequest
 type UpdateMeRequest struct {
 	DisplayName OptString `json:"displayName"`
@@ -4539,6 +6491,66 @@ func (s *UpdateMeRequest) SetDisplayName(val OptString) {
 // SetBio sets the value of Bio.
 func (s *UpdateMeRequest) SetBio(val OptString) {
 	s.Bio = val
+}
+
+// Ref: #/components/schemas/UpdateProductRequest
+type UpdateProductRequest struct {
+	Name OptString `json:"name"`
+	// Plain text; empty removes it.
+	Description OptString   `json:"description"`
+	Category    OptCategory `json:"category"`
+	Price       OptInt64    `json:"price"`
+	Unit        OptString   `json:"unit"`
+}
+
+// GetName returns the value of Name.
+func (s *UpdateProductRequest) GetName() OptString {
+	return s.Name
+}
+
+// GetDescription returns the value of Description.
+func (s *UpdateProductRequest) GetDescription() OptString {
+	return s.Description
+}
+
+// GetCategory returns the value of Category.
+func (s *UpdateProductRequest) GetCategory() OptCategory {
+	return s.Category
+}
+
+// GetPrice returns the value of Price.
+func (s *UpdateProductRequest) GetPrice() OptInt64 {
+	return s.Price
+}
+
+// GetUnit returns the value of Unit.
+func (s *UpdateProductRequest) GetUnit() OptString {
+	return s.Unit
+}
+
+// SetName sets the value of Name.
+func (s *UpdateProductRequest) SetName(val OptString) {
+	s.Name = val
+}
+
+// SetDescription sets the value of Description.
+func (s *UpdateProductRequest) SetDescription(val OptString) {
+	s.Description = val
+}
+
+// SetCategory sets the value of Category.
+func (s *UpdateProductRequest) SetCategory(val OptCategory) {
+	s.Category = val
+}
+
+// SetPrice sets the value of Price.
+func (s *UpdateProductRequest) SetPrice(val OptInt64) {
+	s.Price = val
+}
+
+// SetUnit sets the value of Unit.
+func (s *UpdateProductRequest) SetUnit(val OptString) {
+	s.Unit = val
 }
 
 type UserId string

@@ -17,6 +17,14 @@ type ListCommentsRes interface {
 	listCommentsRes()
 }
 
+type ListFarmMembersRes interface {
+	listFarmMembersRes()
+}
+
+type ListFarmOrdersRes interface {
+	listFarmOrdersRes()
+}
+
 type ListFeedRes interface {
 	listFeedRes()
 }
@@ -37,8 +45,16 @@ type ListModerationLogRes interface {
 	listModerationLogRes()
 }
 
+type ListMyFarmsRes interface {
+	listMyFarmsRes()
+}
+
 type ListNotificationsRes interface {
 	listNotificationsRes()
+}
+
+type ListOrdersRes interface {
+	listOrdersRes()
 }
 
 type ListProductsRes interface {

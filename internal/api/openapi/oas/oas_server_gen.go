@@ -9,6 +9,19 @@ import (
 
 // Handler handles operations described by OpenAPI v3 specification.
 type Handler interface {
+	// AdjustStock implements adjustStock operation.
+	//
+	// For members of the product's farm: a delivery, or something that spoiled. It adds to what is there
+	// at that moment, so it needs no `expected`. Taking more than there is is 409 `out_of_stock`.
+	//
+	// POST /api/v1/products/{id}/stock
+	AdjustStock(ctx context.Context, req *AdjustStockRequest, params AdjustStockParams) (*ProductResponse, error)
+	// ArchiveProduct implements archiveProduct operation.
+	//
+	// For members of its farm. Orders of it stay as they are. Doing it again is 404.
+	//
+	// DELETE /api/v1/products/{id}
+	ArchiveProduct(ctx context.Context, params ArchiveProductParams) error
 	// BanUser implements banUser operation.
 	//
 	// Ends their sessions on every server within a second and settles every open report about them. Nobody
@@ -24,6 +37,13 @@ type Handler interface {
 	//
 	// PUT /api/v1/users/{id}/block
 	BlockUser(ctx context.Context, params BlockUserParams) (*BlockResponse, error)
+	// CancelOrder implements cancelOrder operation.
+	//
+	// The buyer while it is `placed`, the farm also when it is `confirmed`; otherwise 409
+	// `illegal_transition`, which names the status that the order has. What was ordered is back in stock.
+	//
+	// POST /api/v1/orders/{id}/cancel
+	CancelOrder(ctx context.Context, req OptCancelOrderRequest, params CancelOrderParams) (*OrderResponse, error)
 	// ChangeEmail implements changeEmail operation.
 	//
 	// Mails a code to the new address; the old one stays until `POST /api/v1/me/email/confirm`. Whether
@@ -38,6 +58,19 @@ type Handler interface {
 	//
 	// PUT /api/v1/me/password
 	ChangePassword(ctx context.Context, req *ChangePasswordRequest) (*EndedResponse, error)
+	// ClearCart implements clearCart operation.
+	//
+	// Empty your cart.
+	//
+	// DELETE /api/v1/cart
+	ClearCart(ctx context.Context) error
+	// CompleteOrder implements completeOrder operation.
+	//
+	// For members of the farm, from `ready`. It is paid now: 409 `payment_declined` leaves it `ready`, 503
+	// `payment_pending` means that it will be completed when the payment is known.
+	//
+	// POST /api/v1/orders/{id}/complete
+	CompleteOrder(ctx context.Context, params CompleteOrderParams) (*OrderResponse, error)
 	// ConfirmEmail implements confirmEmail operation.
 	//
 	// The address that it replaces is told. A code that is wrong, used or too old is 403 `bad_code`, also
@@ -46,18 +79,38 @@ type Handler interface {
 	//
 	// POST /api/v1/me/email/confirm
 	ConfirmEmail(ctx context.Context, req *ConfirmEmailRequest) (*EmailResponse, error)
+	// ConfirmOrder implements confirmOrder operation.
+	//
+	// For members of the farm, from `placed`; the buyer is 403 `farm_only`. 409 `payment_pending` while it
+	// is not known whether the order will be paid.
+	//
+	// POST /api/v1/orders/{id}/confirm
+	ConfirmOrder(ctx context.Context, params ConfirmOrderParams) (*OrderResponse, error)
 	// CreateComment implements createComment operation.
 	//
 	// Comment on a post.
 	//
 	// POST /api/v1/posts/{id}/comments
 	CreateComment(ctx context.Context, req *CreateCommentRequest, params CreateCommentParams) (*CommentResponse, error)
+	// CreateFarm implements createFarm operation.
+	//
+	// You become its owner. The name is unique without regard to case: a taken one is 409
+	// `farm_name_taken`. The currency stays. Somebody who owns 20 farms gets 409 `too_many_farms`.
+	//
+	// POST /api/v1/farms
+	CreateFarm(ctx context.Context, req *CreateFarmRequest) (*FarmResponse, error)
 	// CreatePost implements createPost operation.
 	//
 	// Publish a post.
 	//
 	// POST /api/v1/posts
 	CreatePost(ctx context.Context, req *CreatePostRequest) (*PostResponse, error)
+	// CreateProduct implements createProduct operation.
+	//
+	// For members of the farm; anybody else is 403 `not_a_member`. Its price is in the farm's currency.
+	//
+	// POST /api/v1/farms/{id}/products
+	CreateProduct(ctx context.Context, req *CreateProductRequest, params CreateProductParams) (*ProductResponse, error)
 	// CreateReport implements createReport operation.
 	//
 	// For the moderators; whom it is about never learns who reported it. What is reported is kept as it is
@@ -107,12 +160,25 @@ type Handler interface {
 	//
 	// POST /api/v1/auth/forgot
 	ForgotPassword(ctx context.Context, req *ForgotPasswordRequest) (*MailedResponse, error)
+	// GetCart implements getCart operation.
+	//
+	// An item says whether it can be ordered: `short` means that the farm has fewer than you want, `gone`
+	// that it no longer sells it. `total` counts what can be ordered.
+	//
+	// GET /api/v1/cart
+	GetCart(ctx context.Context) (*CartResponse, error)
 	// GetEmail implements getEmail operation.
 	//
 	// It is shown to nobody else.
 	//
 	// GET /api/v1/me/email
 	GetEmail(ctx context.Context) (*EmailResponse, error)
+	// GetFarm implements getFarm operation.
+	//
+	// One farm.
+	//
+	// GET /api/v1/farms/{id}
+	GetFarm(ctx context.Context, params GetFarmParams) (*FarmResponse, error)
 	// GetHealth implements getHealth operation.
 	//
 	// Does no I/O. Answers 200 for as long as the process can answer at all.
@@ -125,6 +191,12 @@ type Handler interface {
 	//
 	// GET /api/v1/me
 	GetMe(ctx context.Context) (*ProfileResponse, error)
+	// GetOrder implements getOrder operation.
+	//
+	// For its buyer and the members of its farm; for everybody else it is 404.
+	//
+	// GET /api/v1/orders/{id}
+	GetOrder(ctx context.Context, params GetOrderParams) (*OrderResponse, error)
 	// GetPost implements getPost operation.
 	//
 	// One post.
@@ -133,7 +205,7 @@ type Handler interface {
 	GetPost(ctx context.Context, params GetPostParams) (*PostResponse, error)
 	// GetProduct implements getProduct operation.
 	//
-	// One product.
+	// One that is no longer sold is 404.
 	//
 	// GET /api/v1/products/{id}
 	GetProduct(ctx context.Context, params GetProductParams) (*ProductResponse, error)
@@ -203,6 +275,26 @@ type Handler interface {
 	//
 	// PUT /api/v1/me/notifications/seen
 	MarkSeen(ctx context.Context, req *MarkSeenRequest) (*UnreadResponse, error)
+	// PlaceOrder implements placeOrder operation.
+	//
+	// Orders `items`, or what your cart has of the farm when they are absent; the cart is emptied of it
+	// together with the order. Items of one product are added up. All of it is there or nothing is
+	// ordered: 409 `out_of_stock` has an entry in `errors` for each product that there is not enough of.
+	// Prices are those of this moment.
+	//
+	// `Idempotency-Key` is yours and names this order for ever. The same key with the same body answers
+	// the order again, as it is now, with `Idempotent-Replayed: true`; with another body it is 422
+	// `idempotency_key_reused`. While the first request is still under way the second waits for two
+	// seconds, then it is 409 `idempotency_in_progress`. A refused order does not use its key up.
+	//
+	// POST /api/v1/orders
+	PlaceOrder(ctx context.Context, req *PlaceOrderRequest, params PlaceOrderParams) (*OrderResponseHeaders, error)
+	// ReadyOrder implements readyOrder operation.
+	//
+	// For members of the farm, from `confirmed`.
+	//
+	// POST /api/v1/orders/{id}/ready
+	ReadyOrder(ctx context.Context, params ReadyOrderParams) (*OrderResponse, error)
 	// RefreshSession implements refreshSession operation.
 	//
 	// The token given in is worth nothing afterwards, but for ten seconds, in which it is answered with
@@ -211,12 +303,25 @@ type Handler interface {
 	//
 	// POST /api/v1/auth/refresh
 	RefreshSession(ctx context.Context, req *RefreshRequest) (*SessionResponse, error)
+	// RemoveCartItem implements removeCartItem operation.
+	//
+	// Idempotent.
+	//
+	// DELETE /api/v1/cart/items/{id}
+	RemoveCartItem(ctx context.Context, params RemoveCartItemParams) error
 	// RemoveComment implements removeComment operation.
 	//
 	// Settles every open report of it. Removing it again is 404.
 	//
 	// POST /api/v1/moderation/comments/{id}/remove
 	RemoveComment(ctx context.Context, req *RemoveCommentRequest, params RemoveCommentParams) (*SettledResponse, error)
+	// RemoveFarmMember implements removeFarmMember operation.
+	//
+	// An owner ends anybody's, a member their own. The last owner can't leave: 409 `last_owner`. Somebody
+	// who is no member is 404.
+	//
+	// DELETE /api/v1/farms/{id}/members/{user}
+	RemoveFarmMember(ctx context.Context, params RemoveFarmMemberParams) error
 	// RemovePost implements removePost operation.
 	//
 	// Settles every open report of it. Removing it again is 404.
@@ -254,12 +359,33 @@ type Handler interface {
 	//
 	// DELETE /api/v1/me/sessions/{id}
 	RevokeSession(ctx context.Context, params RevokeSessionParams) (*EndedResponse, error)
+	// SetCartItem implements setCartItem operation.
+	//
+	// Sets how much of it you want; again, it replaces that. A cart holds 200 products: 409 `cart_full`.
+	//
+	// PUT /api/v1/cart/items/{id}
+	SetCartItem(ctx context.Context, req *SetCartItemRequest, params SetCartItemParams) (*CartItemResponse, error)
+	// SetFarmMember implements setFarmMember operation.
+	//
+	// For owners. Idempotent. The last owner can't become a member: 409 `last_owner`. A farm has up to 50
+	// members: 409 `too_many_members`.
+	//
+	// PUT /api/v1/farms/{id}/members/{user}
+	SetFarmMember(ctx context.Context, req *SetFarmMemberRequest, params SetFarmMemberParams) (*FarmMemberResponse, error)
 	// SetRole implements setRole operation.
 	//
 	// For admins; it counts from their next request. Yourself is 409 `self_moderation`.
 	//
 	// PUT /api/v1/moderation/users/{id}/role
 	SetRole(ctx context.Context, req *SetRoleRequest, params SetRoleParams) (*ModeratedPersonResponse, error)
+	// SetStock implements setStock operation.
+	//
+	// After counting the shelf, for members of the product's farm. `expected` is the stock that you saw:
+	// when something was sold in between it is 409 `stock_changed`, with the stock of now in `errors`, and
+	// nothing is changed.
+	//
+	// PUT /api/v1/products/{id}/stock
+	SetStock(ctx context.Context, req *SetStockRequest, params SetStockParams) (*ProductResponse, error)
 	// Signup implements signup operation.
 	//
 	// A server that confirms e-mail addresses needs `email`, answers 202 and mails a code;
@@ -295,12 +421,26 @@ type Handler interface {
 	//
 	// DELETE /api/v1/posts/{id}/like
 	UnlikePost(ctx context.Context, params UnlikePostParams) (*LikeResponse, error)
+	// UpdateFarm implements updateFarm operation.
+	//
+	// For its owners; a member is 403 `owners_only`, anybody else 403 `not_a_member`. What is absent stays
+	// as it is.
+	//
+	// PATCH /api/v1/farms/{id}
+	UpdateFarm(ctx context.Context, req *UpdateFarmRequest, params UpdateFarmParams) (*FarmResponse, error)
 	// UpdateMe implements updateMe operation.
 	//
 	// What is absent stays as it is.
 	//
 	// PATCH /api/v1/me
 	UpdateMe(ctx context.Context, req *UpdateMeRequest) (*ProfileResponse, error)
+	// UpdateProduct implements updateProduct operation.
+	//
+	// For members of its farm; anybody else is 403 `not_a_member`. What is absent stays as it is. Orders
+	// keep the price at which they were placed.
+	//
+	// PATCH /api/v1/products/{id}
+	UpdateProduct(ctx context.Context, req *UpdateProductRequest, params UpdateProductParams) (*ProductResponse, error)
 	// VerifySignup implements verifySignup operation.
 	//
 	// Makes the account and logs it in. A code that is wrong, used or too old is 403 `bad_code`, also
@@ -320,10 +460,10 @@ type RawHandler interface {
 	// ExportMe implements exportMe operation.
 	//
 	// One JSON object a line, `{"type":…,"data":{…}}`, as long as it takes: first `export`, then
-	// `account`, `post`, `comment`, `like`, `follow`, `block`, `notification`, `session` and `report`, and
-	// `end` with the number of lines before it as the last: without it the answer was cut off. Of others
-	// it holds what you may see of them. A wrong password is 403 `wrong_password`; one export of an
-	// account runs at a time, a second is 429 `export_running`.
+	// `account`, `post`, `comment`, `like`, `follow`, `block`, `notification`, `session`, `report`,
+	// `farm`, `cartItem` and `order`, and `end` with the number of lines before it as the last: without it
+	// the answer was cut off. Of others it holds what you may see of them. A wrong password is 403
+	// `wrong_password`; one export of an account runs at a time, a second is 429 `export_running`.
 	//
 	// POST /api/v1/me/export
 	ExportMe(ctx context.Context, req *ExportRequest, w http.ResponseWriter) error
@@ -339,6 +479,19 @@ type RawHandler interface {
 	//
 	// GET /api/v1/posts/{id}/comments
 	ListComments(ctx context.Context, params ListCommentsParams, w http.ResponseWriter) error
+	// ListFarmMembers implements listFarmMembers operation.
+	//
+	// For its members; anybody else is 403 `not_a_member`. Newest account first. Members see each other
+	// whether or not one has blocked the other: who can act for a farm is known to everybody who can.
+	//
+	// GET /api/v1/farms/{id}/members
+	ListFarmMembers(ctx context.Context, params ListFarmMembersParams, w http.ResponseWriter) error
+	// ListFarmOrders implements listFarmOrders operation.
+	//
+	// For members of the farm; anybody else is 403 `not_a_member`.
+	//
+	// GET /api/v1/farms/{id}/orders
+	ListFarmOrders(ctx context.Context, params ListFarmOrdersParams, w http.ResponseWriter) error
 	// ListFeed implements listFeed operation.
 	//
 	// Posts of the people you follow. `meta.nextCursor` is null on the last page.
@@ -369,6 +522,12 @@ type RawHandler interface {
 	//
 	// GET /api/v1/moderation/log
 	ListModerationLog(ctx context.Context, params ListModerationLogParams, w http.ResponseWriter) error
+	// ListMyFarms implements listMyFarms operation.
+	//
+	// The farms you act for, newest first.
+	//
+	// GET /api/v1/me/farms
+	ListMyFarms(ctx context.Context, params ListMyFarmsParams, w http.ResponseWriter) error
 	// ListNotifications implements listNotifications operation.
 	//
 	// Events of one kind on one target within 12 hours are one notification. A page ends after `limit`
@@ -377,9 +536,18 @@ type RawHandler interface {
 	//
 	// GET /api/v1/me/notifications
 	ListNotifications(ctx context.Context, params ListNotificationsParams, w http.ResponseWriter) error
+	// ListOrders implements listOrders operation.
+	//
+	// What you have ordered, newest first.
+	//
+	// GET /api/v1/orders
+	ListOrders(ctx context.Context, params ListOrdersParams, w http.ResponseWriter) error
 	// ListProducts implements listProducts operation.
 	//
-	// `page` times `limit` may not exceed 10,000.
+	// Filters narrow it: words of name and description (each word of `q` as the beginning of one),
+	// category, farm, price and stock. `page` times `limit` may not exceed 10,000; `cursor` goes on
+	// without that bound, and the `Link` header with `rel="next"` has the address of the next page.
+	// `meta.total` is up to 30 seconds old.
 	//
 	// GET /api/v1/products
 	ListProducts(ctx context.Context, params ListProductsParams, w http.ResponseWriter) error

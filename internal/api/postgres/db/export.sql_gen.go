@@ -103,6 +103,50 @@ func (q *Queries) ExportBlocks(ctx context.Context, arg ExportBlocksParams) ([]E
 	return items, nil
 }
 
+const exportCart = `-- name: ExportCart :many
+select c.product_id, p.name, c.quantity, c.updated_at from cart_items c join products p on p.id = c.product_id
+where c.user_id = $1 and c.product_id > $2
+order by c.product_id limit $3::int
+`
+
+type ExportCartParams struct {
+	ID       int64
+	AfterID  int64
+	PageSize int32
+}
+
+type ExportCartRow struct {
+	ProductID int64
+	Name      string
+	Quantity  int64
+	UpdatedAt time.Time
+}
+
+func (q *Queries) ExportCart(ctx context.Context, arg ExportCartParams) ([]ExportCartRow, error) {
+	rows, err := q.db.Query(ctx, exportCart, arg.ID, arg.AfterID, arg.PageSize)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ExportCartRow
+	for rows.Next() {
+		var i ExportCartRow
+		if err := rows.Scan(
+			&i.ProductID,
+			&i.Name,
+			&i.Quantity,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const exportComments = `-- name: ExportComments :many
 select c.id, c.post_id, c.body, c.created_at, c.deleted_at from comments c
 where c.author_id = $1 and c.post_id >= $2 and (c.post_id, c.id) > ($2, $3::bigint)
@@ -146,6 +190,50 @@ func (q *Queries) ExportComments(ctx context.Context, arg ExportCommentsParams) 
 			&i.Body,
 			&i.CreatedAt,
 			&i.DeletedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const exportFarms = `-- name: ExportFarms :many
+select m.farm_id, f.name, m.role, m.created_at from farm_members m join farms f on f.id = m.farm_id
+where m.user_id = $1 and m.farm_id > $2
+order by m.farm_id limit $3::int
+`
+
+type ExportFarmsParams struct {
+	ID       int64
+	AfterID  int64
+	PageSize int32
+}
+
+type ExportFarmsRow struct {
+	FarmID    int64
+	Name      string
+	Role      string
+	CreatedAt time.Time
+}
+
+func (q *Queries) ExportFarms(ctx context.Context, arg ExportFarmsParams) ([]ExportFarmsRow, error) {
+	rows, err := q.db.Query(ctx, exportFarms, arg.ID, arg.AfterID, arg.PageSize)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ExportFarmsRow
+	for rows.Next() {
+		var i ExportFarmsRow
+		if err := rows.Scan(
+			&i.FarmID,
+			&i.Name,
+			&i.Role,
+			&i.CreatedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -235,10 +323,11 @@ func (q *Queries) ExportLikes(ctx context.Context, arg ExportLikesParams) ([]Exp
 }
 
 const exportNotifications = `-- name: ExportNotifications :many
-select n.id, n.kind, n.actor_id, u.handle, n.post_id, n.comment_id, n.created_at,
+select n.id, n.kind, coalesce(u.id, 0)::bigint as actor_id, coalesce(u.handle, '')::text as handle, n.post_id, n.comment_id,
+       n.order_id, n.order_status, n.created_at,
        (n.id <= coalesce((select s.last_seen_id from notification_state s where s.user_id = $1::bigint), 0))::bool as seen
-from visible_notifications($1) n join visible_users($1) u on u.id = n.actor_id
-where n.id > $2::bigint
+from visible_notifications($1) n left join visible_users($1) u on u.id = n.actor_id
+where n.id > $2::bigint and (n.actor_id is null or u.id is not null)
 order by n.id limit $3::int
 `
 
@@ -249,14 +338,16 @@ type ExportNotificationsParams struct {
 }
 
 type ExportNotificationsRow struct {
-	ID        int64
-	Kind      string
-	ActorID   int64
-	Handle    string
-	PostID    *int64
-	CommentID *int64
-	CreatedAt time.Time
-	Seen      bool
+	ID          int64
+	Kind        string
+	ActorID     int64
+	Handle      string
+	PostID      *int64
+	CommentID   *int64
+	OrderID     *int64
+	OrderStatus *string
+	CreatedAt   time.Time
+	Seen        bool
 }
 
 func (q *Queries) ExportNotifications(ctx context.Context, arg ExportNotificationsParams) ([]ExportNotificationsRow, error) {
@@ -275,8 +366,70 @@ func (q *Queries) ExportNotifications(ctx context.Context, arg ExportNotificatio
 			&i.Handle,
 			&i.PostID,
 			&i.CommentID,
+			&i.OrderID,
+			&i.OrderStatus,
 			&i.CreatedAt,
 			&i.Seen,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const exportOrders = `-- name: ExportOrders :many
+select o.id, o.farm_id, f.name as farm, o.status, o.currency, o.total, o.note, o.created_at, o.updated_at,
+       (select jsonb_agg(jsonb_build_object('name', l.name, 'unit', l.unit, 'price', l.price, 'quantity', l.quantity) order by l.product_id)
+        from order_lines l where l.order_id = o.id)::jsonb as items
+from orders o join farms f on f.id = o.farm_id
+where o.buyer_id = $1::bigint and o.id > $2
+order by o.id limit $3::int
+`
+
+type ExportOrdersParams struct {
+	ID       int64
+	AfterID  int64
+	PageSize int32
+}
+
+type ExportOrdersRow struct {
+	ID        int64
+	FarmID    int64
+	Farm      string
+	Status    string
+	Currency  string
+	Total     int64
+	Note      string
+	CreatedAt time.Time
+	UpdatedAt time.Time
+	Items     []byte
+}
+
+// With their lines: an array of name, unit, price and quantity as they were ordered.
+func (q *Queries) ExportOrders(ctx context.Context, arg ExportOrdersParams) ([]ExportOrdersRow, error) {
+	rows, err := q.db.Query(ctx, exportOrders, arg.ID, arg.AfterID, arg.PageSize)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ExportOrdersRow
+	for rows.Next() {
+		var i ExportOrdersRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.FarmID,
+			&i.Farm,
+			&i.Status,
+			&i.Currency,
+			&i.Total,
+			&i.Note,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+			&i.Items,
 		); err != nil {
 			return nil, err
 		}

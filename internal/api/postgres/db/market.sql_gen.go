@@ -10,29 +10,193 @@ import (
 	"time"
 )
 
-const countProducts = `-- name: CountProducts :one
-select count(*) from products where archived_at is null
+const adjustStock = `-- name: AdjustStock :execrows
+update products set available = available + $1::bigint
+where id = $2 and archived_at is null and available + $1::bigint between 0 and $3::bigint
 `
 
-func (q *Queries) CountProducts(ctx context.Context) (int64, error) {
-	row := q.db.QueryRow(ctx, countProducts)
+type AdjustStockParams struct {
+	Change int64
+	ID     int64
+	AtMost int64
+}
+
+// No row: there is no such product, or the sum is outside of what it can be.
+func (q *Queries) AdjustStock(ctx context.Context, arg AdjustStockParams) (int64, error) {
+	result, err := q.db.Exec(ctx, adjustStock, arg.Change, arg.ID, arg.AtMost)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const archiveProduct = `-- name: ArchiveProduct :execrows
+update products set archived_at = now() where id = $1 and archived_at is null
+`
+
+func (q *Queries) ArchiveProduct(ctx context.Context, id int64) (int64, error) {
+	result, err := q.db.Exec(ctx, archiveProduct, id)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const countProducts = `-- name: CountProducts :one
+select count(*) from products p
+where p.archived_at is null
+  and p.price between $1::bigint and $2::bigint and p.available >= $3::bigint
+`
+
+type CountProductsParams struct {
+	MinPrice     int64
+	MaxPrice     int64
+	MinAvailable int64
+}
+
+func (q *Queries) CountProducts(ctx context.Context, arg CountProductsParams) (int64, error) {
+	row := q.db.QueryRow(ctx, countProducts, arg.MinPrice, arg.MaxPrice, arg.MinAvailable)
 	var count int64
 	err := row.Scan(&count)
 	return count, err
 }
 
+const countProductsInCategory = `-- name: CountProductsInCategory :one
+select count(*) from products p
+where p.archived_at is null and p.category = $1::text
+  and p.price between $2::bigint and $3::bigint and p.available >= $4::bigint
+`
+
+type CountProductsInCategoryParams struct {
+	Category     string
+	MinPrice     int64
+	MaxPrice     int64
+	MinAvailable int64
+}
+
+func (q *Queries) CountProductsInCategory(ctx context.Context, arg CountProductsInCategoryParams) (int64, error) {
+	row := q.db.QueryRow(ctx, countProductsInCategory,
+		arg.Category,
+		arg.MinPrice,
+		arg.MaxPrice,
+		arg.MinAvailable,
+	)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
+const countProductsMatching = `-- name: CountProductsMatching :one
+select count(*) from products p
+where p.archived_at is null and to_tsvector('simple', p.name || ' ' || p.description) @@ to_tsquery('simple', $1::text)
+  and ($2::bigint = 0 or p.farm_id = $2::bigint) and ($3::text = '' or p.category = $3::text)
+  and p.price between $4::bigint and $5::bigint and p.available >= $6::bigint
+`
+
+type CountProductsMatchingParams struct {
+	Words        string
+	FarmID       int64
+	Category     string
+	MinPrice     int64
+	MaxPrice     int64
+	MinAvailable int64
+}
+
+func (q *Queries) CountProductsMatching(ctx context.Context, arg CountProductsMatchingParams) (int64, error) {
+	row := q.db.QueryRow(ctx, countProductsMatching,
+		arg.Words,
+		arg.FarmID,
+		arg.Category,
+		arg.MinPrice,
+		arg.MaxPrice,
+		arg.MinAvailable,
+	)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
+const countProductsOfFarm = `-- name: CountProductsOfFarm :one
+select count(*) from products p
+where p.archived_at is null and p.farm_id = $1::bigint
+  and ($2::text = '' or p.category = $2::text)
+  and p.price between $3::bigint and $4::bigint and p.available >= $5::bigint
+`
+
+type CountProductsOfFarmParams struct {
+	FarmID       int64
+	Category     string
+	MinPrice     int64
+	MaxPrice     int64
+	MinAvailable int64
+}
+
+func (q *Queries) CountProductsOfFarm(ctx context.Context, arg CountProductsOfFarmParams) (int64, error) {
+	row := q.db.QueryRow(ctx, countProductsOfFarm,
+		arg.FarmID,
+		arg.Category,
+		arg.MinPrice,
+		arg.MaxPrice,
+		arg.MinAvailable,
+	)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
+const createProduct = `-- name: CreateProduct :one
+insert into products (farm_id, name, description, category, price, currency, unit, available)
+select f.id, $1, $2, $3, $4, f.currency, $5, $6 from farms f where f.id = $7
+returning id
+`
+
+type CreateProductParams struct {
+	Name        string
+	Description string
+	Category    string
+	Price       int64
+	Unit        string
+	Available   int64
+	FarmID      int64
+}
+
+func (q *Queries) CreateProduct(ctx context.Context, arg CreateProductParams) (int64, error) {
+	row := q.db.QueryRow(ctx, createProduct,
+		arg.Name,
+		arg.Description,
+		arg.Category,
+		arg.Price,
+		arg.Unit,
+		arg.Available,
+		arg.FarmID,
+	)
+	var id int64
+	err := row.Scan(&id)
+	return id, err
+}
+
 const listProducts = `-- name: ListProducts :many
-select p.id, p.name, p.description, p.category, p.price, p.currency, p.unit, p.available, p.created_at,
+with page as materialized (
+    select p.id, p.farm_id, p.name, p.description, p.category, p.price, p.currency, p.unit, p.available, p.created_at
+    from products p
+    where p.archived_at is null and p.id < $1::bigint
+      and p.price between $2::bigint and $3::bigint and p.available >= $4::bigint
+    order by p.id desc
+    limit $6::int offset $5::int
+)
+select page.id, page.name, page.description, page.category, page.price, page.currency, page.unit, page.available, page.created_at,
        f.id as farm_id, f.name as farm_name
-from products p join farms f on f.id = p.farm_id
-where p.archived_at is null
-order by p.id desc
-limit $2::int offset $1::int
+from page join farms f on f.id = page.farm_id
+order by page.id desc
 `
 
 type ListProductsParams struct {
-	Skip     int32
-	PageSize int32
+	BeforeID     int64
+	MinPrice     int64
+	MaxPrice     int64
+	MinAvailable int64
+	Skip         int32
+	PageSize     int32
 }
 
 type ListProductsRow struct {
@@ -49,8 +213,16 @@ type ListProductsRow struct {
 	FarmName    string
 }
 
+// The page is cut before the farms are joined. Each of the four lists has the index it walks; what else is asked for filters.
 func (q *Queries) ListProducts(ctx context.Context, arg ListProductsParams) ([]ListProductsRow, error) {
-	rows, err := q.db.Query(ctx, listProducts, arg.Skip, arg.PageSize)
+	rows, err := q.db.Query(ctx, listProducts,
+		arg.BeforeID,
+		arg.MinPrice,
+		arg.MaxPrice,
+		arg.MinAvailable,
+		arg.Skip,
+		arg.PageSize,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -58,6 +230,252 @@ func (q *Queries) ListProducts(ctx context.Context, arg ListProductsParams) ([]L
 	var items []ListProductsRow
 	for rows.Next() {
 		var i ListProductsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Name,
+			&i.Description,
+			&i.Category,
+			&i.Price,
+			&i.Currency,
+			&i.Unit,
+			&i.Available,
+			&i.CreatedAt,
+			&i.FarmID,
+			&i.FarmName,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listProductsInCategory = `-- name: ListProductsInCategory :many
+with page as materialized (
+    select p.id, p.farm_id, p.name, p.description, p.category, p.price, p.currency, p.unit, p.available, p.created_at
+    from products p
+    where p.archived_at is null and p.category = $1::text and p.id < $2::bigint
+      and p.price between $3::bigint and $4::bigint and p.available >= $5::bigint
+    order by p.id desc
+    limit $7::int offset $6::int
+)
+select page.id, page.name, page.description, page.category, page.price, page.currency, page.unit, page.available, page.created_at,
+       f.id as farm_id, f.name as farm_name
+from page join farms f on f.id = page.farm_id
+order by page.id desc
+`
+
+type ListProductsInCategoryParams struct {
+	Category     string
+	BeforeID     int64
+	MinPrice     int64
+	MaxPrice     int64
+	MinAvailable int64
+	Skip         int32
+	PageSize     int32
+}
+
+type ListProductsInCategoryRow struct {
+	ID          int64
+	Name        string
+	Description string
+	Category    string
+	Price       int64
+	Currency    string
+	Unit        string
+	Available   int64
+	CreatedAt   time.Time
+	FarmID      int64
+	FarmName    string
+}
+
+func (q *Queries) ListProductsInCategory(ctx context.Context, arg ListProductsInCategoryParams) ([]ListProductsInCategoryRow, error) {
+	rows, err := q.db.Query(ctx, listProductsInCategory,
+		arg.Category,
+		arg.BeforeID,
+		arg.MinPrice,
+		arg.MaxPrice,
+		arg.MinAvailable,
+		arg.Skip,
+		arg.PageSize,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListProductsInCategoryRow
+	for rows.Next() {
+		var i ListProductsInCategoryRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Name,
+			&i.Description,
+			&i.Category,
+			&i.Price,
+			&i.Currency,
+			&i.Unit,
+			&i.Available,
+			&i.CreatedAt,
+			&i.FarmID,
+			&i.FarmName,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listProductsMatching = `-- name: ListProductsMatching :many
+with page as materialized (
+    select p.id, p.farm_id, p.name, p.description, p.category, p.price, p.currency, p.unit, p.available, p.created_at
+    from products p
+    where p.archived_at is null and to_tsvector('simple', p.name || ' ' || p.description) @@ to_tsquery('simple', $1::text)
+      and p.id < $2::bigint
+      and ($3::bigint = 0 or p.farm_id = $3::bigint) and ($4::text = '' or p.category = $4::text)
+      and p.price between $5::bigint and $6::bigint and p.available >= $7::bigint
+    order by p.id desc
+    limit $9::int offset $8::int
+)
+select page.id, page.name, page.description, page.category, page.price, page.currency, page.unit, page.available, page.created_at,
+       f.id as farm_id, f.name as farm_name
+from page join farms f on f.id = page.farm_id
+order by page.id desc
+`
+
+type ListProductsMatchingParams struct {
+	Words        string
+	BeforeID     int64
+	FarmID       int64
+	Category     string
+	MinPrice     int64
+	MaxPrice     int64
+	MinAvailable int64
+	Skip         int32
+	PageSize     int32
+}
+
+type ListProductsMatchingRow struct {
+	ID          int64
+	Name        string
+	Description string
+	Category    string
+	Price       int64
+	Currency    string
+	Unit        string
+	Available   int64
+	CreatedAt   time.Time
+	FarmID      int64
+	FarmName    string
+}
+
+func (q *Queries) ListProductsMatching(ctx context.Context, arg ListProductsMatchingParams) ([]ListProductsMatchingRow, error) {
+	rows, err := q.db.Query(ctx, listProductsMatching,
+		arg.Words,
+		arg.BeforeID,
+		arg.FarmID,
+		arg.Category,
+		arg.MinPrice,
+		arg.MaxPrice,
+		arg.MinAvailable,
+		arg.Skip,
+		arg.PageSize,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListProductsMatchingRow
+	for rows.Next() {
+		var i ListProductsMatchingRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Name,
+			&i.Description,
+			&i.Category,
+			&i.Price,
+			&i.Currency,
+			&i.Unit,
+			&i.Available,
+			&i.CreatedAt,
+			&i.FarmID,
+			&i.FarmName,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listProductsOfFarm = `-- name: ListProductsOfFarm :many
+with page as materialized (
+    select p.id, p.farm_id, p.name, p.description, p.category, p.price, p.currency, p.unit, p.available, p.created_at
+    from products p
+    where p.archived_at is null and p.farm_id = $1::bigint and p.id < $2::bigint
+      and ($3::text = '' or p.category = $3::text)
+      and p.price between $4::bigint and $5::bigint and p.available >= $6::bigint
+    order by p.id desc
+    limit $8::int offset $7::int
+)
+select page.id, page.name, page.description, page.category, page.price, page.currency, page.unit, page.available, page.created_at,
+       f.id as farm_id, f.name as farm_name
+from page join farms f on f.id = page.farm_id
+order by page.id desc
+`
+
+type ListProductsOfFarmParams struct {
+	FarmID       int64
+	BeforeID     int64
+	Category     string
+	MinPrice     int64
+	MaxPrice     int64
+	MinAvailable int64
+	Skip         int32
+	PageSize     int32
+}
+
+type ListProductsOfFarmRow struct {
+	ID          int64
+	Name        string
+	Description string
+	Category    string
+	Price       int64
+	Currency    string
+	Unit        string
+	Available   int64
+	CreatedAt   time.Time
+	FarmID      int64
+	FarmName    string
+}
+
+func (q *Queries) ListProductsOfFarm(ctx context.Context, arg ListProductsOfFarmParams) ([]ListProductsOfFarmRow, error) {
+	rows, err := q.db.Query(ctx, listProductsOfFarm,
+		arg.FarmID,
+		arg.BeforeID,
+		arg.Category,
+		arg.MinPrice,
+		arg.MaxPrice,
+		arg.MinAvailable,
+		arg.Skip,
+		arg.PageSize,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListProductsOfFarmRow
+	for rows.Next() {
+		var i ListProductsOfFarmRow
 		if err := rows.Scan(
 			&i.ID,
 			&i.Name,
@@ -119,4 +537,79 @@ func (q *Queries) ProductByID(ctx context.Context, id int64) (ProductByIDRow, er
 		&i.FarmName,
 	)
 	return i, err
+}
+
+const productForMember = `-- name: ProductForMember :one
+select p.farm_id, coalesce(m.role, '')::text as role
+from products p left join farm_members m on m.farm_id = p.farm_id and m.user_id = $1
+where p.id = $2 and p.archived_at is null
+`
+
+type ProductForMemberParams struct {
+	ViewerID int64
+	ID       int64
+}
+
+type ProductForMemberRow struct {
+	FarmID int64
+	Role   string
+}
+
+// What somebody is to the farm of a product: empty for a stranger. No row: there is no such product.
+func (q *Queries) ProductForMember(ctx context.Context, arg ProductForMemberParams) (ProductForMemberRow, error) {
+	row := q.db.QueryRow(ctx, productForMember, arg.ViewerID, arg.ID)
+	var i ProductForMemberRow
+	err := row.Scan(&i.FarmID, &i.Role)
+	return i, err
+}
+
+const setStock = `-- name: SetStock :execrows
+update products set available = $1 where id = $2 and archived_at is null and available = $3
+`
+
+type SetStockParams struct {
+	Available int64
+	ID        int64
+	Expected  int64
+}
+
+// Only over the stock that was seen: a sale in between is not undone.
+func (q *Queries) SetStock(ctx context.Context, arg SetStockParams) (int64, error) {
+	result, err := q.db.Exec(ctx, setStock, arg.Available, arg.ID, arg.Expected)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const updateProduct = `-- name: UpdateProduct :execrows
+update products
+set name = coalesce($1, name), description = coalesce($2, description),
+    category = coalesce($3, category), price = coalesce($4, price),
+    unit = coalesce($5, unit)
+where id = $6 and archived_at is null
+`
+
+type UpdateProductParams struct {
+	Name        *string
+	Description *string
+	Category    *string
+	Price       *int64
+	Unit        *string
+	ID          int64
+}
+
+func (q *Queries) UpdateProduct(ctx context.Context, arg UpdateProductParams) (int64, error) {
+	result, err := q.db.Exec(ctx, updateProduct,
+		arg.Name,
+		arg.Description,
+		arg.Category,
+		arg.Price,
+		arg.Unit,
+		arg.ID,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }

@@ -75,6 +75,13 @@ type Block struct {
 	CreatedAt time.Time
 }
 
+type CartItem struct {
+	UserID    int64
+	ProductID int64
+	Quantity  int64
+	UpdatedAt time.Time
+}
+
 type Comment struct {
 	ID        int64
 	PostID    int64
@@ -108,8 +115,17 @@ type ConfirmationCode struct {
 }
 
 type Farm struct {
-	ID        int64
-	Name      string
+	ID          int64
+	Name        string
+	CreatedAt   time.Time
+	Description string
+	Currency    string
+}
+
+type FarmMember struct {
+	FarmID    int64
+	UserID    int64
+	Role      string
 	CreatedAt time.Time
 }
 
@@ -122,6 +138,17 @@ type Follow struct {
 type Hidden struct {
 	ViewerID int64
 	OtherID  int64
+}
+
+type IdempotencyKey struct {
+	AccountID   int64
+	Key         string
+	Fingerprint []byte
+	State       string
+	Status      *int32
+	ContentType *string
+	Body        []byte
+	CreatedAt   time.Time
 }
 
 type Like struct {
@@ -157,16 +184,62 @@ type ModerationLog struct {
 type Notification struct {
 	ID          int64
 	RecipientID int64
-	ActorID     int64
+	ActorID     *int64
 	Kind        string
 	PostID      *int64
 	CommentID   *int64
 	CreatedAt   time.Time
+	OrderID     *int64
+	OrderStatus *string
 }
 
 type NotificationState struct {
 	UserID     int64
 	LastSeenID int64
+}
+
+type Order struct {
+	ID             int64
+	BuyerID        *int64
+	FarmID         int64
+	Status         string
+	Currency       string
+	Total          int64
+	Note           string
+	IdempotencyKey string
+	RequestHash    []byte
+	CreatedAt      time.Time
+	UpdatedAt      time.Time
+}
+
+type OrderEvent struct {
+	ID         int64
+	OrderID    int64
+	ActorID    *int64
+	Side       string
+	FromStatus *string
+	ToStatus   string
+	Reason     string
+	CreatedAt  time.Time
+}
+
+type OrderLine struct {
+	OrderID   int64
+	ProductID int64
+	Name      string
+	Unit      string
+	Price     int64
+	Quantity  int64
+}
+
+type Payment struct {
+	OrderID   int64
+	Method    string
+	Status    string
+	Currency  string
+	Amount    int64
+	Reference string
+	UpdatedAt time.Time
 }
 
 type Post struct {
@@ -196,6 +269,7 @@ type Product struct {
 	Available   int64
 	CreatedAt   time.Time
 	ArchivedAt  *time.Time
+	Sold        int64
 }
 
 type RatelimitAccount struct {

@@ -31,11 +31,12 @@ func (q *Queries) CountUnread(ctx context.Context, arg CountUnreadParams) (int64
 }
 
 const listNotifications = `-- name: ListNotifications :many
-select n.id, n.kind, n.post_id, n.comment_id, n.created_at, u.id as actor_id, u.handle, u.display_name,
+select n.id, n.kind, n.post_id, n.comment_id, n.order_id, n.order_status, n.created_at,
+       coalesce(u.id, 0)::bigint as actor_id, coalesce(u.handle, '')::text as handle, coalesce(u.display_name, '')::text as display_name,
        (n.id <= coalesce((select s.last_seen_id from notification_state s where s.user_id = $1::bigint), 0))::bool as seen
 from visible_notifications($1::bigint) n
-join visible_users($1) u on u.id = n.actor_id
-where n.id < $2::bigint
+left join visible_users($1) u on u.id = n.actor_id
+where n.id < $2::bigint and (n.actor_id is null or u.id is not null)
 order by n.id desc
 limit $3::int
 `
@@ -51,6 +52,8 @@ type ListNotificationsRow struct {
 	Kind        string
 	PostID      *int64
 	CommentID   *int64
+	OrderID     *int64
+	OrderStatus *string
 	CreatedAt   time.Time
 	ActorID     int64
 	Handle      string
@@ -58,7 +61,7 @@ type ListNotificationsRow struct {
 	Seen        bool
 }
 
-// One row an event, newest first; the caller groups them.
+// One row an event, newest first; the caller groups them. actor_id is 0 where nobody is told to have done it.
 func (q *Queries) ListNotifications(ctx context.Context, arg ListNotificationsParams) ([]ListNotificationsRow, error) {
 	rows, err := q.db.Query(ctx, listNotifications, arg.ViewerID, arg.BeforeID, arg.PageSize)
 	if err != nil {
@@ -73,6 +76,8 @@ func (q *Queries) ListNotifications(ctx context.Context, arg ListNotificationsPa
 			&i.Kind,
 			&i.PostID,
 			&i.CommentID,
+			&i.OrderID,
+			&i.OrderStatus,
 			&i.CreatedAt,
 			&i.ActorID,
 			&i.Handle,

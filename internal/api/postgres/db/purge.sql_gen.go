@@ -56,6 +56,8 @@ union all select 'comments by others', (select count(*) from comments c join pos
 union all select 'likes by others', (select count(*) from likes l join posts p on p.id = l.post_id where p.author_id = $1 and l.user_id <> $1)
 union all select 'sessions', (select count(*) from sessions s where s.user_id = $1)
 union all select 'reports', (select count(*) from reports r where r.reporter_id = $1 or r.subject_id = $1 or r.resolved_by = $1)
+union all select 'orders', (select count(*) from orders o where o.buyer_id = $1)
+union all select 'farms', (select count(*) from farm_members m where m.user_id = $1)
 `
 
 type CountAccountRow struct {
@@ -311,6 +313,43 @@ func (q *Queries) PurgeBlocks(ctx context.Context, arg PurgeBlocksParams) (int64
 	return result.RowsAffected(), nil
 }
 
+const purgeBuyer = `-- name: PurgeBuyer :execrows
+update orders d set buyer_id = null, note = ''
+from (select o.id from orders o where o.buyer_id = $1::bigint limit $2) x where d.id = x.id
+`
+
+type PurgeBuyerParams struct {
+	ID    int64
+	Batch int32
+}
+
+// An order is the farm's record too. It stays without its buyer, and without what they wrote.
+func (q *Queries) PurgeBuyer(ctx context.Context, arg PurgeBuyerParams) (int64, error) {
+	result, err := q.db.Exec(ctx, purgeBuyer, arg.ID, arg.Batch)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const purgeCart = `-- name: PurgeCart :execrows
+delete from cart_items d using (select c.product_id from cart_items c where c.user_id = $1 limit $2) x
+where d.product_id = x.product_id and d.user_id = $1
+`
+
+type PurgeCartParams struct {
+	ID    int64
+	Batch int32
+}
+
+func (q *Queries) PurgeCart(ctx context.Context, arg PurgeCartParams) (int64, error) {
+	result, err := q.db.Exec(ctx, purgeCart, arg.ID, arg.Batch)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const purgeComments = `-- name: PurgeComments :execrows
 delete from comments d using (select c.id from comments c where c.author_id = $1 limit $2) x where d.id = x.id
 `
@@ -409,6 +448,24 @@ func (q *Queries) PurgeInbox(ctx context.Context, arg PurgeInboxParams) (int64, 
 	return result.RowsAffected(), nil
 }
 
+const purgeKeys = `-- name: PurgeKeys :execrows
+delete from idempotency_keys d using (select k.key from idempotency_keys k where k.account_id = $1 limit $2) x
+where d.key = x.key and d.account_id = $1
+`
+
+type PurgeKeysParams struct {
+	ID    int64
+	Batch int32
+}
+
+func (q *Queries) PurgeKeys(ctx context.Context, arg PurgeKeysParams) (int64, error) {
+	result, err := q.db.Exec(ctx, purgeKeys, arg.ID, arg.Batch)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const purgeLikes = `-- name: PurgeLikes :execrows
 delete from likes d using (select l.post_id from likes l where l.user_id = $1 limit $2) x
 where d.post_id = x.post_id and d.user_id = $1
@@ -429,8 +486,45 @@ func (q *Queries) PurgeLikes(ctx context.Context, arg PurgeLikesParams) (int64, 
 	return result.RowsAffected(), nil
 }
 
+const purgeMemberships = `-- name: PurgeMemberships :execrows
+delete from farm_members d using (select m.farm_id from farm_members m where m.user_id = $1 limit $2) x
+where d.farm_id = x.farm_id and d.user_id = $1
+`
+
+type PurgeMembershipsParams struct {
+	ID    int64
+	Batch int32
+}
+
+// The farm stays, and what it sells.
+func (q *Queries) PurgeMemberships(ctx context.Context, arg PurgeMembershipsParams) (int64, error) {
+	result, err := q.db.Exec(ctx, purgeMemberships, arg.ID, arg.Batch)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const purgeOrderSteps = `-- name: PurgeOrderSteps :execrows
+update order_events d set actor_id = null, reason = ''
+from (select e.id from order_events e where e.actor_id = $1::bigint limit $2) x where d.id = x.id
+`
+
+type PurgeOrderStepsParams struct {
+	ID    int64
+	Batch int32
+}
+
+func (q *Queries) PurgeOrderSteps(ctx context.Context, arg PurgeOrderStepsParams) (int64, error) {
+	result, err := q.db.Exec(ctx, purgeOrderSteps, arg.ID, arg.Batch)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const purgeOutbox = `-- name: PurgeOutbox :execrows
-delete from notifications d using (select n.id from notifications n where n.actor_id = $1 limit $2) x where d.id = x.id
+delete from notifications d using (select n.id from notifications n where n.actor_id = $1::bigint limit $2) x where d.id = x.id
 `
 
 type PurgeOutboxParams struct {

@@ -14,16 +14,21 @@ type Querier interface {
 	AddCode(ctx context.Context, arg AddCodeParams) error
 	// concealment: exempt a mail to the person themselves
 	AddressOwner(ctx context.Context, email string) (AddressOwnerRow, error)
+	// No row: there is no such product, or the sum is outside of what it can be.
+	AdjustStock(ctx context.Context, arg AdjustStockParams) (int64, error)
 	// No row: the address has had its share of mails for this purpose.
 	AdmitMail(ctx context.Context, arg AdmitMailParams) (int64, error)
 	// Only one of several refreshes at once counts up; none does after a revocation.
 	AdvanceSession(ctx context.Context, arg AdvanceSessionParams) (int64, error)
+	// An order that will be paid for is told to the farm.
+	AnnounceOrder(ctx context.Context, arg AnnounceOrderParams) error
 	// concealment: exempt how many admins there are concerns no viewer
 	AnotherAdmin(ctx context.Context, id int64) (bool, error)
 	// The row and its event, in the transaction of the act.
 	AppendModeration(ctx context.Context, arg AppendModerationParams) (int64, error)
 	// A version that is there already is somebody else's: two who apply at once can not overwrite each other.
 	ApplyRatelimitPolicy(ctx context.Context, arg ApplyRatelimitPolicyParams) error
+	ArchiveProduct(ctx context.Context, id int64) (int64, error)
 	BeatReplica(ctx context.Context, arg BeatReplicaParams) error
 	// Whose password the reset replaces, and which one: it has no effect on any other.
 	BindReset(ctx context.Context, arg BindResetParams) error
@@ -35,10 +40,13 @@ type Querier interface {
 	// One export at a time of an account, on all servers; a lease, because a server may die with it. No row: another one runs, or
 	// the account is gone.
 	ClaimExport(ctx context.Context, arg ClaimExportParams) (string, error)
+	// Takes a key that is free, or whose time is over. No row: somebody has it.
+	ClaimKey(ctx context.Context, arg ClaimKeyParams) (time.Time, error)
 	// The account that has been due for longest, but those named. From here on there is no way back for it. One whose purge was
 	// begun and not ended is found again: every step can be repeated.
 	// concealment: exempt a purge is about people whom nobody sees
 	ClaimPurge(ctx context.Context, skip []int64) (int64, error)
+	ClearCart(ctx context.Context, viewerID int64) error
 	// concealment: exempt a moderator removes what people wrote who block them
 	CommentAuthor(ctx context.Context, id int64) (int64, error)
 	// Makes an account due at once, deleted or not. None: it is gone, or purged but for its ban.
@@ -51,13 +59,23 @@ type Querier interface {
 	// What a purge of the account would remove, or leave without a name.
 	// concealment: exempt an operator looks before a purge
 	CountAccount(ctx context.Context, id int64) ([]CountAccountRow, error)
-	CountProducts(ctx context.Context) (int64, error)
+	// How many a farm has beside one of them, and how many of those own it and can act.
+	// concealment: exempt counts who can act for the farm, whoever asks
+	CountFarmMembers(ctx context.Context, arg CountFarmMembersParams) (CountFarmMembersRow, error)
+	CountOwnedFarms(ctx context.Context, viewerID int64) (int64, error)
+	CountProducts(ctx context.Context, arg CountProductsParams) (int64, error)
+	CountProductsInCategory(ctx context.Context, arg CountProductsInCategoryParams) (int64, error)
+	CountProductsMatching(ctx context.Context, arg CountProductsMatchingParams) (int64, error)
+	CountProductsOfFarm(ctx context.Context, arg CountProductsOfFarmParams) (int64, error)
 	CountUnread(ctx context.Context, arg CountUnreadParams) (int64, error)
 	// No row: there is no such post, or the viewer is gone. The counter is written last, so its row is locked for the commit only.
 	CreateComment(ctx context.Context, arg CreateCommentParams) (CreateCommentRow, error)
 	CreateConfirmation(ctx context.Context, arg CreateConfirmationParams) (int64, error)
 	// No row: the account is gone.
+	CreateFarm(ctx context.Context, arg CreateFarmParams) (CreateFarmRow, error)
+	// No row: the account is gone.
 	CreatePost(ctx context.Context, arg CreatePostParams) (CreatePostRow, error)
+	CreateProduct(ctx context.Context, arg CreateProductParams) (int64, error)
 	// No row: the viewer sees no such thing, or is gone. A report that the viewer has open already is answered with itself: the
 	// update changes nothing and makes its row come back, also when the two were sent at once.
 	CreateReport(ctx context.Context, arg CreateReportParams) (CreateReportRow, error)
@@ -102,6 +120,7 @@ type Querier interface {
 	ExpireComments(ctx context.Context, arg ExpireCommentsParams) (int64, error)
 	ExpireConfirmations(ctx context.Context, arg ExpireConfirmationsParams) (int64, error)
 	ExpireEvents(ctx context.Context, arg ExpireEventsParams) (int64, error)
+	ExpireKeys(ctx context.Context, arg ExpireKeysParams) (int64, error)
 	// Ids are given in the order of time, so what is old stands at the head of the primary key, and the time needs no index.
 	// concealment: exempt what is old goes whoever may see it
 	ExpireNotifications(ctx context.Context, arg ExpireNotificationsParams) (int64, error)
@@ -118,13 +137,17 @@ type Querier interface {
 	// Whom the account blocks; who is gone has no handle.
 	// concealment: exempt the list of whom the account has blocked names them
 	ExportBlocks(ctx context.Context, arg ExportBlocksParams) ([]ExportBlocksRow, error)
+	ExportCart(ctx context.Context, arg ExportCartParams) ([]ExportCartRow, error)
 	// In the order of the index, by post.
 	// concealment: exempt the account reads what it wrote, wherever that was
 	ExportComments(ctx context.Context, arg ExportCommentsParams) ([]ExportCommentsRow, error)
+	ExportFarms(ctx context.Context, arg ExportFarmsParams) ([]ExportFarmsRow, error)
 	ExportFollows(ctx context.Context, arg ExportFollowsParams) ([]ExportFollowsRow, error)
 	// concealment: exempt the account reads what it liked, wherever that was
 	ExportLikes(ctx context.Context, arg ExportLikesParams) ([]ExportLikesRow, error)
 	ExportNotifications(ctx context.Context, arg ExportNotificationsParams) ([]ExportNotificationsRow, error)
+	// With their lines: an array of name, unit, price and quantity as they were ordered.
+	ExportOrders(ctx context.Context, arg ExportOrdersParams) ([]ExportOrdersRow, error)
 	// Also the deleted ones that are still there.
 	// concealment: exempt the account reads what it wrote
 	ExportPosts(ctx context.Context, arg ExportPostsParams) ([]ExportPostsRow, error)
@@ -134,6 +157,11 @@ type Querier interface {
 	// How long each further statement of the transaction may take, in milliseconds: some have as much to write as somebody has
 	// ever liked.
 	ExtendStatement(ctx context.Context, milliseconds string) error
+	FarmByID(ctx context.Context, id int64) (FarmByIDRow, error)
+	// What somebody is to a farm: empty for a stranger. No row: there is no such farm.
+	FarmForMember(ctx context.Context, arg FarmForMemberParams) (FarmForMemberRow, error)
+	// The lines, what they cost, the first event and the intent to be paid.
+	FillOrder(ctx context.Context, arg FillOrderParams) error
 	// Idempotent. No row: nobody visible to the viewer has that id.
 	FollowUser(ctx context.Context, arg FollowUserParams) (FollowUserRow, error)
 	ForgetReplica(ctx context.Context, id string) error
@@ -158,6 +186,7 @@ type Querier interface {
 	JobBacklog(ctx context.Context) (JobBacklogRow, error)
 	// Jobs that failed at every attempt; they stay seven days.
 	JobsGivenUp(ctx context.Context) (int64, error)
+	KeepAnswer(ctx context.Context, arg KeepAnswerParams) (int64, error)
 	// Books what was used without asking and lends up to what is wanted, whole units only. Ordered, so that two servers lock the
 	// accounts in the same order. A new account owes nothing yet.
 	LendUnits(ctx context.Context, arg LendUnitsParams) ([]LendUnitsRow, error)
@@ -166,18 +195,30 @@ type Querier interface {
 	LikePost(ctx context.Context, arg LikePostParams) (LikePostRow, error)
 	// concealment: exempt the list of whom the viewer has blocked names them
 	ListBlocks(ctx context.Context, arg ListBlocksParams) ([]ListBlocksRow, error)
+	// By farm; bounded by what a cart holds. Products that are no longer sold stay until their owner takes them out.
+	ListCart(ctx context.Context, viewerID int64) ([]ListCartRow, error)
 	ListComments(ctx context.Context, arg ListCommentsParams) ([]ListCommentsRow, error)
+	// concealment: exempt who can act for a farm is known to everybody who can; a block can't hide a member from the owner
+	ListFarmMembers(ctx context.Context, arg ListFarmMembersParams) ([]ListFarmMembersRow, error)
+	ListFarmOrders(ctx context.Context, arg ListFarmOrdersParams) ([]ListFarmOrdersRow, error)
+	ListFarmOrdersByStatus(ctx context.Context, arg ListFarmOrdersByStatusParams) ([]ListFarmOrdersByStatusRow, error)
 	// Whose followers they are is looked up once; then the page is cut in the order of the index, before names are joined.
 	ListFollowers(ctx context.Context, arg ListFollowersParams) ([]ListFollowersRow, error)
 	ListFollowing(ctx context.Context, arg ListFollowingParams) ([]ListFollowingRow, error)
 	ListLikers(ctx context.Context, arg ListLikersParams) ([]ListLikersRow, error)
 	// concealment: exempt a moderator reads what was done to and by whoever blocks them
 	ListModerationLog(ctx context.Context, arg ListModerationLogParams) ([]ListModerationLogRow, error)
-	// One row an event, newest first; the caller groups them.
+	ListMyFarms(ctx context.Context, arg ListMyFarmsParams) ([]ListMyFarmsRow, error)
+	// One row an event, newest first; the caller groups them. actor_id is 0 where nobody is told to have done it.
 	ListNotifications(ctx context.Context, arg ListNotificationsParams) ([]ListNotificationsRow, error)
 	// concealment: exempt a moderator sees what is reported whoever blocks them
 	ListOpenReports(ctx context.Context, arg ListOpenReportsParams) ([]ReportDetail, error)
+	ListOrders(ctx context.Context, arg ListOrdersParams) ([]ListOrdersRow, error)
+	// The page is cut before the farms are joined. Each of the four lists has the index it walks; what else is asked for filters.
 	ListProducts(ctx context.Context, arg ListProductsParams) ([]ListProductsRow, error)
+	ListProductsInCategory(ctx context.Context, arg ListProductsInCategoryParams) ([]ListProductsInCategoryRow, error)
+	ListProductsMatching(ctx context.Context, arg ListProductsMatchingParams) ([]ListProductsMatchingRow, error)
+	ListProductsOfFarm(ctx context.Context, arg ListProductsOfFarmParams) ([]ListProductsOfFarmRow, error)
 	// concealment: exempt a moderator sees what is reported whoever blocks them
 	ListResolvedReports(ctx context.Context, arg ListResolvedReportsParams) ([]ReportDetail, error)
 	ListSessions(ctx context.Context, arg ListSessionsParams) ([]ListSessionsRow, error)
@@ -192,15 +233,33 @@ type Querier interface {
 	LockAccounts(ctx context.Context, ids []int64) ([]LockAccountsRow, error)
 	// Until the end of the transaction: of two mails to one address at once the second sees the first.
 	LockAddress(ctx context.Context, arg LockAddressParams) error
+	// Changes of a farm's members take turns.
+	LockFarm(ctx context.Context, id int64) (int64, error)
 	// Changes of roles take turns, so that two can't each leave the other as the last admin.
 	LockRoles(ctx context.Context) error
+	// Nobody knows whether the request was carried out.
+	LoseAnswer(ctx context.Context, arg LoseAnswerParams) error
 	// No row: the viewer has no such notification.
 	MarkSeen(ctx context.Context, arg MarkSeenParams) (int64, error)
+	// One step, told to the other side: to the buyer of what the farm did, to the members of the farm of what the buyer did, to all
+	// of what neither did. actor_id is 0 for the system. No row: the order is not in the state that the step starts from.
+	MoveOrder(ctx context.Context, arg MoveOrderParams) (MoveOrderRow, error)
+	// No row: somebody else has resolved it.
+	MovePayment(ctx context.Context, arg MovePaymentParams) (int64, error)
 	NoteReplacedAddress(ctx context.Context, arg NoteReplacedAddressParams) error
+	// Takes the key. No row: it is taken, the farm does not exist or the account is gone. Of two with one key the second waits for
+	// the first's transaction.
+	OpenOrder(ctx context.Context, arg OpenOrderParams) (OpenOrderRow, error)
+	OrderByKey(ctx context.Context, arg OrderByKeyParams) (OrderByKeyRow, error)
+	OrderEvents(ctx context.Context, orderID int64) ([]OrderEventsRow, error)
+	// For its buyer and the members of its farm. The buyer is named as far as the viewer may see them.
+	OrderForViewer(ctx context.Context, arg OrderForViewerParams) (OrderForViewerRow, error)
+	OrderLines(ctx context.Context, orderID int64) ([]OrderLinesRow, error)
 	// concealment: exempt the account changes its own password
 	PasswordOf(ctx context.Context, id int64) (string, error)
 	// The attempts at this handle, or at this handle from this place, are over; the place is known for a while.
 	PasswordWasRight(ctx context.Context, arg PasswordWasRightParams) error
+	PaymentOf(ctx context.Context, orderID int64) (PaymentOfRow, error)
 	PendingEvents(ctx context.Context) (PendingEventsRow, error)
 	// concealment: exempt a moderator removes what people wrote who block them
 	PostAuthor(ctx context.Context, id int64) (int64, error)
@@ -208,6 +267,8 @@ type Querier interface {
 	// concealment: exempt a purge is about people whom nobody sees
 	PostsToPurge(ctx context.Context, arg PostsToPurgeParams) ([]int64, error)
 	ProductByID(ctx context.Context, id int64) (ProductByIDRow, error)
+	// What somebody is to the farm of a product: empty for a stranger. No row: there is no such product.
+	ProductForMember(ctx context.Context, arg ProductForMemberParams) (ProductForMemberRow, error)
 	// Confirmations of addresses, and their codes with them.
 	PurgeAddresses(ctx context.Context, arg PurgeAddressesParams) (int64, error)
 	// Accounts whose time has come, and for how long the oldest has waited.
@@ -215,6 +276,9 @@ type Querier interface {
 	PurgeBacklog(ctx context.Context) (PurgeBacklogRow, error)
 	// A trigger takes the rows of hidden along.
 	PurgeBlocks(ctx context.Context, arg PurgeBlocksParams) (int64, error)
+	// An order is the farm's record too. It stays without its buyer, and without what they wrote.
+	PurgeBuyer(ctx context.Context, arg PurgeBuyerParams) (int64, error)
+	PurgeCart(ctx context.Context, arg PurgeCartParams) (int64, error)
 	// The counters let go of them when the account was deleted.
 	// concealment: exempt a purge is about people whom nobody sees
 	PurgeComments(ctx context.Context, arg PurgeCommentsParams) (int64, error)
@@ -226,9 +290,13 @@ type Querier interface {
 	PurgeHidden(ctx context.Context, arg PurgeHiddenParams) (int64, error)
 	// concealment: exempt a purge is about people whom nobody sees
 	PurgeInbox(ctx context.Context, arg PurgeInboxParams) (int64, error)
+	PurgeKeys(ctx context.Context, arg PurgeKeysParams) (int64, error)
 	// The counters let go of them when the account was deleted.
 	// concealment: exempt a purge is about people whom nobody sees
 	PurgeLikes(ctx context.Context, arg PurgeLikesParams) (int64, error)
+	// The farm stays, and what it sells.
+	PurgeMemberships(ctx context.Context, arg PurgeMembershipsParams) (int64, error)
+	PurgeOrderSteps(ctx context.Context, arg PurgeOrderStepsParams) (int64, error)
 	// concealment: exempt a purge is about people whom nobody sees
 	PurgeOutbox(ctx context.Context, arg PurgeOutboxParams) (int64, error)
 	// Whom a report is about stays with a ban, and goes without one.
@@ -248,9 +316,14 @@ type Querier interface {
 	RatelimitPolicy(ctx context.Context, version int64) (RatelimitPolicy, error)
 	// What every server asks twice a second: the newest version, and how many servers are alive.
 	RatelimitState(ctx context.Context) (RatelimitStateRow, error)
+	ReadKey(ctx context.Context, arg ReadKeyParams) (ReadKeyRow, error)
 	ReleaseExport(ctx context.Context, id int64) error
+	ReleaseKey(ctx context.Context, arg ReleaseKeyParams) error
+	RemoveCartItem(ctx context.Context, arg RemoveCartItemParams) error
 	// The counter counts living people: the comment of somebody who has gone has left it already.
 	RemoveComment(ctx context.Context, id int64) (int64, error)
+	// What they were. No row: nothing.
+	RemoveFarmMember(ctx context.Context, arg RemoveFarmMemberParams) (string, error)
 	RemovePost(ctx context.Context, id int64) (int64, error)
 	// Every replica with the live revocations that it has not applied.
 	ReplicaStatus(ctx context.Context) ([]ReplicaStatusRow, error)
@@ -261,6 +334,8 @@ type Querier interface {
 	ResetPassword(ctx context.Context, arg ResetPasswordParams) (int64, error)
 	// Whether the account was there to be restored. One whose purge has begun is not: it sees that, whichever came first.
 	RestoreAccount(ctx context.Context, arg RestoreAccountParams) (bool, error)
+	// What an order took, in the order in which it was taken.
+	ReturnStock(ctx context.Context, orderID int64) error
 	RevocationTotals(ctx context.Context) (RevocationTotalsRow, error)
 	// The number of sessions revoked: 0 when it is not the user's, or no longer alive. Every replica learns it by the row in
 	// revocations, which commits with it.
@@ -283,17 +358,33 @@ type Querier interface {
 	// A deleted account too, or it would come back without its ban. One that is purged but for its ban has nothing else to stay
 	// for: lifting that makes the rest due.
 	SetBanned(ctx context.Context, arg SetBannedParams) (int64, error)
+	// No row: there is no such product. stored is false where the cart is full.
+	SetCartItem(ctx context.Context, arg SetCartItemParams) (SetCartItemRow, error)
 	// Returns the address that was replaced.
 	// concealment: exempt the account changes its own address
 	SetEmail(ctx context.Context, arg SetEmailParams) (SetEmailRow, error)
+	// No row: the viewer sees nobody with that id, and they are no member.
+	// concealment: exempt a member stays known to the owners
+	SetFarmMember(ctx context.Context, arg SetFarmMemberParams) (SetFarmMemberRow, error)
 	SetPassword(ctx context.Context, arg SetPasswordParams) (int64, error)
 	SetRole(ctx context.Context, arg SetRoleParams) error
+	// Only over the stock that was seen: a sale in between is not undone.
+	SetStock(ctx context.Context, arg SetStockParams) (int64, error)
 	// Nobody sees somebody banned, nor what they wrote.
 	SettleSubject(ctx context.Context, arg SettleSubjectParams) (int64, error)
 	// What is removed needs no decision any more.
 	SettleTarget(ctx context.Context, arg SettleTargetParams) (int64, error)
 	// concealment: exempt servers know who looks after the others
 	Staff(ctx context.Context) ([]int64, error)
+	// Intents that nobody has resolved for a while.
+	StalePayments(ctx context.Context, arg StalePaymentsParams) ([]int64, error)
+	// Why products could not be taken.
+	StockOf(ctx context.Context, arg StockOfParams) ([]StockOfRow, error)
+	// Empties the cart of what it has of one farm, in the transaction that orders it.
+	TakeCart(ctx context.Context, arg TakeCartParams) ([]TakeCartRow, error)
+	// A row for each product that there was enough of. The rows are locked in the order of their ids, each before it is written, so
+	// that two orders of the same products take turns instead of waiting for each other.
+	TakeStock(ctx context.Context, arg TakeStockParams) ([]TakeStockRow, error)
 	// Accounts that owe nothing, and attempts that are forgotten. Whoever lends right now is left alone.
 	TidyRatelimits(ctx context.Context) error
 	// Spends a try of every code that may be meant, before anybody compares: however many guess at once, a code is compared
@@ -314,6 +405,8 @@ type Querier interface {
 	// position in seq this misses no transaction that was slow to commit, and unlike a wait for the oldest one (xid below
 	// pg_snapshot_xmin) it isn't held up by a long transaction of somebody else.
 	UnseenRevocations(ctx context.Context, seen string) ([]UnseenRevocationsRow, error)
+	UpdateFarm(ctx context.Context, arg UpdateFarmParams) (UpdateFarmRow, error)
+	UpdateProduct(ctx context.Context, arg UpdateProductParams) (int64, error)
 	UpdateProfile(ctx context.Context, arg UpdateProfileParams) (int64, error)
 	// Once: of two at once the second finds it used.
 	UseConfirmation(ctx context.Context, id int64) (int64, error)
@@ -324,6 +417,8 @@ type Querier interface {
 	UserCredentials(ctx context.Context, handle string) (UserCredentialsRow, error)
 	UserExists(ctx context.Context, arg UserExistsParams) (bool, error)
 	UserProfile(ctx context.Context, arg UserProfileParams) (UserProfileRow, error)
+	// For a lock, for the rest of the transaction; a statement gets a second more, or its own limit would end the wait first.
+	WaitAtMost(ctx context.Context, milliseconds int64) error
 }
 
 var _ Querier = (*Queries)(nil)

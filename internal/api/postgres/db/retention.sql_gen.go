@@ -70,6 +70,27 @@ func (q *Queries) ExpireEvents(ctx context.Context, arg ExpireEventsParams) (int
 	return result.RowsAffected(), nil
 }
 
+const expireKeys = `-- name: ExpireKeys :execrows
+delete from idempotency_keys d using (
+    select k.account_id, k.key from idempotency_keys k
+    where k.created_at < now() - make_interval(secs => $1::float8) order by k.created_at limit $2
+) x
+where d.account_id = x.account_id and d.key = x.key
+`
+
+type ExpireKeysParams struct {
+	KeepSeconds float64
+	Batch       int32
+}
+
+func (q *Queries) ExpireKeys(ctx context.Context, arg ExpireKeysParams) (int64, error) {
+	result, err := q.db.Exec(ctx, expireKeys, arg.KeepSeconds, arg.Batch)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const expireNotifications = `-- name: ExpireNotifications :execrows
 delete from notifications d
 using (select now() - make_interval(secs => $1::float8) as before) t

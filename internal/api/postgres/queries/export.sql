@@ -47,10 +47,11 @@ where b.blocker_id = @id and b.blocked_id > @after_id
 order by b.blocked_id limit @page_size::int;
 
 -- name: ExportNotifications :many
-select n.id, n.kind, n.actor_id, u.handle, n.post_id, n.comment_id, n.created_at,
+select n.id, n.kind, coalesce(u.id, 0)::bigint as actor_id, coalesce(u.handle, '')::text as handle, n.post_id, n.comment_id,
+       n.order_id, n.order_status, n.created_at,
        (n.id <= coalesce((select s.last_seen_id from notification_state s where s.user_id = @id::bigint), 0))::bool as seen
-from visible_notifications(@id) n join visible_users(@id) u on u.id = n.actor_id
-where n.id > @after_id::bigint
+from visible_notifications(@id) n left join visible_users(@id) u on u.id = n.actor_id
+where n.id > @after_id::bigint and (n.actor_id is null or u.id is not null)
 order by n.id limit @page_size::int;
 
 -- name: ExportSessions :many
@@ -63,3 +64,22 @@ order by s.id limit @page_size::int;
 select r.id, r.target_kind, r.target_id, r.reason, r.note, r.created_at from reports r
 where r.reporter_id = @id::bigint and r.id > @after_id
 order by r.id limit @page_size::int;
+
+-- name: ExportFarms :many
+select m.farm_id, f.name, m.role, m.created_at from farm_members m join farms f on f.id = m.farm_id
+where m.user_id = @id and m.farm_id > @after_id
+order by m.farm_id limit @page_size::int;
+
+-- name: ExportCart :many
+select c.product_id, p.name, c.quantity, c.updated_at from cart_items c join products p on p.id = c.product_id
+where c.user_id = @id and c.product_id > @after_id
+order by c.product_id limit @page_size::int;
+
+-- name: ExportOrders :many
+-- With their lines: an array of name, unit, price and quantity as they were ordered.
+select o.id, o.farm_id, f.name as farm, o.status, o.currency, o.total, o.note, o.created_at, o.updated_at,
+       (select jsonb_agg(jsonb_build_object('name', l.name, 'unit', l.unit, 'price', l.price, 'quantity', l.quantity) order by l.product_id)
+        from order_lines l where l.order_id = o.id)::jsonb as items
+from orders o join farms f on f.id = o.farm_id
+where o.buyer_id = @id::bigint and o.id > @after_id
+order by o.id limit @page_size::int;

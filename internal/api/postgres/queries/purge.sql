@@ -35,7 +35,9 @@ union all select 'posts', (select count(*) from posts p where p.author_id = @id)
 union all select 'comments by others', (select count(*) from comments c join posts p on p.id = c.post_id where p.author_id = @id and c.author_id <> @id)
 union all select 'likes by others', (select count(*) from likes l join posts p on p.id = l.post_id where p.author_id = @id and l.user_id <> @id)
 union all select 'sessions', (select count(*) from sessions s where s.user_id = @id)
-union all select 'reports', (select count(*) from reports r where r.reporter_id = @id or r.subject_id = @id or r.resolved_by = @id);
+union all select 'reports', (select count(*) from reports r where r.reporter_id = @id or r.subject_id = @id or r.resolved_by = @id)
+union all select 'orders', (select count(*) from orders o where o.buyer_id = @id)
+union all select 'farms', (select count(*) from farm_members m where m.user_id = @id);
 
 -- name: PurgeInbox :execrows
 -- concealment: exempt a purge is about people whom nobody sees
@@ -43,7 +45,7 @@ delete from notifications d using (select n.id from notifications n where n.reci
 
 -- name: PurgeOutbox :execrows
 -- concealment: exempt a purge is about people whom nobody sees
-delete from notifications d using (select n.id from notifications n where n.actor_id = @id limit @batch) x where d.id = x.id;
+delete from notifications d using (select n.id from notifications n where n.actor_id = @id::bigint limit @batch) x where d.id = x.id;
 
 -- name: PurgeSeen :execrows
 delete from notification_state where user_id = @id;
@@ -175,3 +177,25 @@ with kept as (
     select 'user_purged', jsonb_build_object('user_id', e.id), @trace_id from (select id from kept union all select id from dropped) e
 )
 select exists (select 1 from kept)::boolean as kept, exists (select 1 from dropped)::boolean as dropped;
+
+-- name: PurgeBuyer :execrows
+-- An order is the farm's record too. It stays without its buyer, and without what they wrote.
+update orders d set buyer_id = null, note = ''
+from (select o.id from orders o where o.buyer_id = @id::bigint limit @batch) x where d.id = x.id;
+
+-- name: PurgeOrderSteps :execrows
+update order_events d set actor_id = null, reason = ''
+from (select e.id from order_events e where e.actor_id = @id::bigint limit @batch) x where d.id = x.id;
+
+-- name: PurgeMemberships :execrows
+-- The farm stays, and what it sells.
+delete from farm_members d using (select m.farm_id from farm_members m where m.user_id = @id limit @batch) x
+where d.farm_id = x.farm_id and d.user_id = @id;
+
+-- name: PurgeCart :execrows
+delete from cart_items d using (select c.product_id from cart_items c where c.user_id = @id limit @batch) x
+where d.product_id = x.product_id and d.user_id = @id;
+
+-- name: PurgeKeys :execrows
+delete from idempotency_keys d using (select k.key from idempotency_keys k where k.account_id = @id limit @batch) x
+where d.key = x.key and d.account_id = @id;

@@ -57,3 +57,10 @@ delete from reports d using (
     select r.id from reports r where r.resolved_at < now() - make_interval(secs => @keep_seconds::float8) limit @batch
 ) x
 where d.id = x.id;
+
+-- name: ExpireKeys :execrows
+delete from idempotency_keys d using (
+    select k.account_id, k.key from idempotency_keys k
+    where k.created_at < now() - make_interval(secs => @keep_seconds::float8) order by k.created_at limit @batch
+) x
+where d.account_id = x.account_id and d.key = x.key;

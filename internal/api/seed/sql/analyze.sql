@@ -1,1 +1,2 @@
-vacuum (analyze) users, follows, hidden, blocks, posts, post_stats, user_stats, comments, likes, notifications, notification_state, farms, products
+vacuum (analyze) users, follows, hidden, blocks, posts, post_stats, user_stats, comments, likes, notifications, notification_state, farms, products,
+    farm_members, cart_items, orders, order_lines, order_events, payments

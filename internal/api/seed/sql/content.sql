@@ -30,8 +30,26 @@ union all
 select 'notification_state' as name, count(*), coalesce(sum(('x' || left(md5(concat_ws('|', user_id, last_seen_id)), 15))::bit(60)::bigint), 0)::text
 from notification_state where user_id <= $2
 union all
-select 'farms' as name, count(*), coalesce(sum(('x' || left(md5(concat_ws('|', id, name, extract(epoch from $1 - created_at)::bigint)), 15))::bit(60)::bigint), 0)::text
-from farms where true
+select 'farms' as name, count(*), coalesce(sum(('x' || left(md5(concat_ws('|', id, name, description, currency, extract(epoch from $1 - created_at)::bigint)), 15))::bit(60)::bigint), 0)::text
+from farms where id <= $5
 union all
-select 'products' as name, count(*), coalesce(sum(('x' || left(md5(concat_ws('|', id, farm_id, name, description, category, price, currency, unit, available, extract(epoch from $1 - created_at)::bigint)), 15))::bit(60)::bigint), 0)::text
-from products where true
+select 'farm_members' as name, count(*), coalesce(sum(('x' || left(md5(concat_ws('|', farm_id, user_id, role)), 15))::bit(60)::bigint), 0)::text
+from farm_members where farm_id <= $5 and user_id <= $2
+union all
+select 'products' as name, count(*), coalesce(sum(('x' || left(md5(concat_ws('|', id, farm_id, name, description, category, price, currency, unit, available, sold, extract(epoch from $1 - created_at)::bigint)), 15))::bit(60)::bigint), 0)::text
+from products where id <= $6
+union all
+select 'cart_items' as name, count(*), coalesce(sum(('x' || left(md5(concat_ws('|', user_id, product_id, quantity)), 15))::bit(60)::bigint), 0)::text
+from cart_items where user_id <= $2
+union all
+select 'orders' as name, count(*), coalesce(sum(('x' || left(md5(concat_ws('|', id, coalesce(buyer_id, 0), farm_id, status, currency, total, idempotency_key, encode(request_hash, 'hex'), extract(epoch from $1 - created_at)::bigint, extract(epoch from $1 - updated_at)::bigint)), 15))::bit(60)::bigint), 0)::text
+from orders where id <= $7
+union all
+select 'order_lines' as name, count(*), coalesce(sum(('x' || left(md5(concat_ws('|', order_id, product_id, name, unit, price, quantity)), 15))::bit(60)::bigint), 0)::text
+from order_lines where order_id <= $7
+union all
+select 'order_events' as name, count(*), coalesce(sum(('x' || left(md5(concat_ws('|', id, order_id, coalesce(actor_id, 0), side, coalesce(from_status, ''), to_status, extract(epoch from $1 - created_at)::bigint)), 15))::bit(60)::bigint), 0)::text
+from order_events where order_id <= $7
+union all
+select 'payments' as name, count(*), coalesce(sum(('x' || left(md5(concat_ws('|', order_id, method, status, currency, amount)), 15))::bit(60)::bigint), 0)::text
+from payments where order_id <= $7

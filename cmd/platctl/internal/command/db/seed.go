@@ -39,12 +39,12 @@ func newSeed(d *command.Deps) *cobra.Command {
 	cmd := command.New(command.Spec{
 		Use:   "seed [--scale SCALE] [--seed N] [--erase-existing-data [--yes]]",
 		Short: "Fill the database with a made-up community",
-		Long: "Writes people, posts, follows, likes, comments, notifications, farms and products with power-law popularity. The\n" +
+		Long: "Writes people, posts, follows, likes, comments, notifications, farms, products and orders with power-law popularity. The\n" +
 			"same scale and seed make the same rows everywhere; the hash that is printed names the content. Interrupted or killed,\n" +
 			"the same command goes on where it stopped. It refuses production, and a database that holds anything else.\n" +
 			"Everybody in the dataset has the same password, which is printed. It doesn't migrate.\n\n" +
-			"Scales, in people and posts: demo 12 and 60, small 1,000 and 20,000, medium 20,000 and 600,000, large 100,000\n" +
-			"and 3,000,000.",
+			"Scales, in people, posts and products: demo 12, 60 and 48, small 1,000, 20,000 and 3,000, medium 20,000, 600,000 and\n" +
+			"200,000, large 100,000, 3,000,000 and 1,000,000.",
 		Example: `
 			platctl db seed
 			platctl db seed --scale medium --seed 7

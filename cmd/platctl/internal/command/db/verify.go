@@ -26,8 +26,9 @@ func newVerify(d *command.Deps) *cobra.Command {
 		Use:   "verify [--repair]",
 		Short: "Find rows that contradict each other",
 		Long: "Counts likes, comments and blocks again, compares them with the counters and hidden pairs that are derived from\n" +
-			"them, and looks for rows that point nowhere. It changes nothing without --repair, and runs while the server does.\n" +
-			"With --repair it fixes what it finds, 500 rows a transaction, and looks again; rows that point nowhere are deleted.\n" +
+			"them, compares stock, totals, steps and payments with the orders, and looks for rows that point nowhere. It changes\n" +
+			"nothing without --repair, and runs while the server does. With --repair it fixes what is derived, 500 rows a\n" +
+			"transaction, and looks again; rows that point nowhere are deleted, and what orders say is left to a person.\n" +
 			"Interrupted, what was repaired stays.",
 		Example: `
 			platctl db verify
