@@ -45,9 +45,11 @@ k6-xk6: ## Build the same k6 with xk6 itself
 
 .PHONY: generate
 generate: ## Regenerate what is generated: server and client from the spec, Go from the queries
-	$(TOOL) ogen --config $(SPEC)/ogen.yaml --target $(SPEC)/oas --package oas --clean $(SPEC)/openapi.yaml
+	@# 429 is the middleware's answer, and a client's error like any other: with it each operation would answer a sum type.
 	@# A raw response is the server's business; without the mark the client gets the typed answer.
-	@mkdir -p bin && sed '/x-ogen-raw-response/d' $(SPEC)/openapi.yaml > bin/openapi-client.yaml
+	@mkdir -p bin && sed '/"429":/d' $(SPEC)/openapi.yaml > bin/openapi-server.yaml
+	@sed '/x-ogen-raw-response/d' bin/openapi-server.yaml > bin/openapi-client.yaml
+	$(TOOL) ogen --config $(SPEC)/ogen.yaml --target $(SPEC)/oas --package oas --clean bin/openapi-server.yaml
 	$(TOOL) ogen --config $(SPEC)/ogen-client.yaml --target $(SPEC)/client --package client --clean bin/openapi-client.yaml
 	cd internal/api/postgres && $(TOOL) sqlc generate
 	go test ./internal/api/postgres -run TestSQLContract -update
@@ -115,6 +117,9 @@ bench: postgres ## Print the figures that the documentation claims
 	go test ./internal/base/pg/pgtest -run '^$$' -bench 'Clone' -benchtime 20x
 	go test ./internal/api/server -run '^$$' -bench 'BareHandler' -benchtime 20x
 	go test ./internal/api/server -run '^$$' -bench 'Enumeration' -benchtime 1x
+	go test ./cmd/platctl -run '^$$' -bench 'LoginFlood|LoginTime' -benchtime 5x
+	go test ./cmd/platctl -run '^$$' -bench 'Tracing' -benchtime 20x
+	go test ./cmd/platctl -run '^$$' -bench 'LoadedMemory' -benchtime 2x
 
 .PHONY: restarts
 restarts: postgres ## Stop and start two servers 20 times under load: no request fails, no write is lost
@@ -143,6 +148,11 @@ bench-feed: postgres build ## Seed the medium dataset and measure the feed of fo
 	@bin/platctl db start --json | sed 's/.*"url":"\([^"]*\)".*/\1/' > $(BENCH)/url
 	@PLATCTL_BENCH_DATABASE=$$(cat $(BENCH)/url) go test ./internal/api/indexes -run '^$$' -bench Feed -benchtime 500x; \
 		code=$$?; bin/platctl db stop; exit $$code
+
+.PHONY: bench-limits
+bench-limits: postgres ## Measure the limiter beside another one, and an offender beside others on three servers
+	go test ./internal/base/limits -run '^$$' -bench . -benchtime 2000000x
+	go test ./internal/api/server -run '^$$' -bench OffenderBesideOthers -benchtime 1x
 
 .PHONY: bench-media
 bench-media: postgres ## Measure pictures: time and memory of their processes, memory of the server under the corpus

@@ -21,9 +21,36 @@ type site struct{ env []string }
 // newSite makes one on a database of the test's own; settings are NAME=value.
 func newSite(t testing.TB, settings ...string) site {
 	t.Helper()
-	url := pgtest.New(t, apitest.Template(t))
-	return site{append(append(os.Environ(), "PLATCTL_STATE_DIR="+filepath.Join(pgtest.Dir(t), "state"), "PLATCTL_DATABASE_URL="+url,
+	s := emptySite(t, settings...)
+	s.env = append(s.env, "PLATCTL_DATABASE_URL="+pgtest.New(t, apitest.Template(t)))
+	return s
+}
+
+// newBenchSite makes one on a PostgreSQL of its own, set up as `platctl db start` does: the one that tests share doesn't sync, and
+// whoever else tests on this machine would be in the figures.
+func newBenchSite(b *testing.B, settings ...string) site {
+	b.Helper()
+	s := emptySite(b, settings...)
+	b.Cleanup(func() { s.platctl(b, "db", "stop") })
+	s.platctl(b, "db", "start")
+	s.platctl(b, "migrate", "up")
+	return s
+}
+
+func emptySite(t testing.TB, settings ...string) site {
+	t.Helper()
+	return site{append(append(os.Environ(), "PLATCTL_STATE_DIR="+filepath.Join(pgtest.Dir(t), "state"),
 		"PLATCTL_SERVER_LISTEN=127.0.0.1:0", "PLATCTL_SERVER_ADMIN_LISTEN=127.0.0.1:0", "PLATCTL_LOG_FORMAT=json"), settings...)}
+}
+
+// platctl runs a command of the site to its end.
+func (s site) platctl(t testing.TB, args ...string) {
+	t.Helper()
+	cmd := exec.Command(platctl(t), args...)
+	cmd.Env = s.env
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("platctl %v: %v\n%s", args, err, out)
+	}
 }
 
 // replica is one `platctl serve` of a site: a process of its own.

@@ -59,6 +59,7 @@ type Service struct {
 	verifies bool
 	dotless  bool
 	dummy    string // hash of no password, checked when the handle is unknown
+	gate     Gate
 }
 
 // Options is what a Service is made of.
@@ -71,6 +72,7 @@ type Options struct {
 	Confirmations *confirmation.Service
 	VerifyEmail   bool // whether an account is made only when a code has confirmed its address
 	Dotless       bool // whether addresses like ana@localhost will do
+	Gate          Gate // passed before a password is looked at; nil: open
 }
 
 // New returns a Service. It hashes once, to have something to compare with when a handle is unknown.
@@ -79,9 +81,12 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	if err != nil {
 		return nil, fault.Op("prepare accounts", err)
 	}
+	if o.Gate == nil {
+		o.Gate = open{}
+	}
 	return &Service{
 		db: o.DB, store: db.New(o.DB), hasher: o.Hasher, tokens: o.Tokens, sessions: o.Sessions, confirms: o.Confirmations,
-		grace: o.DeletionGrace, verifies: o.VerifyEmail, dotless: o.Dotless, dummy: dummy,
+		grace: o.DeletionGrace, verifies: o.VerifyEmail, dotless: o.Dotless, dummy: dummy, gate: o.Gate,
 	}, nil
 }
 
@@ -112,6 +117,10 @@ func (s *Service) prove(ctx context.Context, handle, password string) (db.UserCr
 	if s.hasher.Full() {
 		return db.UserCredentialsRow{}, saturated() // a flood must not reach the database either
 	}
+	right, err := s.gate.Try(ctx, handle)
+	if err != nil {
+		return db.UserCredentialsRow{}, err
+	}
 	u, err := s.credentials(ctx, handle)
 	hash := u.PasswordHash
 	switch {
@@ -126,7 +135,9 @@ func (s *Service) prove(ctx context.Context, handle, password string) (db.UserCr
 		return u, verr
 	case !ok || err != nil:
 		return u, errBadCredentials()
-	case u.BannedAt != nil:
+	}
+	right(ctx)
+	if u.BannedAt != nil {
 		return u, fault.New(fault.Forbidden, "the account is banned").WithCode("banned")
 	}
 	return u, nil
@@ -178,6 +189,12 @@ func (s *Service) confirm(ctx context.Context, account int64, password string) (
 	return hash, err
 }
 
+// Confirm checks the password of an account that is logged in, before something that a stolen session must not do.
+func (s *Service) Confirm(ctx context.Context, who Identity, password string) error {
+	_, err := s.confirm(ctx, who.Account, password)
+	return fault.Op("confirm password", err)
+}
+
 func errBadCredentials() error {
 	return fault.New(fault.Unauthenticated, "handle or password is wrong").WithCode("bad_credentials")
 }
@@ -208,6 +225,14 @@ func (s *Service) Authenticate(ctx context.Context, token string) (Identity, err
 	if err != nil {
 		return Identity{}, err
 	}
+	return s.Identify(ctx, c)
+}
+
+// Claims returns what a token says, without asking whether its session has ended: it does no I/O.
+func (s *Service) Claims(token string) (Claims, error) { return s.tokens.Verify(token) }
+
+// Identify returns who verified claims are about, unless their session has ended.
+func (s *Service) Identify(ctx context.Context, c Claims) (Identity, error) {
 	return Identity{c.Account, c.Session}, s.sessions.Check(ctx, c.Account, c.Session)
 }
 

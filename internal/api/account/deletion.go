@@ -73,17 +73,16 @@ func (s *Service) Restore(ctx context.Context, handle, password, userAgent strin
 	}
 	began := s.tokens.now()
 	var opened session.Opened
-	err = pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
-		q := db.New(tx)
-		if err := extend(ctx, q); err != nil {
+	err = s.sessions.Change(ctx, func(c *session.Change) error {
+		if err := extend(ctx, c.Queries); err != nil {
 			return err
 		}
-		restored, err := q.RestoreAccount(ctx, db.RestoreAccountParams{ID: u.ID, PasswordHash: u.PasswordHash, TraceID: telemetry.TraceID(ctx)})
+		restored, err := c.RestoreAccount(ctx, db.RestoreAccountParams{ID: u.ID, PasswordHash: u.PasswordHash, TraceID: telemetry.TraceID(ctx)})
 		if err == nil && !restored {
 			err = errBadCredentials()
 		}
 		if err == nil {
-			opened, err = s.sessions.Open(ctx, q, u.ID, u.PasswordHash, userAgent)
+			opened, err = c.Open(ctx, u.ID, u.PasswordHash, userAgent)
 		}
 		return err
 	})

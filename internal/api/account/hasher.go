@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/crypto/argon2"
 
+	"github.com/platctl/platctl/internal/api/account/argon"
 	"github.com/platctl/platctl/internal/base/fault"
 )
 
@@ -33,8 +34,23 @@ type Hasher struct {
 	jobs           chan *hashJob
 	maxWait        time.Duration
 	memory, passes uint32
+	deriver        func() Deriver
 	wg             sync.WaitGroup
 }
+
+// Deriver computes keys for one goroutine.
+type Deriver interface {
+	Derive(password, salt []byte, p argon.Params) []byte
+	Close()
+}
+
+// here computes keys in this process.
+type here struct{}
+
+func (here) Derive(password, salt []byte, p argon.Params) []byte {
+	return argon.Here(password, salt, p)
+}
+func (here) Close() {}
 
 // HasherOption changes how a Hasher hashes.
 type HasherOption func(*Hasher)
@@ -46,7 +62,7 @@ func WithCost(memoryKiB, passes uint32) HasherOption {
 }
 
 type hashJob struct {
-	run   func()
+	run   func(Deriver)
 	state atomic.Int32 // pending, then running or abandoned
 	done  chan struct{}
 }
@@ -57,23 +73,30 @@ const (
 	abandoned
 )
 
+// Apart has each worker compute its keys with a Deriver of its own, in place of in this process.
+func Apart(deriver func() Deriver) HasherOption { return func(h *Hasher) { h.deriver = deriver } }
+
 // NewHasher starts workers goroutines with room for queue waiting jobs, each of which waits for maxWait at most.
 func NewHasher(workers, queue int, maxWait time.Duration, opts ...HasherOption) *Hasher {
-	h := &Hasher{jobs: make(chan *hashJob, queue), maxWait: maxWait, memory: hashMemory, passes: hashTime}
+	h := &Hasher{jobs: make(chan *hashJob, queue), maxWait: maxWait, memory: hashMemory, passes: hashTime, deriver: func() Deriver { return here{} }}
 	for _, o := range opts {
 		o(h)
 	}
 	for range max(workers, 1) {
-		h.wg.Go(func() {
-			for j := range h.jobs {
-				if j.state.CompareAndSwap(pending, running) {
-					j.run()
-				}
-				close(j.done)
-			}
-		})
+		h.wg.Go(h.work)
 	}
 	return h
+}
+
+func (h *Hasher) work() {
+	d := h.deriver()
+	defer d.Close()
+	for j := range h.jobs {
+		if j.state.CompareAndSwap(pending, running) {
+			j.run(d)
+		}
+		close(j.done)
+	}
 }
 
 // Close ends the workers after the queued jobs. Nothing may be hashed afterwards.
@@ -90,7 +113,8 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	salt := make([]byte, saltBytes)
 	_, _ = rand.Read(salt) // never fails: crypto/rand aborts the process instead
 	var key []byte
-	err := h.do(ctx, func() { key = argon2.IDKey([]byte(password), salt, h.passes, h.memory, hashThreads, keyBytes) })
+	cost := argon.Params{Passes: h.passes, Memory: h.memory, Threads: hashThreads, Key: keyBytes}
+	err := h.do(ctx, func(d Deriver) { key = d.Derive([]byte(password), salt, cost) })
 	if err != nil {
 		return "", err
 	}
@@ -105,13 +129,12 @@ func (h *Hasher) Verify(ctx context.Context, phc, password string) (bool, error)
 		return false, err
 	}
 	var key []byte
-	err = h.do(ctx, func() {
-		key = argon2.IDKey([]byte(password), p.salt, p.time, p.memory, p.threads, uint32(len(p.key)))
-	})
+	cost := argon.Params{Passes: p.time, Memory: p.memory, Threads: p.threads, Key: uint32(len(p.key))}
+	err = h.do(ctx, func(d Deriver) { key = d.Derive([]byte(password), p.salt, cost) })
 	return err == nil && subtle.ConstantTimeCompare(key, p.key) == 1, err
 }
 
-func (h *Hasher) do(ctx context.Context, run func()) error {
+func (h *Hasher) do(ctx context.Context, run func(Deriver)) error {
 	j := &hashJob{run: run, done: make(chan struct{})}
 	select {
 	case h.jobs <- j:

@@ -38,12 +38,12 @@ func TestQueueIsBounded(t *testing.T) {
 		h := NewHasher(1, 1, time.Second)
 		release := make(chan struct{})
 		running, queued := make(chan error, 1), make(chan error, 1)
-		go func() { running <- h.do(t.Context(), func() { <-release }) }()
+		go func() { running <- h.do(t.Context(), func(Deriver) { <-release }) }()
 		synctest.Wait()
-		go func() { queued <- h.do(t.Context(), func() { t.Error("work that nobody waits for ran") }) }()
+		go func() { queued <- h.do(t.Context(), func(Deriver) { t.Error("work that nobody waits for ran") }) }()
 		synctest.Wait()
 		start := time.Now()
-		wantSaturated(t, h.do(t.Context(), func() {}))
+		wantSaturated(t, h.do(t.Context(), func(Deriver) {}))
 		if waited := time.Since(start); waited != 0 {
 			t.Errorf("a full queue made the caller wait %s", waited)
 		}
@@ -74,9 +74,9 @@ func TestAbandonedWorkKeepsItsSlot(t *testing.T) {
 		h := NewHasher(1, 8, time.Minute)
 		release, gone := make(chan struct{}), make(chan error, 2)
 		ctx, leave := context.WithCancel(t.Context())
-		go func() { gone <- h.do(ctx, func() { <-release }) }()
+		go func() { gone <- h.do(ctx, func(Deriver) { <-release }) }()
 		synctest.Wait()
-		go func() { gone <- h.do(ctx, func() { t.Error("work abandoned in the queue ran") }) }()
+		go func() { gone <- h.do(ctx, func(Deriver) { t.Error("work abandoned in the queue ran") }) }()
 		synctest.Wait()
 		leave()
 		for range 2 {
@@ -86,7 +86,7 @@ func TestAbandonedWorkKeepsItsSlot(t *testing.T) {
 		}
 		began := false
 		next := make(chan error, 1)
-		go func() { next <- h.do(t.Context(), func() { began = true }) }()
+		go func() { next <- h.do(t.Context(), func(Deriver) { began = true }) }()
 		synctest.Wait()
 		if began {
 			t.Error("a second hash ran beside the abandoned one")

@@ -24,13 +24,13 @@ func TestUnknownHandleCostsAHash(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h := NewHasher(1, 1, time.Second)
-		s := &Service{store: db.New(nobody{}), hasher: h, tokens: &Tokens{}}
+		s := &Service{gate: open{}, store: db.New(nobody{}), hasher: h, tokens: &Tokens{}}
 		var err error
 		if s.dummy, err = h.Hash(t.Context(), "no password hashes to this"); err != nil {
 			t.Fatal(err)
 		}
 		release, done := make(chan struct{}), make(chan error, 1)
-		go func() { done <- h.do(t.Context(), func() { <-release }) }()
+		go func() { done <- h.do(t.Context(), func(Deriver) { <-release }) }()
 		synctest.Wait()
 		for _, handle := range []string{"nobody", "nobody\x00"} {
 			_, err = s.Login(t.Context(), handle, "correct horse", "")

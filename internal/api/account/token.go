@@ -32,12 +32,14 @@ type Tokens struct {
 	ttl    time.Duration
 	now    func() time.Time
 	parser *jwt.Parser
+
+	verified verified
 }
 
 // NewTokens returns Tokens that sign with the key of keys whose turn it is.
 func NewTokens(keys Keys, ids *publicid.Codec, ttl time.Duration, now func() time.Time) *Tokens {
 	return &Tokens{
-		keys: keys, ids: ids, ttl: ttl, now: now,
+		keys: keys, ids: ids, ttl: ttl, now: now, verified: newVerified(),
 		parser: jwt.NewParser(
 			jwt.WithValidMethods([]string{jwt.SigningMethodEdDSA.Alg()}), jwt.WithIssuer(issuer), jwt.WithAudience(audience),
 			jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithStrictDecoding(), jwt.WithLeeway(leeway), jwt.WithTimeFunc(now)),
@@ -78,25 +80,36 @@ func (t *Tokens) Issue(c Claims) (string, error) {
 	return s, fault.Op("sign token", err)
 }
 
-// Verify returns what a token says. Every failure is the same error: which check failed is not the bearer's business. A
-// token of a server with a longer TTL dies at ours: revocations are not remembered for longer.
+// Verify returns what a token says. Every failure is the same error: which check failed is not the bearer's business.
 func (t *Tokens) Verify(token string) (Claims, error) {
+	if c, ok := t.remembered(token); ok {
+		return c, nil
+	}
+	s, ok := t.check(token)
+	if !ok {
+		return Claims{}, fault.New(fault.Unauthenticated, "the access token is not valid or has expired").
+			WithCode("bad_token").WithHint("log in again")
+	}
+	t.remember(token, s)
+	return s.claims, nil
+}
+
+// check parses a token and checks its signature.
+func (t *Tokens) check(token string) (s signed, ok bool) {
 	var c wireClaims
-	tok, err := t.parser.ParseWithClaims(token, &c, func(tok *jwt.Token) (any, error) {
-		kid, _ := tok.Header["kid"].(string)
-		key, ok := t.keys.Ring().Verifier(kid, t.now())
+	_, err := t.parser.ParseWithClaims(token, &c, func(tok *jwt.Token) (any, error) {
+		s.kid, _ = tok.Header["kid"].(string)
+		s.key, ok = t.keys.Ring().Verifier(s.kid, t.now())
 		if !ok {
 			return nil, jwt.ErrTokenUnverifiable
 		}
-		return key, nil
+		return s.key, nil
 	})
-	if err == nil && tok.Valid && c.IssuedAt != nil && t.now().Sub(c.IssuedAt.Time) < t.ttl+leeway {
-		account, aerr := t.ids.Decode(publicid.User, c.Subject)
-		session, serr := t.ids.Decode(publicid.Session, c.Session)
-		if aerr == nil && serr == nil {
-			return Claims{Account: account, Session: session, Issued: c.IssuedAt.Time}, nil
-		}
+	if err != nil || c.IssuedAt == nil || !t.alive(c.IssuedAt.Time, c.ExpiresAt.Time, t.now()) {
+		return signed{}, false
 	}
-	return Claims{}, fault.New(fault.Unauthenticated, "the access token is not valid or has expired").
-		WithCode("bad_token").WithHint("log in again")
+	account, aerr := t.ids.Decode(publicid.User, c.Subject)
+	session, serr := t.ids.Decode(publicid.Session, c.Session)
+	s.claims, s.expires = Claims{Account: account, Session: session, Issued: c.IssuedAt.Time}, c.ExpiresAt.Time
+	return s, aerr == nil && serr == nil
 }

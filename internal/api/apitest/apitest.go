@@ -9,6 +9,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
@@ -223,6 +224,10 @@ func (x *validating) check(req *http.Request, res *http.Response, body []byte) {
 	if res.StatusCode >= 400 && res.Header.Get("Content-Type") != "application/json; charset=utf-8" {
 		x.checkProblem(where, res, body)
 	}
+	if res.Header.Get("Content-Type") == "application/x-ndjson" {
+		x.checkLines(where, body)
+		return
+	}
 	ok, errs := x.v.ValidateHttpResponse(req, res)
 	if ok {
 		return
@@ -232,6 +237,23 @@ func (x *validating) check(req *http.Request, res *http.Response, body []byte) {
 			continue // a path or method outside the spec: checkProblem has seen it
 		}
 		x.t.Errorf("%s answers %d outside the spec: %s: %s\n%s", where, res.StatusCode, e.Message, e.Reason, body)
+	}
+}
+
+// checkLines holds for a stream of JSON lines, which the validator takes for one value: each says what it is, the last is the end.
+func (x *validating) checkLines(where string, body []byte) {
+	var l struct {
+		Type string
+		Data map[string]any
+	}
+	for text := range bytes.Lines(body) {
+		l.Type, l.Data = "", nil
+		if err := json.Unmarshal(text, &l); err != nil || l.Type == "" || l.Data == nil {
+			x.t.Errorf("%s has a line without type and data: %v: %s", where, err, text)
+		}
+	}
+	if l.Type != "end" {
+		x.t.Errorf("%s ends with a line of type %q", where, l.Type)
 	}
 }
 

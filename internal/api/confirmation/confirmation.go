@@ -45,15 +45,15 @@ func (p Purpose) Life() time.Duration {
 
 // The limits of codes and of mails.
 const (
-	maxTries  = 5              // comparisons with one code
-	maxCodes  = 5              // of one request: its mail may be tried more often than that
-	perHour   = 3              // mails to one address for one purpose
-	pause     = time.Minute    // between two of them
-	late      = 6 * time.Hour  // after that a mail is not sent any more; the last attempt comes after four
-	purgeAge  = 30 * time.Hour // late, and the life of a code that was made then
-	purgeRows = 1000           // at once
-	purgeTime = time.Hour      // between two purges
+	maxTries = 5             // comparisons with one code
+	maxCodes = 5             // of one request: its mail may be tried more often than that
+	perHour  = 3             // mails to one address for one purpose
+	pause    = time.Minute   // between two of them
+	late     = 6 * time.Hour // after that a mail is not sent any more; the last attempt comes after four
 )
+
+// Keep is how long a request is of use: late, and the life of a code that was made then.
+const Keep = 30 * time.Hour
 
 // DB is a pool, a connection or a transaction.
 type DB interface {
@@ -91,8 +91,6 @@ func New(o Options) (*Service, error) {
 	s := &Service{opts: o, key: key}
 	jobs.Handle(o.Jobs, s.mailCode)
 	jobs.Handle(o.Jobs, s.mailNotice)
-	jobs.Handle(o.Jobs, s.purge)
-	o.Jobs.Every(purgeTime, purgeArgs{})
 	return s, nil
 }
 

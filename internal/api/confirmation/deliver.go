@@ -29,12 +29,6 @@ type noticeArgs struct {
 // Kind implements jobs.Args.
 func (noticeArgs) Kind() string { return "confirmation_notice" }
 
-// purgeArgs is the job that forgets what is over.
-type purgeArgs struct{}
-
-// Kind implements jobs.Args.
-func (purgeArgs) Kind() string { return "confirmation_purge" }
-
 // mailCode answers a request. An attempt after a failed one makes another code, because the first is not stored; both are good,
 // because the mail of a failed attempt may have arrived.
 func (s *Service) mailCode(ctx context.Context, args mailArgs) error {
@@ -149,14 +143,4 @@ func (s *Service) mailNotice(ctx context.Context, args noticeArgs) error {
 		return s.send(ctx, resetDone(*r.Email, r.Handle).message(s.opts.Site, "", 0))
 	}
 	return nil
-}
-
-// purge forgets what can't be confirmed any more, and with it the hashes of passwords of accounts that never came to be.
-func (s *Service) purge(ctx context.Context, _ purgeArgs) error {
-	for {
-		n, err := db.New(s.opts.JobsDB).PurgeConfirmations(ctx, db.PurgeConfirmationsParams{AgeSeconds: purgeAge.Seconds(), Batch: purgeRows})
-		if err != nil || n < purgeRows {
-			return fault.Op("purge confirmations", err)
-		}
-	}
 }

@@ -37,11 +37,7 @@ const (
 	OrderCancelled = "order_cancelled"
 )
 
-const (
-	batch    = 200
-	keepDays = 7                // told events stay this long, to be looked at
-	tidy     = 10 * time.Minute // between two deletions of old ones
-)
+const batch = 200
 
 // Relay moves events from the table to the log.
 type Relay struct {
@@ -60,7 +56,6 @@ func NewRelay(pool *pgxpool.Pool, log *slog.Logger, every time.Duration) *Relay 
 func (r *Relay) Run(ctx context.Context) {
 	tick := time.NewTicker(r.every)
 	defer tick.Stop()
-	tidied := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -70,12 +65,6 @@ func (r *Relay) Run(ctx context.Context) {
 			return
 		case <-tick.C:
 			r.pass(ctx)
-		}
-		if time.Since(tidied) > tidy {
-			tidied = time.Now()
-			if _, err := db.New(r.pool).ForgetEvents(ctx, db.ForgetEventsParams{Days: keepDays, Batch: 10_000}); err != nil {
-				r.log.WarnContext(ctx, "old events stay", "error", err)
-			}
 		}
 	}
 }

@@ -32,7 +32,6 @@ const (
 	pollMax  = 60 * time.Millisecond
 	// writeTimeout is for writing down what came of a request, when the request's own time may be over.
 	writeTimeout = 2 * time.Second
-	purgeBatch   = 5_000
 )
 
 // Answer is what a request was answered.
@@ -139,17 +138,6 @@ func (c *Claim) Lose(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
 	return fault.Op("lose answer", c.keys.q.LoseAnswer(ctx, db.LoseAnswerParams{AccountID: c.account, Key: c.key, CreatedAt: c.at}))
-}
-
-// Forget deletes what was kept long enough, and returns how many keys that were.
-func (k *Keys) Forget(ctx context.Context) (int64, error) {
-	for total := int64(0); ; {
-		n, err := k.q.ForgetKeys(ctx, db.ForgetKeysParams{KeepSeconds: Keep.Seconds(), Batch: purgeBatch})
-		total += n
-		if err != nil || n < purgeBatch {
-			return total, fault.Op("forget keys", err)
-		}
-	}
 }
 
 func pause(ctx context.Context, d time.Duration) error {

@@ -3,6 +3,7 @@ package media_test
 import (
 	"bytes"
 	"errors"
+	"io"
 	"net/http"
 	"os"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"github.com/platctl/platctl/internal/api/media/picture"
 	"github.com/platctl/platctl/internal/api/media/store"
 	"github.com/platctl/platctl/internal/api/openapi/client"
+	"github.com/platctl/platctl/internal/api/purge"
 	"github.com/platctl/platctl/internal/api/server"
 )
 
@@ -181,6 +183,51 @@ func TestPicturesOfAProduct(t *testing.T) {
 	}
 	if c, err := desk.CleanUp(ctx, false); err != nil || c.Unused != 2 {
 		t.Errorf("cleaned %+v, %v; want those of the archived product", c, err)
+	}
+}
+
+// An export tells every picture, what it is attached to and where it is shown; a purge takes them all, with their files.
+func TestExportAndPurge(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	ctx := t.Context()
+	_, ana := r.Signup("ana")
+	shown := ready(t, ana, upload(t, ana, client.MediaPurposePost, "image/jpeg", jpeg(300, 200)))
+	broken := settled(t, ana, upload(t, ana, client.MediaPurposePost, "image/jpeg", jpeg(600, 400)[:5000]))
+	announce(t, ana, client.MediaPurposeAvatar, "image/png", 100)
+	post, err := ana.CreatePost(ctx, &client.CreatePostRequest{Body: "Plums.", Media: []client.MediaId{shown.ID}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := ana.ExportMe(ctx, &client.ExportRequest{CurrentPassword: "correct horse"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines, err := io.ReadAll(out.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`"id":"` + string(shown.ID) + `","purpose":"post","contentType":"image/jpeg"`, `"post":"` + string(post.Data.ID) + `"`,
+		`"url":"` + shown.Sizes[0].URL + `"`, `"id":"` + string(broken.ID), `"state":"failed","failure":"corrupt"`, `"purpose":"avatar"`, `"state":"awaiting"`,
+	} {
+		if !strings.Contains(string(lines), want) {
+			t.Errorf("the export lacks %s:\n%s", want, lines)
+		}
+	}
+	r.exec("update users set deleted_at = now(), purge_at = now()")
+	if err := purge.New(purge.Options{DB: r.Pool, Log: r.opts.Log}).Due(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.desk(media.Timing{}).CleanUp(ctx, false); err != nil {
+		t.Fatal(err)
+	}
+	var rows int
+	if err := r.Pool.QueryRow(ctx, "select (select count(*) from media) + (select count(*) from media_blobs)").Scan(&rows); err != nil || rows != 0 {
+		t.Errorf("%d rows are left, %v", rows, err)
+	}
+	if left := append(r.objects(store.Public), r.objects(store.Staging)...); len(left) != 0 {
+		t.Errorf("left: %v", left)
 	}
 }
 

@@ -71,11 +71,11 @@ func one(query func(*db.Queries, context.Context, int64) (int64, error)) run {
 	}
 }
 
-// postsAtOnce is how many posts are emptied together.
-const postsAtOnce = 250
+// PostsAtOnce is how many posts are emptied together.
+const PostsAtOnce = 250
 
 func posts(ctx context.Context, q *db.Queries, account int64, batch int32) (int64, error) {
-	ids, err := q.PostsToPurge(ctx, db.PostsToPurgeParams{ID: account, AtMost: postsAtOnce})
+	ids, err := q.PostsToPurge(ctx, db.PostsToPurgeParams{ID: account, AtMost: PostsAtOnce})
 	if err != nil {
 		return 0, err
 	}

@@ -23,7 +23,8 @@ func class(route string) (c admission.Class, needsSlot bool) {
 	switch route {
 	case "picture": // a file, no connection
 		return admission.Normal, false
-	case "getHealth", "getReady", "getSigningKeys", "signup", "login", "changePassword", "changeEmail", "deleteMe", "restoreAccount":
+	case "getHealth", "getReady", "getSigningKeys", "signup", "login", "changePassword", "changeEmail", "deleteMe", "restoreAccount",
+		"exportMe":
 		return admission.Critical, false
 	case "refreshSession", "logout", "placeOrder", "confirmOrder", "readyOrder", "completeOrder", "cancelOrder":
 		return admission.Critical, true // an order that has begun is finished

@@ -2,6 +2,8 @@ package server_test
 
 import (
 	"errors"
+	"net/http/httptest"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -11,6 +13,7 @@ import (
 	"github.com/platctl/platctl/internal/api/openapi/client"
 	"github.com/platctl/platctl/internal/api/session"
 	"github.com/platctl/platctl/internal/api/verify"
+	"github.com/platctl/platctl/internal/base/pg/pgtest"
 )
 
 func deleteMe(t *testing.T, c *client.Client, password string) (*client.DeletionResponse, error) {
@@ -204,4 +207,47 @@ func noDrift(t *testing.T, env *apitest.Env) {
 			t.Errorf("%s: %d rows: %v", f.Check, f.Drift, f.Examples)
 		}
 	}
+}
+
+// A server that works jobs purges who is due and removes what is old, and counts both.
+func TestPurgedByTheClock(t *testing.T) {
+	t.Parallel()
+	url := pgtest.New(t, apitest.Template(t))
+	env := apitest.On(t, url)
+	_, a := env.Signup("ana")
+	ben, b := env.Signup("ben")
+	his := newPost(t, b, "pears")
+	react(t, a, ben.User.ID, his)
+	if _, err := deleteMe(t, a, password); err != nil {
+		t.Fatal(err)
+	}
+	for _, sql := range []string{
+		"update users set purge_at = now() where handle = 'ana'",
+		"update notifications set created_at = now() - interval '91 days' where kind = 'like'",
+	} {
+		if _, err := env.Pool.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	working := apitest.On(t, url, apitest.Mailing(t, false))
+	until(t, "the account is purged and the notifications are gone", func() bool {
+		var left int
+		err := env.Pool.QueryRow(t.Context(), "select (select count(*) from users where handle = 'ana') + (select count(*) from notifications)").Scan(&left)
+		return err == nil && left == 0
+	})
+	rec := httptest.NewRecorder()
+	until(t, "the purge is counted", func() bool {
+		rec = httptest.NewRecorder()
+		working.Server.Admin().ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
+		return strings.Contains(rec.Body.String(), "purge_accounts_total 1\n")
+	})
+	for _, line := range []string{"purge_accounts_due 0\n", "purge_rows_total{table=\"comments\"} 1\n", "retention_deleted_total{what=\"posts\"} 0\n"} {
+		if !strings.Contains(rec.Body.String(), line) {
+			t.Errorf("the metrics lack %s", line)
+		}
+	}
+	if _, err := env.Client("").Signup(t.Context(), &client.SignupRequest{Handle: "ana", DisplayName: "Another", Password: password}); err != nil {
+		t.Errorf("the handle is not free: %v", err)
+	}
+	noDrift(t, env)
 }

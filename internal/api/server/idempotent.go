@@ -21,12 +21,13 @@ import (
 const replayedHeader = "Idempotent-Replayed"
 
 // ignoresKey says that an operation takes no key: those that need no account, most of which answer with tokens, which nobody
-// keeps, and the one that keeps its key itself, in the transaction of the order.
+// keeps; the one that keeps its key itself, in the transaction of the order; and an export, which changes nothing and is too
+// large to keep.
 func ignoresKey(route string) bool {
 	switch route {
 	case "signup", "verifySignup", "login", "refreshSession", "forgotPassword", "resetPassword", "restoreAccount":
 		return true
-	case "placeOrder", "none", "portal":
+	case "placeOrder", "exportMe", "none", "portal":
 		return true
 	}
 	return false

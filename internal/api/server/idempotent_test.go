@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/platctl/platctl/internal/api/apitest"
-	"github.com/platctl/platctl/internal/api/idempotency"
 	"github.com/platctl/platctl/internal/api/openapi/client"
 )
 
@@ -216,10 +215,6 @@ func TestUnknownOutcome(t *testing.T) {
 			t.Errorf("%d %s; want %s", code, text, want)
 		}
 	}
-	set("created_at = now() - interval '25 hours'")
-	if n, err := idempotency.New(s.Pool).Forget(t.Context()); n != 3 || err != nil || rows(t, s.Env, "idempotency_keys") != 0 {
-		t.Errorf("%d keys forgotten, %v; %d are left", n, err, rows(t, s.Env, "idempotency_keys"))
-	}
 }
 
 // Which operations take a key follows from the spec: every POST of an account's, but that of an order, which keeps its own.
@@ -236,7 +231,7 @@ func TestWhatTakesAKey(t *testing.T) {
 		if op.Method != http.MethodPost {
 			continue
 		}
-		takes := op.Auth != apitest.Public && op.ID != "placeOrder"
+		takes := op.Auth != apitest.Public && op.ID != "placeOrder" && op.ID != "exportMe"
 		if takes && slices.Contains(op.Answers, "SessionResponse") {
 			t.Errorf("%s answers with tokens, which would be kept", op)
 		}

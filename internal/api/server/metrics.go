@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/platctl/platctl/internal/api/admission"
+	"github.com/platctl/platctl/internal/api/ratelimit"
 )
 
 // metrics is what the admin listener shows, named by the OpenTelemetry conventions for HTTP servers.
@@ -22,8 +23,9 @@ type metrics struct {
 
 	revocationLag prometheus.Histogram
 
-	reports *prometheus.CounterVec
-	acts    *prometheus.CounterVec
+	reports           *prometheus.CounterVec
+	acts              *prometheus.CounterVec
+	refused, shadowed *prometheus.CounterVec
 }
 
 func newMetrics(s *Server, pool *pgxpool.Pool) *metrics {
@@ -46,11 +48,17 @@ func newMetrics(s *Server, pool *pgxpool.Pool) *metrics {
 			Name: "moderation_actions_total", Help: "Acts of moderation done here, by what was done.",
 		}, []string{"action"}),
 	}
+	beyond := func(name, help string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{"class", "http_route", "limit"})
+	}
+	m.refused = beyond("ratelimit_refused_total", "Requests answered 429, by class, operation and limit: of the client, of its account, of everybody.")
+	m.shadowed = beyond("ratelimit_shadow_total", "Requests beyond a limit that were admitted, because the limit is in shadow.")
 	gauge := func(name, help string, f func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
 	}
 	m.registry.MustRegister(
-		m.duration, m.revocationLag, m.reports, m.acts, s.jobs.Metrics, s.sent, s.purger.Metrics, s.market.Metrics, s.keys.Replays, s.media.Metrics,
+		m.duration, m.revocationLag, m.reports, m.acts, m.refused, m.shadowed, limitsCollector{s.limits}, s.jobs.Metrics, s.sent,
+		s.purger.Metrics, s.keeper.Metrics(), s.market.Metrics, s.keys.Replays, s.media.Metrics,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		gauge("http_server_active_requests", "Requests being answered.", func() float64 { return float64(s.inFlight.count()) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "http_server_connections_refused_total", Help: "Connections above server.max_conns_per_ip, closed unread."},
@@ -81,7 +89,12 @@ func newMetrics(s *Server, pool *pgxpool.Pool) *metrics {
 
 func (s *Server) feedAge() float64 {
 	age, ok := s.feed.Age()
-	if !ok {
+	return ageSeconds(age, ok)
+}
+
+// ageSeconds is infinite for what never happened.
+func ageSeconds(age time.Duration, happened bool) float64 {
+	if !happened {
 		return math.Inf(1)
 	}
 	return age.Seconds()
@@ -132,4 +145,44 @@ func (m *metrics) adminHandler() http.Handler {
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	return mux
+}
+
+// limited counts a request beyond a limit.
+func (m *metrics) limited(r ratelimit.Refusal) {
+	v := m.shadowed
+	if r.Enforced {
+		v = m.refused
+	}
+	v.WithLabelValues(r.Class, r.Operation, r.Limit).Inc()
+}
+
+// limitsCollector reads one moment of the limits for all its metrics: it walks their tables.
+type limitsCollector struct{ limits *ratelimit.Service }
+
+// Describe implements prometheus.Collector.
+func (c limitsCollector) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(c, ch) }
+
+// Collect implements prometheus.Collector.
+func (c limitsCollector) Collect(ch chan<- prometheus.Metric) {
+	st := c.limits.Status()
+	local := 0.0
+	if st.Local {
+		local = 1
+	}
+	for _, m := range []struct {
+		name, help string
+		kind       prometheus.ValueType
+		value      float64
+	}{
+		{"ratelimit_policy_version", "Version of the policy in force here; 0: what the spec declares.", prometheus.GaugeValue, float64(st.Version)},
+		{"ratelimit_mode", "0 off, 1 shadow, 2 enforce.", prometheus.GaugeValue, float64(st.Mode.Rank())},
+		{"ratelimit_policy_age_seconds", "Time since the database was asked for the policy.", prometheus.GaugeValue, ageSeconds(st.Age, st.Age >= 0)},
+		{"ratelimit_debtors", "Clients that owe something here.", prometheus.GaugeValue, float64(st.Debtors)},
+		{"ratelimit_evictions_total", "Clients forgotten because a table was full: those who owed least.", prometheus.CounterValue, float64(st.Evicted)},
+		{"ratelimit_shared_clients", "Clients whose limit is borrowed from what all servers share.", prometheus.GaugeValue, float64(st.Loans)},
+		{"ratelimit_servers", "Servers that share the limits.", prometheus.GaugeValue, float64(st.Servers)},
+		{"ratelimit_local", "1 while servers can't share and each holds to its part of every limit.", prometheus.GaugeValue, local},
+	} {
+		ch <- prometheus.MustNewConstMetric(prometheus.NewDesc(m.name, m.help, nil, nil), m.kind, m.value)
+	}
 }

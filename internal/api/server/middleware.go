@@ -17,7 +17,9 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/platctl/platctl/internal/api/export"
 	"github.com/platctl/platctl/internal/api/httpapi"
+	"github.com/platctl/platctl/internal/api/ratelimit"
 	"github.com/platctl/platctl/internal/base/config"
 	"github.com/platctl/platctl/internal/base/fault"
 	"github.com/platctl/platctl/internal/base/telemetry"
@@ -44,6 +46,7 @@ func (s *Server) chain() []middleware {
 		s.drain,         // while draining: Connection: close
 		s.injectFault,   // rehearsals only; refused in production
 		s.cors,          // exact origins, before anything is read or counted against a limit
+		s.holdToLimits,  // each client to its limits, or 429
 		s.guardQuery,    // length and escapes: the parser drops what it can't read, and a dropped cursor is page one
 		s.guardBody,     // size, UTF-8 and depth, before anything is decoded
 		s.idempotent,    // a POST with a key is done once; below the body, which tells requests apart, and above the slots
@@ -293,7 +296,10 @@ func depth(body []byte) int {
 func (s *Server) deadline(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		budget := readBudget
-		if r.Method != http.MethodGet {
+		switch {
+		case s.route(r) == "exportMe":
+			budget = export.Budget
+		case r.Method != http.MethodGet:
 			budget = writeBudget
 		}
 		if s.streams(r) {
@@ -311,6 +317,8 @@ type recorder struct {
 	code  int
 	bytes int64
 	cors  http.Header // what the CORS policy says; nothing else may speak for it
+
+	client *ratelimit.Client // who asks; nil for probes
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -322,6 +330,9 @@ func (r *recorder) WriteHeader(code int) {
 		case http.StatusUnauthorized:
 			h.Set("WWW-Authenticate", `Bearer realm="api"`)
 		case http.StatusServiceUnavailable, http.StatusTooManyRequests:
+			if r.client != nil && r.client.RetryAfter > 0 {
+				h.Set("Retry-After", seconds(r.client.RetryAfter))
+			}
 			if h.Get("Retry-After") == "" {
 				h.Set("Retry-After", strconv.Itoa(1+rand.IntN(retryAfter))) // not all at once
 			}

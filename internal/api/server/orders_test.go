@@ -606,3 +606,58 @@ func (s *stall) waiting(n int) {
 		}
 	}
 }
+
+// What no order, product or member can be is refused before it reaches the database, and never as a 500.
+func TestBadMarketInput(t *testing.T) {
+	t.Parallel()
+	s := newStall(t)
+	farm, plums := "/api/v1/farms/"+string(s.farm), "/api/v1/products/"+string(s.plums.ID)
+	order := func(items string) string { return fmt.Sprintf(`{"farm":%q,"items":%s}`, s.farm, items) }
+	one := fmt.Sprintf(`{"product":%q,"quantity":1}`, s.plums.ID)
+	for _, in := range []struct {
+		method, path, body, code string
+		status                   int
+	}{
+		{"POST", "/api/v1/orders", order(`[]`), "invalid_input", 400},
+		{"POST", "/api/v1/orders", order(`null`), "invalid_input", 400},
+		{"POST", "/api/v1/orders", order(`[` + strings.Repeat(one+",", 50) + one + `]`), "invalid_input", 400},
+		{"POST", "/api/v1/orders", order(strings.Replace(`[`+one+`]`, ":1}", ":0}", 1)), "invalid_input", 400},
+		{"POST", "/api/v1/orders", order(strings.Replace(`[`+one+`]`, ":1}", ":-1}", 1)), "invalid_input", 400},
+		{"POST", "/api/v1/orders", order(strings.Replace(`[`+one+`]`, ":1}", ":1001}", 1)), "invalid_input", 400},
+		{"POST", "/api/v1/orders", order(strings.Replace(`[`+one+`]`, ":1}", ":1.5}", 1)), "invalid_input", 400},
+		{"POST", "/api/v1/orders", order(strings.Replace(`[`+one+`]`, ":1}", ":1e30}", 1)), "invalid_input", 400},
+		{"POST", "/api/v1/orders", `{"farm":"user_zzzzzzzzzzz"}`, "invalid_input", 400},
+		{"POST", "/api/v1/orders", fmt.Sprintf(`{"farm":%q,"items":[%s],"note":"a\u0000b"}`, s.farm, one), "invalid_input", 400},
+		{"POST", "/api/v1/orders", fmt.Sprintf(`{"farm":%q,"items":[%s],"price":1}`, s.farm, one), "invalid_input", 400},
+		{"POST", farm + "/products", `{"name":"Plums","category":"Fruit!","price":1,"unit":"kg"}`, "invalid_input", 400},
+		{"POST", farm + "/products", `{"name":"Plums","category":"fruit","price":-1,"unit":"kg"}`, "invalid_input", 400},
+		{"POST", farm + "/products", `{"name":"Plums","category":"fruit","price":1000000001,"unit":"kg"}`, "invalid_input", 400},
+		{"POST", farm + "/products", `{"name":"Plums","category":"fruit","price":1,"unit":"\n"}`, "invalid_input", 400},
+		{"PATCH", plums, `{"available":7}`, "invalid_input", 400},
+		{"PATCH", plums, `{"currency":"USD"}`, "invalid_input", 400},
+		{"PUT", plums + "/stock", `{"available":7}`, "invalid_input", 400},
+		{"PUT", plums + "/stock", `{"available":-7,"expected":10}`, "invalid_input", 400},
+		{"POST", plums + "/stock", `{"change":99999999999999999999}`, "invalid_input", 400},
+		{"PUT", "/api/v1/cart/items/" + string(s.plums.ID), `{"quantity":1001}`, "invalid_input", 400},
+		{"PUT", farm + "/members/" + string(s.buys.User.ID), `{"role":"admin"}`, "invalid_input", 400},
+		{"PUT", farm + "/members/42", `{"role":"member"}`, "invalid_input", 400},
+		{"GET", farm + "/orders?status=lost", "", "invalid_input", 400},
+		{"POST", "/api/v1/farms", `{"name":"Farm","currency":"eur"}`, "invalid_input", 400},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), in.method, s.URL+in.path, strings.NewReader(in.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+s.sells.AccessToken)
+		req.Header.Set("Content-Type", "application/json")
+		if in.path == "/api/v1/orders" {
+			req.Header.Set("Idempotency-Key", "bad")
+		}
+		if res, text := do(t, s.Env, req); res.StatusCode != in.status || !strings.Contains(text, `"`+in.code+`"`) {
+			t.Errorf("%s %s %.80s: %d %s; want %d %s", in.method, in.path, in.body, res.StatusCode, text, in.status, in.code)
+		}
+	}
+	if rows(t, s.Env, "orders") != 0 || s.stock(s.plums) != 10 {
+		t.Error("bad input changed something")
+	}
+}

@@ -19,8 +19,8 @@ import (
 	"github.com/platctl/platctl/internal/base/pg"
 )
 
-// feedStart is how long a start waits for the first read of the revocations. Without it the server serves all the same,
-// asks the database at each request and is not ready.
+// feedStart is how long a start waits for the first read of the revocations and of the limits. Without the first the server
+// serves all the same, asks the database at each request and is not ready; without the second it begins with what the spec declares.
 const feedStart = 3 * time.Second
 
 // feedRun is one run of the revocation feed, and of what follows the signing keys beside it.
@@ -33,7 +33,7 @@ type feedRun struct {
 func (s *Server) newFeed(deny *session.DenyMap) *session.Feed {
 	connect := s.opts.FeedConnect
 	if connect == nil {
-		connect = besidePool(s.opts.Pool)
+		connect = besidePool(s.opts.Pool, "platctl revocations")
 	}
 	return session.NewFeed(deny, session.FeedOptions{
 		Replica: replicaName(), Connect: connect, Log: s.log,
@@ -42,11 +42,11 @@ func (s *Server) newFeed(deny *session.DenyMap) *session.Feed {
 }
 
 // besidePool connects like the pool does, outside of it.
-func besidePool(pool *pgxpool.Pool) func(ctx context.Context) (*pgx.Conn, error) {
+func besidePool(pool *pgxpool.Pool, name string) func(ctx context.Context) (*pgx.Conn, error) {
 	return func(ctx context.Context) (*pgx.Conn, error) {
 		cfg := pg.ForListening(pool.Config().ConnConfig)
 		cfg.Tracer = nil
-		cfg.RuntimeParams["application_name"] = "platctl revocations"
+		cfg.RuntimeParams["application_name"] = name
 		return pgx.ConnectConfig(ctx, cfg)
 	}
 }
@@ -62,8 +62,8 @@ func replicaName() string {
 	return fmt.Sprintf("%s/%d/%s", host, os.Getpid(), hex.EncodeToString(b[:]))
 }
 
-// Start follows the revocations and the signing keys until Stop. Run does both; whoever serves Handler by other means calls them. Starting twice
-// is starting once.
+// Start follows the revocations, the signing keys and the limits until Stop. Run does both; whoever serves Handler by other means calls
+// them. Starting twice is starting once.
 func (s *Server) Start(ctx context.Context) {
 	s.feedRun.mu.Lock()
 	defer s.feedRun.mu.Unlock()
@@ -74,16 +74,18 @@ func (s *Server) Start(ctx context.Context) {
 	var running sync.WaitGroup
 	running.Go(func() { s.feed.Run(follow) })
 	running.Go(func() { s.opts.Keys.Run(follow, keyring.PollEvery) })
+	running.Go(func() { s.limits.Run(follow) })
 	s.feedRun.stop = func() {
 		cancel()
 		running.Wait()
 	}
-	wait := time.NewTimer(feedStart)
-	defer wait.Stop()
-	select {
-	case <-s.feed.Loaded():
-	case <-wait.C:
-	case <-ctx.Done():
+	patience, done := context.WithTimeout(ctx, feedStart)
+	defer done()
+	for _, loaded := range []<-chan struct{}{s.feed.Loaded(), s.limits.Loaded()} {
+		select {
+		case <-loaded:
+		case <-patience.Done():
+		}
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/platctl/platctl/internal/api/account"
 	"github.com/platctl/platctl/internal/api/admission"
+	"github.com/platctl/platctl/internal/api/export"
 	"github.com/platctl/platctl/internal/api/httpapi"
 	"github.com/platctl/platctl/internal/api/idempotency"
 	"github.com/platctl/platctl/internal/api/jobs"
@@ -30,6 +31,8 @@ import (
 	"github.com/platctl/platctl/internal/api/postgres/db"
 	"github.com/platctl/platctl/internal/api/publicid"
 	"github.com/platctl/platctl/internal/api/purge"
+	"github.com/platctl/platctl/internal/api/ratelimit"
+	"github.com/platctl/platctl/internal/api/retention"
 	"github.com/platctl/platctl/internal/api/session"
 	"github.com/platctl/platctl/internal/api/timeline"
 	"github.com/platctl/platctl/internal/base/build"
@@ -86,6 +89,7 @@ type Options struct {
 	Tracer        telemetry.Tracer
 	Origins       []string // browsers' origins that may call the API
 	Media         Media
+	Limits        Limits
 	MaxConnsPerIP int // on a TCP listener; 0: no limit
 	Market        market.Options
 	JobsPool      *pgxpool.Pool // for the job workers; nil: this server makes jobs and works none
@@ -109,12 +113,12 @@ type Server struct {
 	feedRun    feedRun
 	jobs       *jobs.Queue
 	market     *market.Service
-	accounts   *account.Service
 	keys       *idempotency.Keys
 	sent       *mail.Meter
 	purger     *purge.Purger
 	media      *media.Service
 	uploads    chan struct{} // a place each
+	keeper     *retention.Keeper
 	metrics    *metrics
 	ready      readiness
 	draining   atomic.Bool
@@ -122,6 +126,8 @@ type Server struct {
 	limit      *connlimit.Limit
 	admission  *admission.Limiter
 	origins    map[string]bool
+	accounts   *account.Service
+	limits     *ratelimit.Service
 }
 
 // New wires a Server. It hashes one password, so it takes about 30 ms.
@@ -150,9 +156,13 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	accounts, err := account.New(ctx, account.Options{
+	queries := db.New(o.Pool)
+	if s.limits, err = s.newLimits(); err != nil {
+		return nil, err
+	}
+	s.accounts, err = account.New(ctx, account.Options{
 		DB: o.Pool, Hasher: o.Hasher, Tokens: tokens, Sessions: s.sessions, DeletionGrace: o.DeletionGrace, Confirmations: confirmations,
-		VerifyEmail: o.Mail.VerifyAddresses, Dotless: o.Mail.Dotless,
+		VerifyEmail: o.Mail.VerifyAddresses, Dotless: o.Mail.Dotless, Gate: s.limits,
 	})
 	if err != nil {
 		return nil, err
@@ -161,13 +171,13 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		o.Market.Log = o.Log
 	}
 	s.market = market.New(o.Pool, o.Market)
-	s.accounts, s.keys = accounts, idempotency.New(o.Pool)
+	s.keys = idempotency.New(o.Pool)
 	if s.media, err = newMedia(o, s.jobs, o.Pool, o.Log); err != nil {
 		return nil, err
 	}
 	s.operations, err = httpapi.New(httpapi.Services{
-		Account: accounts, Sessions: s.sessions, Timeline: timeline.New(db.New(o.Pool)), Market: s.market, System: s, IDs: ids, Log: o.Log, Tokens: tokens,
-		Media: s.media, PictureURL: o.Media.pictureURL(), Moderation: s.moderation(),
+		Account: s.accounts, Sessions: s.sessions, Timeline: timeline.New(queries), Market: s.market, System: s, IDs: ids, Log: o.Log, Tokens: tokens,
+		Export: export.New(queries, ids, o.Media.pictureURL()), Media: s.media, PictureURL: o.Media.pictureURL(), Moderation: s.moderation(),
 	})
 	if err != nil {
 		return nil, fault.Op("wire server", err)

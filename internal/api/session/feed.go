@@ -25,7 +25,7 @@ const (
 	gather       = 20 * time.Millisecond  // notifications that come together are one read
 	beatEvery    = time.Second
 	beatGap      = 100 * time.Millisecond // between two heart-beats while revocations come in
-	tidyEvery    = time.Minute
+	pruneEvery   = time.Minute
 
 	// nothingSeen is the snapshot before the first transaction: everything is news to it.
 	nothingSeen = "1:1:"
@@ -56,7 +56,7 @@ type Feed struct {
 	newest     int64
 	beaten     time.Time
 	beatFailed bool
-	tidied     time.Time
+	pruned     time.Time
 }
 
 // NewFeed returns a Feed that Run starts.
@@ -64,7 +64,7 @@ func NewFeed(deny *DenyMap, o FeedOptions) *Feed {
 	if o.Observe == nil {
 		o.Observe = func(time.Duration) {}
 	}
-	return &Feed{opts: o, deny: deny, born: time.Now().Add(-time.Nanosecond), first: make(chan struct{}), tidied: time.Now()}
+	return &Feed{opts: o, deny: deny, born: time.Now().Add(-time.Nanosecond), first: make(chan struct{}), pruned: time.Now()}
 }
 
 // Loaded is closed once everything that was there has been read.
@@ -191,7 +191,7 @@ func (f *Feed) apply(r db.UnseenRevocationsRow) {
 	}
 }
 
-// upkeep tells the others how far we are and drops what nobody needs. Its failures delay nobody's revocation.
+// upkeep tells the others how far we are and forgets what nobody asks for any more. Its failures delay nobody's revocation.
 func (f *Feed) upkeep(ctx context.Context, q *db.Queries, applied int) {
 	since := time.Since(f.beaten)
 	if since < beatGap || applied == 0 && since < beatEvery {
@@ -201,10 +201,9 @@ func (f *Feed) upkeep(ctx context.Context, q *db.Queries, applied int) {
 	ctx, cancel := context.WithTimeout(ctx, pollPatience)
 	defer cancel()
 	err := f.beat(ctx, q)
-	if err == nil && time.Since(f.tidied) > tidyEvery {
-		f.tidied = time.Now()
+	if time.Since(f.pruned) > pruneEvery {
+		f.pruned = time.Now()
 		f.deny.Prune()
-		err = q.TidyRevocations(ctx)
 	}
 	if err != nil && !f.beatFailed && ctx.Err() == nil {
 		f.opts.Log.WarnContext(ctx, "no heart-beat of this server", "replica", f.opts.Replica, "error", err)

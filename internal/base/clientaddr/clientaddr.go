@@ -30,6 +30,15 @@ type Resolver struct {
 	Header  string         // XForwardedFor (also when empty) or Forwarded; over a unix socket always the former, which the edge writes
 }
 
+// New returns a Resolver that trusts addresses and networks, separated by commas or spaces, and reads a header.
+func New(trusted, header string) (Resolver, error) {
+	if header != XForwardedFor && header != Forwarded {
+		return Resolver{}, fault.New(fault.Invalid, "%.40q is not %s or %s", header, XForwardedFor, Forwarded)
+	}
+	p, err := ParseTrusted(trusted)
+	return Resolver{Trusted: p, Header: header}, err
+}
+
 // ParseTrusted reads addresses and networks, separated by commas or spaces.
 func ParseTrusted(text string) ([]netip.Prefix, error) {
 	var out []netip.Prefix

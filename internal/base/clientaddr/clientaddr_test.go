@@ -71,6 +71,12 @@ func TestParseTrusted(t *testing.T) {
 	if p, err := ParseTrusted(" "); err != nil || len(p) != 0 {
 		t.Errorf("nothing reads as %v, %v", p, err)
 	}
+	if x, err := New("10.0.0.1, 2001:db8::/32", Forwarded); err != nil || len(x.Trusted) != 2 || x.Header != Forwarded {
+		t.Errorf("%+v, %v", x, err)
+	}
+	if _, err := New("", "X-Real-IP"); !errors.Is(err, fault.Invalid) {
+		t.Errorf("a header that nobody can trust: %v", err)
+	}
 	for _, text := range []string{"10.0.0.0/33", "localhost", "fe80::1%eth0", "::ffff:10.0.0.0/104", "10.0.0.1/8/8"} {
 		if p, err := ParseTrusted(text); !errors.Is(err, fault.Invalid) {
 			t.Errorf("%q reads as %v, %v", text, p, err)

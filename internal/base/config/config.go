@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/platctl/platctl/internal/base/clientaddr"
 	"github.com/platctl/platctl/internal/base/fault"
 )
 
@@ -33,6 +34,7 @@ type Config struct {
 	Deploy      Deploy   `mapstructure:"deploy"`
 	Release     Release  `mapstructure:"release"`
 	Perf        Perf     `mapstructure:"perf"`
+	RateLimit   Limits   `mapstructure:"ratelimit"`
 	Debug       Debug    `mapstructure:"debug"`
 }
 
@@ -51,6 +53,8 @@ type Server struct {
 	DrainDelay    time.Duration `mapstructure:"drain_delay"`
 	ShutdownGrace time.Duration `mapstructure:"shutdown_grace"`
 	CORSOrigins   string        `mapstructure:"cors_origins"`
+	Proxies       string        `mapstructure:"trusted_proxies"`
+	ProxyHeader   string        `mapstructure:"proxy_header"`
 	MaxConnsPerIP int           `mapstructure:"max_conns_per_ip"`
 }
 
@@ -125,6 +129,8 @@ type Edge struct {
 	DrainDelay    time.Duration `mapstructure:"drain_delay"`
 	ShutdownGrace time.Duration `mapstructure:"shutdown_grace"`
 	MaxConnsPerIP int           `mapstructure:"max_conns_per_ip"`
+	Proxies       string        `mapstructure:"trusted_proxies"`
+	ProxyHeader   string        `mapstructure:"proxy_header"`
 }
 
 // Deploy is how a release is brought to a host.
@@ -148,6 +154,25 @@ type Release struct {
 type Perf struct {
 	Dir string `mapstructure:"dir"`
 	K6  string `mapstructure:"k6"`
+}
+
+// Limits is what bounds the policy of request limits, which lives in the database.
+type Limits struct {
+	Mode string `mapstructure:"mode"`
+}
+
+// AutoMode lets the environment choose the mode of limits, and a policy overrule it.
+const AutoMode = "auto"
+
+// LimitModes returns the mode of limits while no policy is applied, and the most that one may do; empty: whatever it says.
+func (c *Config) LimitModes() (without, most string) {
+	switch {
+	case c.RateLimit.Mode != AutoMode:
+		return c.RateLimit.Mode, c.RateLimit.Mode
+	case c.Environment == Production:
+		return "enforce", ""
+	}
+	return "shadow", ""
 }
 
 // Debug injects faults for rehearsals; Validate refuses it in production.
@@ -175,6 +200,7 @@ func (c *Config) Validate() error {
 		add("auth.email_verification", "unknown", "%q is not auto, on or off", c.Auth.EmailVerification)
 	}
 	c.validateAddresses(add)
+	c.validateLimits(add)
 	for _, o := range c.Server.Origins() {
 		if u, err := url.Parse(o); err != nil || u.Scheme == "" || u.Host == "" || o != u.Scheme+"://"+u.Host {
 			add("server.cors_origins", "origin", "%q is not SCHEME://HOST[:PORT]", o)
@@ -195,6 +221,19 @@ func (c *Config) Validate() error {
 	}
 	return fault.New(fault.Config, "configuration: %s", strings.Join(names, "; ")).
 		WithFields(bad...).WithHint("`platctl config show` prints every value with its origin")
+}
+
+func (c *Config) validateLimits(add func(key, code, format string, args ...any)) {
+	if !slices.Contains([]string{AutoMode, "off", "shadow", "enforce"}, c.RateLimit.Mode) {
+		add("ratelimit.mode", "unknown", "%q is not auto, off, shadow or enforce", c.RateLimit.Mode)
+	}
+	for key, p := range map[string][2]string{"server": {c.Server.Proxies, c.Server.ProxyHeader}, "edge": {c.Edge.Proxies, c.Edge.ProxyHeader}} {
+		if _, err := clientaddr.ParseTrusted(p[0]); err != nil {
+			add(key+".trusted_proxies", "address", "%s", fault.From(err).Message)
+		} else if _, err := clientaddr.New(p[0], p[1]); err != nil {
+			add(key+".proxy_header", "unknown", "%s", fault.From(err).Message)
+		}
+	}
 }
 
 func (c *Config) validateAddresses(add func(key, code, format string, args ...any)) {

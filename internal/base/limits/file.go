@@ -22,7 +22,7 @@ type file struct {
 	Policy `yaml:",inline"`
 }
 
-// Parse reads and validates a policy. In a file of this version an unknown key is an error, because a misspelt limit that is
+// Parse reads and validates a policy, which may be a part of one. In a file of this version an unknown key is an error, because a misspelt limit that is
 // silently ignored limits nobody; in one of the next version it is what we are too old to know.
 func Parse(data []byte) (Policy, error) {
 	if len(data) > maxFile {
@@ -47,7 +47,7 @@ func Parse(data []byte) (Policy, error) {
 	if err := dec.Decode(new(any)); !errors.Is(err, io.EOF) {
 		return Policy{}, fault.New(fault.Invalid, "a policy is one YAML document; there is a second")
 	}
-	return f.Policy, f.Validate()
+	return f.Policy, f.ValidatePart()
 }
 
 func malformed(err error) error {

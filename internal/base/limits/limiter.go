@@ -3,6 +3,7 @@ package limits
 import (
 	"context"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"hash/fnv"
 	"math"
@@ -88,7 +89,7 @@ func (l *Limiter) install(p Policy, servers int) {
 	old := l.plan.Load()
 	next := &plan{policy: p, rules: map[string]*rule{}, buckets: map[string]*bucket{}}
 	for name, c := range p.Classes {
-		for kind, limit := range c.limits() {
+		for kind, limit := range c.metered() {
 			b := l.bucket(old.buckets[name+"/"+kind], name, kind, *limit, servers)
 			next.buckets[b.name] = b
 		}
@@ -130,8 +131,8 @@ func (l Limit) part(servers int) Limit {
 func (p *plan) rule(o Operation) *rule {
 	c := p.policy.Classes[o.Class]
 	r := &rule{class: o.Class, mode: p.policy.Mode, percent: uint32(p.policy.Percent), cost: o.units()}
-	if c.Mode != "" && c.Mode.rank() < r.mode.rank() {
-		r.mode = c.Mode
+	if c.Mode != "" {
+		r.mode = r.mode.Weaker(c.Mode)
 	}
 	if o.Class == Exempt {
 		r.mode = Off
@@ -195,18 +196,19 @@ func (l *Limiter) Decide(ctx context.Context, q Request) Decision {
 	if r.mode == Off || client == nil && r.global == nil {
 		return d
 	}
-	d.Limited, d.Enforced = true, r.mode == Enforce && (r.percent >= 100 || sticky(q.Client) < r.percent)
+	d.Limited, d.Enforced = true, r.enforces(q.Client)
+	now := l.opts.Now()
 	if client != nil {
-		d.by(client, l.take(ctx, client, q.Client, r.cost))
+		d.by(client, l.take(ctx, client, q.Client, r.cost, now))
 	}
 	if r.global != nil && !d.Refused {
-		all := l.take(ctx, r.global, Key{}, r.cost)
+		all := l.take(ctx, r.global, Key{}, r.cost, now)
 		if client == nil || !all.OK {
 			d.by(r.global, all)
 			d.Global = true
 		}
 		if !all.OK && client != nil {
-			l.give(client, q.Client, r.cost)
+			l.give(client, q.Client, r.cost, now)
 		}
 	}
 	return d
@@ -214,6 +216,21 @@ func (l *Limiter) Decide(ctx context.Context, q Request) Decision {
 
 func (d *Decision) by(b *bucket, r Reading) {
 	d.Reading, d.Refused, d.Policy = r, !r.OK, b.head
+}
+
+// Attempts returns the limit on attempts at one account that an operation has, nil without one, and whether it is enforced
+// for a client.
+func (l *Limiter) Attempts(operation string, client Key) (limit *Limit, enforced bool) {
+	p := l.plan.Load()
+	r := p.rules[operation]
+	if r == nil || r.mode == Off {
+		return nil, false
+	}
+	return p.policy.Classes[r.class].Account, r.enforces(client)
+}
+
+func (r *rule) enforces(client Key) bool {
+	return r.mode == Enforce && (r.percent >= 100 || sticky(client) < r.percent)
 }
 
 // sticky returns a number below 100 that is the same for a client on every server and at every time.
@@ -228,6 +245,12 @@ func (k Key) bytes() (b [16]byte) {
 	binary.BigEndian.PutUint64(b[:8], k.hi)
 	binary.BigEndian.PutUint64(b[8:], k.lo)
 	return b
+}
+
+// Text returns the key as text.
+func (k Key) Text() string {
+	b := k.bytes()
+	return hex.EncodeToString(b[:])
 }
 
 func keyOf(b [16]byte) Key { return Key{be64(b[:8]), be64(b[8:])} }

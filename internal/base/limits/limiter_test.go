@@ -201,16 +201,24 @@ func TestOffenderCostsOthersNothing(t *testing.T) {
 	}
 }
 
+// A whole decision: the rule of the operation, the clock and one meter; or two, or, where all together are too many, three turns at
+// them.
 func BenchmarkDecide(b *testing.B) {
+	p := example()
+	p.Classes["read"] = Class{Anonymous: p.Classes["read"].Anonymous}
+	p.Classes["both"] = Class{Anonymous: p.Classes["read"].Anonymous, Global: &Limit{Rate{maxUnits / 1000, time.Second}, maxUnits / 1000}}
+	p.Operations["both"] = Operation{Class: "both"}
 	start := time.Now()
-	l := New(example(), Options{Now: func() time.Duration { return time.Since(start) }})
 	ctx := context.Background()
-	for _, pattern := range []string{"one client", "10,000 clients", "hostile"} {
-		key := benchKeys(pattern)
-		decide := func(i uint64) {
-			l.Decide(ctx, Request{Operation: "login", Client: key(i)})
+	for _, operation := range []string{"getPost", "both", "login"} {
+		for _, pattern := range []string{"one client", "10,000 clients", "hostile"} {
+			l := New(p, Options{Now: func() time.Duration { return time.Since(start) }})
+			key := benchKeys(pattern)
+			decide := func(i uint64) {
+				l.Decide(ctx, Request{Operation: operation, Reads: true, Client: key(i)})
+			}
+			b.Run(operation+"/"+pattern, func(b *testing.B) { alone(b, decide) })
+			b.Run(operation+"/"+pattern+" parallel", func(b *testing.B) { together(b, decide) })
 		}
-		b.Run(pattern, func(b *testing.B) { alone(b, decide) })
-		b.Run(pattern+" parallel", func(b *testing.B) { together(b, decide) })
 	}
 }

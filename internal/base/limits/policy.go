@@ -1,6 +1,7 @@
 package limits
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"regexp"
@@ -20,7 +21,16 @@ const (
 	Enforce Mode = "enforce" // it is refused
 )
 
-func (m Mode) rank() int { return slices.Index([]Mode{Off, Shadow, Enforce}, m) }
+// Weaker returns the weaker of two modes.
+func (m Mode) Weaker(than Mode) Mode {
+	if m.Rank() < than.Rank() {
+		return m
+	}
+	return than
+}
+
+// Rank is 0 for off, 1 for shadow and 2 for enforce; -1 for what is no mode.
+func (m Mode) Rank() int { return slices.Index([]Mode{Off, Shadow, Enforce}, m) }
 
 // Kind is what sort of client a request comes from.
 type Kind int
@@ -42,11 +52,11 @@ const Exempt = "none"
 // Policy is every limit that is in force. A nil Limit limits nobody.
 type Policy struct {
 	Mode       Mode                 `yaml:"mode" json:"mode"`
-	Percent    int                  `yaml:"percent" json:"percent"` // of clients that enforce holds for; the others are in shadow
-	Reads      string               `yaml:"reads" json:"reads"`     // class of operations that are not named and only read
-	Writes     string               `yaml:"writes" json:"writes"`   // class of the others that are not named
-	Classes    map[string]Class     `yaml:"classes" json:"classes"`
-	Operations map[string]Operation `yaml:"operations" json:"operations"`
+	Percent    int                  `yaml:"percent" json:"percent"`         // of clients that enforce holds for; the others are in shadow
+	Reads      string               `yaml:"reads,omitempty" json:"reads"`   // class of operations that are not named and only read
+	Writes     string               `yaml:"writes,omitempty" json:"writes"` // class of the others that are not named
+	Classes    map[string]Class     `yaml:"classes,omitempty" json:"classes"`
+	Operations map[string]Operation `yaml:"operations,omitempty" json:"operations"`
 }
 
 // Class is what clients may do in the operations that name it, all of them together.
@@ -55,6 +65,7 @@ type Class struct {
 	Anonymous *Limit `yaml:"anonymous,omitempty,flow" json:"anonymous,omitempty"`
 	User      *Limit `yaml:"user,omitempty,flow" json:"user,omitempty"`
 	Moderator *Limit `yaml:"moderator,omitempty,flow" json:"moderator,omitempty"` // nil: as User
+	Account   *Limit `yaml:"account,omitempty,flow" json:"account,omitempty"`     // attempts at the account that a login names
 	Global    *Limit `yaml:"global,omitempty,flow" json:"global,omitempty"`       // all clients together
 }
 
@@ -66,6 +77,15 @@ type Operation struct {
 
 // limits returns the limits of a class by name.
 func (c Class) limits() map[string]*Limit {
+	all := c.metered()
+	if c.Account != nil {
+		all["account"] = c.Account
+	}
+	return all
+}
+
+// metered returns those that each request of the class draws on.
+func (c Class) metered() map[string]*Limit {
 	all := map[string]*Limit{"anonymous": c.Anonymous, "user": c.User, "moderator": c.Moderator, "global": c.Global}
 	maps.DeleteFunc(all, func(_ string, l *Limit) bool { return l == nil })
 	return all
@@ -86,12 +106,19 @@ var (
 )
 
 // Validate returns one error that names everything that can't be enforced, or nil.
-func (p Policy) Validate() error {
+func (p Policy) Validate() error { return p.validate(p.has) }
+
+// ValidatePart is Validate for a policy that may leave out what another one has (see Over).
+func (p Policy) ValidatePart() error {
+	return p.validate(func(string) bool { return true })
+}
+
+func (p Policy) validate(has func(class string) bool) error {
 	var bad []fault.Field
 	add := func(field, format string, args ...any) {
 		bad = append(bad, fault.Field{Field: field, Code: "invalid", Message: fmt.Sprintf(format, args...)})
 	}
-	if p.Mode.rank() < 0 {
+	if p.Mode.Rank() < 0 {
 		add("mode", "%.40q is not off, shadow or enforce", p.Mode)
 	}
 	if p.Percent < 0 || p.Percent > 100 {
@@ -101,7 +128,7 @@ func (p Policy) Validate() error {
 		add("classes", "%d classes and %d operations are more than %d and %d", len(p.Classes), len(p.Operations), maxClasses, maxOperations)
 	}
 	for name, class := range map[string]string{"reads": p.Reads, "writes": p.Writes} {
-		if !p.has(class) {
+		if !has(class) {
 			add(name, "there is no class %.40q", class)
 		}
 	}
@@ -109,7 +136,7 @@ func (p Policy) Validate() error {
 		c.check(name, add)
 	}
 	for name, o := range p.Operations {
-		p.checkOperation(name, o, add)
+		p.checkOperation(name, o, has, add)
 	}
 	if len(bad) == 0 {
 		return nil
@@ -132,7 +159,7 @@ func (c Class) check(name string, add func(field, format string, args ...any)) {
 	if !className.MatchString(name) || name == Exempt {
 		add("classes", "%.40q is no name for a class: lower-case letters, digits, - and _, not %s", name, Exempt)
 	}
-	if c.Mode != "" && c.Mode.rank() < 0 {
+	if c.Mode != "" && c.Mode.Rank() < 0 {
 		add(at+".mode", "%.40q is not off, shadow or enforce", c.Mode)
 	}
 	for kind, l := range c.limits() {
@@ -142,7 +169,7 @@ func (c Class) check(name string, add func(field, format string, args ...any)) {
 	}
 }
 
-func (p Policy) checkOperation(name string, o Operation, add func(field, format string, args ...any)) {
+func (p Policy) checkOperation(name string, o Operation, has func(class string) bool, add func(field, format string, args ...any)) {
 	at := "operations." + name
 	if !operationName.MatchString(name) {
 		add("operations", "%.70q is no name of an operation", name)
@@ -150,40 +177,38 @@ func (p Policy) checkOperation(name string, o Operation, add func(field, format 
 	if o.Cost < 0 || o.Cost > maxCost {
 		add(at+".cost", "%d is not between 1 and %d", o.Cost, maxCost)
 	}
-	if !p.has(o.Class) {
+	if !has(o.Class) || o.Class == "" {
 		add(at+".class", "there is no class %.40q", o.Class)
 	}
-	for kind, l := range p.Classes[o.Class].limits() {
+	for kind, l := range p.Classes[o.Class].metered() {
 		if o.units() > l.Burst {
 			add(at+".cost", "%d is more than the burst of %d that %s has: it would never be admitted", o.units(), l.Burst, kind)
 		}
 	}
 }
 
-// Over returns p with the classes and operations that only base has: a policy that is older than the release that
-// enforces it says nothing about what is new.
+// Over returns p with what only base has: a policy may say no more than what is different, and one that is older than the
+// release that enforces it says nothing about what is new.
 func (p Policy) Over(base Policy) Policy {
-	merge := func(dst, src map[string]Class) map[string]Class {
-		out := maps.Clone(src)
-		maps.Copy(out, dst)
-		return out
-	}
-	p.Classes = merge(p.Classes, base.Classes)
-	ops := maps.Clone(base.Operations)
-	for name, o := range ops {
-		if base.has(o.Class) && o.units() > p.Classes[o.Class].smallestBurst() {
+	p.Reads, p.Writes = cmp.Or(p.Reads, base.Reads), cmp.Or(p.Writes, base.Writes)
+	classes := make(map[string]Class, len(base.Classes)+len(p.Classes))
+	maps.Copy(classes, base.Classes)
+	maps.Copy(classes, p.Classes)
+	ops := make(map[string]Operation, len(base.Operations)+len(p.Operations))
+	for name, o := range base.Operations {
+		if o.units() > classes[o.Class].smallestBurst() {
 			o.Cost = 1 // the class was made smaller than the cost that base had in mind
-			ops[name] = o
 		}
+		ops[name] = o
 	}
 	maps.Copy(ops, p.Operations)
-	p.Operations = ops
+	p.Classes, p.Operations = classes, ops
 	return p
 }
 
 func (c Class) smallestBurst() int64 {
 	least := int64(maxUnits)
-	for _, l := range c.limits() {
+	for _, l := range c.metered() {
 		least = min(least, l.Burst)
 	}
 	return least

@@ -24,7 +24,7 @@ func example() Policy {
 				Moderator: &Limit{Rate{100, time.Second}, 400},
 			},
 			"write":    {Mode: Shadow, User: &Limit{Rate{300, time.Minute}, 50}},
-			"password": {Anonymous: &Limit{Rate{10, time.Minute}, 10}, Global: &Limit{Rate{30, time.Second}, 60}},
+			"password": {Anonymous: &Limit{Rate{10, time.Minute}, 10}, Account: &Limit{Rate{5, 15 * time.Minute}, 5}, Global: &Limit{Rate{30, time.Second}, 60}},
 		},
 		Operations: map[string]Operation{"login": {Class: "password"}, "searchPeople": {Class: "read", Cost: 5}, "getHealth": {Class: Exempt}},
 	}
@@ -131,6 +131,12 @@ func TestOver(t *testing.T) {
 	if got.Operations["searchPeople"].Cost != 1 {
 		t.Errorf("a cost of 5 against a burst of 3 became %d", got.Operations["searchPeople"].Cost)
 	}
+	part, err := Parse([]byte("schema: platctl.ratelimit/v1\nmode: enforce\nclasses: {read: {user: {rate: 7/s, burst: 9}}}\n"))
+	whole := part.Over(example())
+	if err != nil || whole.Validate() != nil || whole.Reads != "read" || whole.Percent != 100 || whole.Classes["read"].User.Burst != 9 ||
+		whole.Classes["password"].Global == nil || part.Validate() == nil {
+		t.Errorf("%+v, %v, %v", whole, err, whole.Validate())
+	}
 	if len(mine.Operations) != 1 || len(mine.Classes) != 1 {
 		t.Error("Over changed its receiver")
 	}
@@ -185,7 +191,7 @@ func TestRates(t *testing.T) {
 	}
 }
 
-// Whatever is parsed can be enforced, and is written and read back as itself.
+// Whatever is parsed is written and read back as itself; whatever is whole can be enforced.
 func FuzzParse(f *testing.F) {
 	data, err := os.ReadFile("testdata/policy.golden")
 	if err != nil {
@@ -205,6 +211,10 @@ func FuzzParse(f *testing.F) {
 		back, err := Parse(out)
 		if err != nil || len(Diff(p, back)) > 0 {
 			t.Fatalf("%v, %v\n%s", Diff(p, back), err, out)
+		}
+		if whole := p.Over(example()); whole.Validate() == nil {
+			l := New(whole, Options{Now: func() time.Duration { return time.Hour }, Clients: 8})
+			l.Decide(t.Context(), Request{Operation: "login"})
 		}
 	})
 }

@@ -86,6 +86,7 @@ type loan struct {
 	owed   float64       // in the shared account as of at, the units in hand among them
 	at     time.Duration
 	last   time.Duration // request
+	parked int64         // units that the meter was given to remember as of at, while servers don't share
 	closed bool
 }
 
@@ -144,9 +145,8 @@ func (s *loans) hurry() {
 }
 
 // take asks a bucket for a client: this server's own meter, or a loan.
-func (l *Limiter) take(ctx context.Context, b *bucket, k Key, cost int64) Reading {
+func (l *Limiter) take(ctx context.Context, b *bucket, k Key, cost int64, now time.Duration) Reading {
 	for range borrowTurns {
-		now := l.opts.Now()
 		if !l.group.Load().sharing {
 			return b.meter.Take(k, cost, now)
 		}
@@ -167,6 +167,7 @@ func (l *Limiter) take(ctx context.Context, b *bucket, k Key, cost int64) Readin
 		if !patient(ctx, answer) {
 			return r
 		}
+		now = l.opts.Now()
 	}
 	return b.reading(cost, float64(b.limit.Burst), false)
 }
@@ -231,14 +232,14 @@ func (b *bucket) reading(cost int64, owed float64, ok bool) Reading {
 }
 
 // give returns what was taken for a request that another limit refused.
-func (l *Limiter) give(b *bucket, k Key, cost int64) {
-	if n := b.loans.get(k); n != nil {
+func (l *Limiter) give(b *bucket, k Key, cost int64, now time.Duration) {
+	if n := b.loans.get(k); n != nil && l.group.Load().sharing {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		n.units += cost
 		return
 	}
-	b.meter.Give(k, cost, l.opts.Now())
+	b.meter.Give(k, cost, now)
 }
 
 // desk is where loans wait for an answer of the Lender.
@@ -372,6 +373,10 @@ func (l *Limiter) Regroup(servers int, debts []Debt, ok bool) {
 	l.regroup(was, is, now)
 	if is.sharing {
 		l.adopt(debts, now)
+		return
+	}
+	for _, b := range l.plan.Load().buckets { // of who owes nothing here any more there is nothing to hand back
+		b.loans.close(func(n *loan) bool { return n.asked == nil && b.meter.Read(n.key, now).Owed() == 0 })
 	}
 }
 
@@ -385,21 +390,46 @@ func (l *Limiter) alone(pause time.Duration) {
 	l.regroup(was, group{servers: was.servers}, now)
 }
 
-// regroup changes who shares. Who stops sharing books what its clients owe in its own meters: its part of it.
+// regroup changes who shares. Who stops sharing books what its clients owe in its own meters: its part of it. Who begins again
+// books in the shared accounts what was had meanwhile, and no more.
 func (l *Limiter) regroup(was, is group, now time.Duration) {
 	if was.sharing && !is.sharing {
 		l.group.Store(&is) // first: no new loans
-		for _, b := range l.plan.Load().buckets {
-			b.loans.close(func(n *loan) bool {
-				b.meter.Set(n.key, int64(math.Ceil(n.estimate(b, now)/float64(is.servers))), now)
-				return true
-			})
-		}
+		l.eachLoan(func(b *bucket, n *loan) { n.park(b, is.servers, now) })
+	}
+	if !was.sharing && is.sharing {
+		l.eachLoan(func(b *bucket, n *loan) { n.unpark(b, was.servers, now) })
 	}
 	if was.servers != is.servers {
 		l.install(l.plan.Load().policy, is.servers)
 	}
 	l.group.Store(&is)
+}
+
+// eachLoan calls f with every loan, locked.
+func (l *Limiter) eachLoan(f func(b *bucket, n *loan)) {
+	for _, b := range l.plan.Load().buckets {
+		b.loans.close(func(n *loan) bool {
+			f(b, n)
+			return false
+		})
+	}
+}
+
+// park hands what a client owes to this server's own meter, which has to do with its part of the limit.
+func (n *loan) park(b *bucket, servers int, now time.Duration) {
+	owed := n.estimate(b, now)
+	n.owed, n.at, n.units = max(owed-float64(n.used), 0), now, 0
+	n.parked = int64(math.Ceil(owed / float64(servers)))
+	b.meter.Set(n.key, n.parked, now)
+}
+
+// unpark takes back from the meter what the client had since it was parked.
+func (n *loan) unpark(b *bucket, servers int, now time.Duration) {
+	left := float64(n.parked) - float64(now-n.at)/float64(b.limit.part(servers).Rate.Interval())
+	n.used += max(b.meter.Read(n.key, now).Owed()-int64(math.Ceil(max(left, 0))), 0)
+	n.until, n.parked = 0, 0
+	b.meter.Set(n.key, 0, now)
 }
 
 // adopt opens a loan for everybody who owes something in the shared accounts, and closes those of who doesn't.

@@ -235,6 +235,40 @@ func TestLenderAway(t *testing.T) {
 	}
 }
 
+// What a client owes is booked once, however often the lender comes and goes; what it had meanwhile is booked too.
+func TestDebtsAreBookedOnce(t *testing.T) {
+	t.Parallel()
+	limit := Limit{Rate{1, time.Minute}, 90}
+	f := newFleet(t, 3, onePolicy(t, &limit, nil))
+	use := func(most int) (n int) {
+		for i := 0; n < most && i < 300; i++ {
+			if !ask(f.servers[i%3], 1).Refused {
+				n++
+			}
+		}
+		return n
+	}
+	first := use(60)
+	for range 4 { // four outages, in each of which it takes three units
+		for _, l := range f.servers {
+			l.Regroup(0, nil, false)
+		}
+		if got := use(3); got != 3 {
+			t.Fatalf("%d admitted without the lender", got)
+		}
+		f.poll()
+	}
+	rest := use(90)
+	if all := first + 4*3 + rest; all < 85 || all > 90+90/untoldShare {
+		t.Errorf("%d + 12 + %d admitted of a burst of 90", first, rest)
+	}
+	for _, d := range f.bank.debts() {
+		if d.Owed < 80 || d.Owed > 105 {
+			t.Errorf("%.0f units are booked of the 90 that it had", d.Owed)
+		}
+	}
+}
+
 // A server that was alone has the others know what its clients owe; one that is alone again knows it itself.
 func TestServersComeAndGo(t *testing.T) {
 	t.Parallel()

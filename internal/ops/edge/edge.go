@@ -20,6 +20,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/platctl/platctl/internal/base/clientaddr"
 	"github.com/platctl/platctl/internal/base/format"
 	"github.com/platctl/platctl/internal/ops/process"
 )
@@ -128,10 +129,11 @@ type Options struct {
 	AdminListen   string // HOST:PORT for metrics; empty: none
 	ControlSocket string
 	RoutesFile    string
-	LockFile      string        // held while the edge runs, so that there is one per app
-	DrainDelay    time.Duration // how long to answer with Connection: close before closing the listener
-	Grace         time.Duration // how long requests in flight may take after that
-	MaxConnsPerIP int           // 0: no limit
+	LockFile      string              // held while the edge runs, so that there is one per app
+	DrainDelay    time.Duration       // how long to answer with Connection: close before closing the listener
+	Grace         time.Duration       // how long requests in flight may take after that
+	MaxConnsPerIP int                 // 0: no limit
+	Clients       clientaddr.Resolver // who is behind the proxies before the edge
 	Version       string
 	Log           *slog.Logger
 	Now           func() time.Time

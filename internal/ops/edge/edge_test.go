@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/platctl/platctl/internal/base/clientaddr"
 	"github.com/platctl/platctl/internal/base/fault"
 	"github.com/platctl/platctl/internal/base/unixsock"
 )
@@ -49,9 +50,13 @@ func options(dir string) Options {
 	}
 }
 
-func startRig(t testing.TB, dir string) *rig {
+func startRig(t testing.TB, dir string, change ...func(*Options)) *rig {
 	t.Helper()
-	e, err := New(options(dir))
+	o := options(dir)
+	for _, c := range change {
+		c(&o)
+	}
+	e, err := New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -321,6 +326,32 @@ func TestHeaders(t *testing.T) {
 	}
 	if resp.Header.Get("X-Hop") != "" {
 		t.Error("a hop-by-hop header of the release reached the client")
+	}
+}
+
+// Behind a proxy that is trusted the client is whom that names, and what the client claims is not passed on.
+func TestClientBehindAProxy(t *testing.T) {
+	t.Parallel()
+	clients, err := clientaddr.New("127.0.0.1", clientaddr.XForwardedFor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := startRig(t, shortDir(t), func(o *Options) { o.Clients = clients })
+	seen := make(chan []string, 1)
+	one, _ := release(t, r.dir, "1", http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) { seen <- req.Header.Values("X-Forwarded-For") }))
+	r.route(t, "", one, 1)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("X-Forwarded-For", "6.6.6.6, 203.0.113.9")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if got := <-seen; len(got) != 1 || got[0] != "203.0.113.9" {
+		t.Errorf("the release is told %q", got)
 	}
 }
 

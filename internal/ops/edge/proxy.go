@@ -10,6 +10,8 @@ import (
 	"net/http/httputil"
 	"sync/atomic"
 	"time"
+
+	"github.com/platctl/platctl/internal/base/clientaddr"
 )
 
 const (
@@ -66,7 +68,7 @@ func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	t := &trip{edge: e, up: up, client: r.Context(), trace: trace}
 	defer t.end()
 	proxy := httputil.ReverseProxy{
-		Rewrite:        func(pr *httputil.ProxyRequest) { rewrite(pr, parent) },
+		Rewrite:        func(pr *httputil.ProxyRequest) { e.rewrite(pr, parent) },
 		Transport:      t,
 		ModifyResponse: t.answered,
 		ErrorHandler:   t.failed,
@@ -90,13 +92,16 @@ func (t *trip) end() {
 }
 
 // rewrite aims the request at the release. ReverseProxy has dropped hop-by-hop headers and the client's own X-Forwarded
-// headers by now: they are claims of a stranger.
-func rewrite(pr *httputil.ProxyRequest, parent string) {
+// headers by now: they are claims of a stranger. The client is whom they or a trusted proxy before us name.
+func (e *Edge) rewrite(pr *httputil.ProxyRequest, parent string) {
 	pr.Out.URL.Scheme, pr.Out.URL.Host = "http", "release"
 	pr.Out.URL.RawQuery = pr.In.URL.RawQuery // what is malformed is for the release to refuse
 	pr.Out.Host = pr.In.Host
 	pr.Out.Header.Del("X-Real-Ip")
 	pr.SetXForwarded()
+	if client := e.opts.Clients.Of(pr.In); client.IsValid() {
+		pr.Out.Header.Set(clientaddr.XForwardedFor, client.String())
+	}
 	if parent != "" {
 		pr.Out.Header.Set("traceparent", parent)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/platctl/platctl/cmd/platctl/internal/command/deploy"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/doctor"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/edge"
+	"github.com/platctl/platctl/cmd/platctl/internal/command/hash_worker"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/history"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/keys"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/mail"
@@ -17,6 +18,7 @@ import (
 	"github.com/platctl/platctl/cmd/platctl/internal/command/media_worker"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/migrate"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/perf"
+	"github.com/platctl/platctl/cmd/platctl/internal/command/ratelimit"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/release"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/rollback"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/sbom"
@@ -40,6 +42,7 @@ func register(root *cobra.Command, d *command.Deps) {
 		keys.New(d),
 		mail.New(d),
 		media.New(d),
+		ratelimit.New(d),
 		release.New(d),
 		sbom.New(d),
 		perf.New(d),
@@ -47,5 +50,6 @@ func register(root *cobra.Command, d *command.Deps) {
 		doctor.New(d),
 		version.New(d),
 		media_worker.New(d), // hidden: the server starts it
+		hash_worker.New(d),
 	)
 }

@@ -1,6 +1,7 @@
 package output
 
 import (
+	"encoding"
 	"encoding/json"
 	"reflect"
 	"slices"
@@ -66,7 +67,7 @@ func walkField(f reflect.StructField, path string, above []reflect.Type, out *[]
 
 // leaf names the JSON type of t, or returns "" for one that has parts.
 func leaf(t reflect.Type) string {
-	marshaler := reflect.TypeFor[json.Marshaler]()
+	marshaler, text := reflect.TypeFor[json.Marshaler](), reflect.TypeFor[encoding.TextMarshaler]()
 	switch {
 	case t == reflect.TypeFor[time.Time]():
 		return "time"
@@ -74,6 +75,8 @@ func leaf(t reflect.Type) string {
 		return "any"
 	case t.Implements(marshaler), reflect.PointerTo(t).Implements(marshaler):
 		return t.String()
+	case t.Implements(text), reflect.PointerTo(t).Implements(text):
+		return "string"
 	case t == reflect.TypeFor[[]byte]():
 		return "base64"
 	}

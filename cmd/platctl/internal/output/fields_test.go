@@ -2,6 +2,7 @@ package output_test
 
 import (
 	"encoding/json"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -24,6 +25,7 @@ type sample struct {
 	Inner  *inner           `json:"inner,omitzero"`
 	Labels map[string]inner `json:"labels"`
 	Raw    json.RawMessage  `json:"raw"`
+	Addr   netip.Addr       `json:"addr"` // text by itself
 	When   time.Time        `json:"when"`
 	Bytes  []byte           `json:"bytes"`
 	Any    any              `json:"any"`
@@ -35,7 +37,7 @@ type sample struct {
 func TestFields(t *testing.T) {
 	t.Parallel()
 	want := []string{
-		"Plain number", "any any", "bytes base64", "files[] string", "id number",
+		"Plain number", "addr string", "any any", "bytes base64", "files[] string", "id number",
 		"inner?.name string", "inner?.next? recursive", "labels{}.name string", "labels{}.next? recursive",
 		"raw any", "when time",
 	}

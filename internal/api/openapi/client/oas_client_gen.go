@@ -181,6 +181,16 @@ type Invoker interface {
 	//
 	// PATCH /api/v1/posts/{id}
 	EditPost(ctx context.Context, request *EditPostRequest, params EditPostParams) (*PostResponse, error)
+	// ExportMe invokes exportMe operation.
+	//
+	// One JSON object a line, `{"type":…,"data":{…}}`, as long as it takes: first `export`, then
+	// `account`, `post`, `comment`, `like`, `follow`, `block`, `notification`, `session`, `report`,
+	// `picture`, `farm`, `cartItem` and `order`, and `end` with the number of lines before it as the last:
+	// without it the answer was cut off. Of others it holds what you may see of them. A wrong password is
+	// 403 `wrong_password`; one export of an account runs at a time, a second is 429 `export_running`.
+	//
+	// POST /api/v1/me/export
+	ExportMe(ctx context.Context, request *ExportRequest) (ExportMeOK, error)
 	// FollowUser invokes followUser operation.
 	//
 	// Following twice is the same as following once. Yourself is 409 `self_follow`.
@@ -2827,6 +2837,98 @@ func (c *Client) sendEditPost(ctx context.Context, request *EditPostRequest, par
 	}()
 
 	result, err := decodeEditPostResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// ExportMe invokes exportMe operation.
+//
+// One JSON object a line, `{"type":…,"data":{…}}`, as long as it takes: first `export`, then
+// `account`, `post`, `comment`, `like`, `follow`, `block`, `notification`, `session`, `report`,
+// `picture`, `farm`, `cartItem` and `order`, and `end` with the number of lines before it as the last:
+// without it the answer was cut off. Of others it holds what you may see of them. A wrong password is
+// 403 `wrong_password`; one export of an account runs at a time, a second is 429 `export_running`.
+//
+// POST /api/v1/me/export
+func (c *Client) ExportMe(ctx context.Context, request *ExportRequest) (ExportMeOK, error) {
+	res, err := c.sendExportMe(ctx, request)
+	return res, err
+}
+
+func (c *Client) sendExportMe(ctx context.Context, request *ExportRequest) (res ExportMeOK, err error) {
+	// Validate request before sending.
+	if err := func() error {
+		if err := request.Validate(); err != nil {
+			return err
+		}
+		return nil
+	}(); err != nil {
+		return res, errors.Wrap(err, "validate")
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [1]string
+	pathParts[0] = "/api/v1/me/export"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "POST", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeExportMeRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, ExportMeOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeExportMeResponse(resp)
 	if err != nil {
 		return res, errors.Wrap(err, "decode response")
 	}

@@ -28,6 +28,7 @@ const (
 	DeleteMediaOperation        OperationName = "DeleteMedia"
 	DeletePostOperation         OperationName = "DeletePost"
 	EditPostOperation           OperationName = "EditPost"
+	ExportMeOperation           OperationName = "ExportMe"
 	FollowUserOperation         OperationName = "FollowUser"
 	ForgotPasswordOperation     OperationName = "ForgotPassword"
 	GetCartOperation            OperationName = "GetCart"

@@ -251,6 +251,20 @@ func encodeEditPostRequest(
 	return nil
 }
 
+func encodeExportMeRequest(
+	req *ExportRequest,
+	r *http.Request,
+) error {
+	const contentType = "application/json"
+	e := new(jx.Encoder)
+	{
+		req.Encode(e)
+	}
+	encoded := e.Bytes()
+	ht.SetBody(r, bytes.NewReader(encoded), contentType)
+	return nil
+}
+
 func encodeForgotPasswordRequest(
 	req *ForgotPasswordRequest,
 	r *http.Request,

@@ -40,6 +40,7 @@ var operationRolesBearer = map[string][]string{
 	DeleteMediaOperation:        []string{},
 	DeletePostOperation:         []string{},
 	EditPostOperation:           []string{},
+	ExportMeOperation:           []string{},
 	FollowUserOperation:         []string{},
 	GetCartOperation:            []string{},
 	GetEmailOperation:           []string{},

@@ -5,6 +5,10 @@ type CreateMediaReq interface {
 	createMediaReq()
 }
 
+type ExportMeRes interface {
+	exportMeRes()
+}
+
 type GetReadyRes interface {
 	getReadyRes()
 }

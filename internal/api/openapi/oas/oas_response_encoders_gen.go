@@ -399,6 +399,13 @@ func encodeEditPostResponse(response *PostResponse, w http.ResponseWriter) error
 	return nil
 }
 
+func encodeExportMeResponse(response ExportMeRes, w http.ResponseWriter) error {
+	switch response := response.(type) {
+	default:
+		return errors.Errorf("unexpected response type: %T", response)
+	}
+}
+
 func encodeFollowUserResponse(response *FollowResponse, w http.ResponseWriter) error {
 	if err := func() error {
 		if err := response.Validate(); err != nil {

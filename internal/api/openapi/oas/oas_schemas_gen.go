@@ -1141,6 +1141,52 @@ func (s *EndedResponse) SetData(val Ended) {
 	s.Data = val
 }
 
+type ExportMeOK struct {
+	Data io.Reader
+}
+
+// Read reads data from the Data reader.
+//
+// Kept to satisfy the io.Reader interface.
+func (s ExportMeOK) Read(p []byte) (n int, err error) {
+	if s.Data == nil {
+		return 0, io.EOF
+	}
+	return s.Data.Read(p)
+}
+
+// ExportMeOKRawApplicationXNdjson represents raw HTTP response for ExportMe application/x-ndjson.
+type ExportMeOKRawApplicationXNdjson struct {
+	Response *http.Response `json:"-"`
+}
+
+// GetResponse returns the value of Response.
+func (s *ExportMeOKRawApplicationXNdjson) GetResponse() *http.Response {
+	return s.Response
+}
+
+// SetResponse sets the value of Response.
+func (s *ExportMeOKRawApplicationXNdjson) SetResponse(val *http.Response) {
+	s.Response = val
+}
+
+func (*ExportMeOKRawApplicationXNdjson) exportMeRes() {}
+
+// Ref: #/components/schemas/ExportRequest
+type ExportRequest struct {
+	CurrentPassword string `json:"currentPassword"`
+}
+
+// GetCurrentPassword returns the value of CurrentPassword.
+func (s *ExportRequest) GetCurrentPassword() string {
+	return s.CurrentPassword
+}
+
+// SetCurrentPassword sets the value of CurrentPassword.
+func (s *ExportRequest) SetCurrentPassword(val string) {
+	s.CurrentPassword = val
+}
+
 // Ref: #/components/schemas/Farm
 type Farm struct {
 	ID   FarmId `json:"id"`

@@ -507,6 +507,16 @@ type Handler interface {
 
 // RawHandler handles raw response operations described by OpenAPI v3 specification.
 type RawHandler interface {
+	// ExportMe implements exportMe operation.
+	//
+	// One JSON object a line, `{"type":…,"data":{…}}`, as long as it takes: first `export`, then
+	// `account`, `post`, `comment`, `like`, `follow`, `block`, `notification`, `session`, `report`,
+	// `picture`, `farm`, `cartItem` and `order`, and `end` with the number of lines before it as the last:
+	// without it the answer was cut off. Of others it holds what you may see of them. A wrong password is
+	// 403 `wrong_password`; one export of an account runs at a time, a second is 429 `export_running`.
+	//
+	// POST /api/v1/me/export
+	ExportMe(ctx context.Context, req *ExportRequest, w http.ResponseWriter) error
 	// ListBlocks implements listBlocks operation.
 	//
 	// Newest account first.

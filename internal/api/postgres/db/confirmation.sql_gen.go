@@ -240,25 +240,6 @@ func (q *Queries) NoteReplacedAddress(ctx context.Context, arg NoteReplacedAddre
 	return err
 }
 
-const purgeConfirmations = `-- name: PurgeConfirmations :execrows
-delete from confirmations where id in (
-    select o.id from confirmations o where o.created_at < now() - make_interval(secs => $1::float8)
-    order by o.created_at limit $2::int)
-`
-
-type PurgeConfirmationsParams struct {
-	AgeSeconds float64
-	Batch      int32
-}
-
-func (q *Queries) PurgeConfirmations(ctx context.Context, arg PurgeConfirmationsParams) (int64, error) {
-	result, err := q.db.Exec(ctx, purgeConfirmations, arg.AgeSeconds, arg.Batch)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
 const tryCode = `-- name: TryCode :many
 update confirmation_codes c set tries = c.tries + 1
 from confirmations r

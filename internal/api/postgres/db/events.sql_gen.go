@@ -54,25 +54,6 @@ func (q *Queries) ClaimEvents(ctx context.Context, batch int32) ([]ClaimEventsRo
 	return items, nil
 }
 
-const forgetEvents = `-- name: ForgetEvents :execrows
-delete from app_events where id in (
-    select f.id from app_events f where f.emitted_at < now() - make_interval(days => $1::int) order by f.emitted_at limit $2::int
-)
-`
-
-type ForgetEventsParams struct {
-	Days  int32
-	Batch int32
-}
-
-func (q *Queries) ForgetEvents(ctx context.Context, arg ForgetEventsParams) (int64, error) {
-	result, err := q.db.Exec(ctx, forgetEvents, arg.Days, arg.Batch)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
 const pendingEvents = `-- name: PendingEvents :one
 select count(*) as pending, coalesce(extract(epoch from now() - min(created_at)), 0)::float8 as oldest_seconds
 from app_events where emitted_at is null

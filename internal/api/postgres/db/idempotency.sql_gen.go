@@ -38,26 +38,6 @@ func (q *Queries) ClaimKey(ctx context.Context, arg ClaimKeyParams) (time.Time, 
 	return created_at, err
 }
 
-const forgetKeys = `-- name: ForgetKeys :execrows
-delete from idempotency_keys where (account_id, key) in (
-    select k.account_id, k.key from idempotency_keys k
-    where k.created_at < now() - make_interval(secs => $1::float8) order by k.created_at limit $2::int
-)
-`
-
-type ForgetKeysParams struct {
-	KeepSeconds float64
-	Batch       int32
-}
-
-func (q *Queries) ForgetKeys(ctx context.Context, arg ForgetKeysParams) (int64, error) {
-	result, err := q.db.Exec(ctx, forgetKeys, arg.KeepSeconds, arg.Batch)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
 const keepAnswer = `-- name: KeepAnswer :execrows
 update idempotency_keys set state = 'done', status = $1::int, content_type = $2::text, body = $3::bytea
 where account_id = $4 and key = $5 and created_at = $6 and state = 'running'

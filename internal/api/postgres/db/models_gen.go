@@ -167,6 +167,14 @@ type Like struct {
 	CreatedAt time.Time
 }
 
+type LoginAttempt struct {
+	Client     []byte
+	Attempts   int32
+	NextAt     time.Time
+	LastAt     time.Time
+	KnownUntil *time.Time
+}
+
 type MediaBlob struct {
 	ID           int64
 	OwnerID      *int64
@@ -327,6 +335,26 @@ type ProductPicture struct {
 	ProductID int64
 	Position  int16
 	Picture   []byte
+}
+
+type RatelimitAccount struct {
+	Bucket    string
+	Client    []byte
+	Owed      float64
+	At        time.Time
+	PerSecond float64
+	Burst     int64
+	Used      int64
+	Want      int64
+	Granted   int64
+}
+
+type RatelimitPolicy struct {
+	Version   int64
+	Policy    string
+	Author    string
+	Why       string
+	AppliedAt time.Time
 }
 
 type Replica struct {

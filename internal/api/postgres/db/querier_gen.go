@@ -26,6 +26,8 @@ type Querier interface {
 	AnotherAdmin(ctx context.Context, id int64) (bool, error)
 	// The row and its event, in the transaction of the act.
 	AppendModeration(ctx context.Context, arg AppendModerationParams) (int64, error)
+	// A version that is there already is somebody else's: two who apply at once can not overwrite each other.
+	ApplyRatelimitPolicy(ctx context.Context, arg ApplyRatelimitPolicyParams) error
 	ArchiveProduct(ctx context.Context, id int64) (int64, error)
 	// In this order. Those that are new to the product are told.
 	AttachProductPictures(ctx context.Context, arg AttachProductPicturesParams) error
@@ -40,6 +42,9 @@ type Querier interface {
 	ClaimBlob(ctx context.Context, arg ClaimBlobParams) (ClaimBlobRow, error)
 	// Marks the oldest pending events as told; the caller tells them before it commits. Relays of other replicas skip them.
 	ClaimEvents(ctx context.Context, batch int32) ([]ClaimEventsRow, error)
+	// One export at a time of an account, on all servers; a lease, because a server may die with it. No row: another one runs, or
+	// the account is gone.
+	ClaimExport(ctx context.Context, arg ClaimExportParams) (string, error)
 	// Takes a key that is free, or whose time is over. No row: somebody has it.
 	ClaimKey(ctx context.Context, arg ClaimKeyParams) (time.Time, error)
 	// The account that has been due for longest, but those named. From here on there is no way back for it. One whose purge was
@@ -132,8 +137,48 @@ type Querier interface {
 	// All live sessions of a user but the newest and those used last, at_most in all. It follows CreateSession in the transaction as a
 	// statement of its own: what others have committed while that waited for the lock, only this one sees.
 	EndSurplusSessions(ctx context.Context, arg EndSurplusSessionsParams) ([]int64, error)
+	// concealment: exempt what was deleted goes whoever could see it
+	ExpireComments(ctx context.Context, arg ExpireCommentsParams) (int64, error)
+	ExpireConfirmations(ctx context.Context, arg ExpireConfirmationsParams) (int64, error)
+	ExpireEvents(ctx context.Context, arg ExpireEventsParams) (int64, error)
+	ExpireKeys(ctx context.Context, arg ExpireKeysParams) (int64, error)
 	// Announced, and the bytes did not come in a day.
 	ExpireMedia(ctx context.Context, arg ExpireMediaParams) (int64, error)
+	// Ids are given in the order of time, so what is old stands at the head of the primary key, and the time needs no index.
+	// concealment: exempt what is old goes whoever may see it
+	ExpireNotifications(ctx context.Context, arg ExpireNotificationsParams) (int64, error)
+	ExpireReplicas(ctx context.Context, arg ExpireReplicasParams) (int64, error)
+	// There are some thousands of them at most: reading them all is cheap.
+	ExpireReports(ctx context.Context, arg ExpireReportsParams) (int64, error)
+	ExpireRevocations(ctx context.Context, arg ExpireRevocationsParams) (int64, error)
+	// Those that ran out at once, those that were ended after a while.
+	ExpireSessions(ctx context.Context, arg ExpireSessionsParams) (int64, error)
+	// concealment: exempt what was deleted goes whoever could see it
+	ExpiredPosts(ctx context.Context, arg ExpiredPostsParams) ([]int64, error)
+	// concealment: exempt the account reads its own row
+	ExportAccount(ctx context.Context, id int64) (ExportAccountRow, error)
+	// Whom the account blocks; who is gone has no handle.
+	// concealment: exempt the list of whom the account has blocked names them
+	ExportBlocks(ctx context.Context, arg ExportBlocksParams) ([]ExportBlocksRow, error)
+	ExportCart(ctx context.Context, arg ExportCartParams) ([]ExportCartRow, error)
+	// In the order of the index, by post.
+	// concealment: exempt the account reads what it wrote, wherever that was
+	ExportComments(ctx context.Context, arg ExportCommentsParams) ([]ExportCommentsRow, error)
+	ExportFarms(ctx context.Context, arg ExportFarmsParams) ([]ExportFarmsRow, error)
+	ExportFollows(ctx context.Context, arg ExportFollowsParams) ([]ExportFollowsRow, error)
+	// concealment: exempt the account reads what it liked, wherever that was
+	ExportLikes(ctx context.Context, arg ExportLikesParams) ([]ExportLikesRow, error)
+	ExportNotifications(ctx context.Context, arg ExportNotificationsParams) ([]ExportNotificationsRow, error)
+	// With their lines: an array of name, unit, price and quantity as they were ordered.
+	ExportOrders(ctx context.Context, arg ExportOrdersParams) ([]ExportOrdersRow, error)
+	// Their own, whatever became of them, with what they are attached to.
+	ExportPictures(ctx context.Context, arg ExportPicturesParams) ([]ExportPicturesRow, error)
+	// Also the deleted ones that are still there.
+	// concealment: exempt the account reads what it wrote
+	ExportPosts(ctx context.Context, arg ExportPostsParams) ([]ExportPostsRow, error)
+	// Without the snapshot, which is somebody else's text, and without what became of it.
+	ExportReports(ctx context.Context, arg ExportReportsParams) ([]ExportReportsRow, error)
+	ExportSessions(ctx context.Context, arg ExportSessionsParams) ([]ExportSessionsRow, error)
 	// How long each further statement of the transaction may take, in milliseconds: some have as much to write as somebody has
 	// ever liked.
 	ExtendStatement(ctx context.Context, milliseconds string) error
@@ -145,8 +190,6 @@ type Querier interface {
 	FinishBlob(ctx context.Context, arg FinishBlobParams) (int64, error)
 	// Idempotent. No row: nobody visible to the viewer has that id.
 	FollowUser(ctx context.Context, arg FollowUserParams) (FollowUserRow, error)
-	ForgetEvents(ctx context.Context, arg ForgetEventsParams) (int64, error)
-	ForgetKeys(ctx context.Context, arg ForgetKeysParams) (int64, error)
 	ForgetReplica(ctx context.Context, id string) error
 	ForgetStaging(ctx context.Context, arg ForgetStagingParams) error
 	// Who is deleted loses an address that somebody else has just proven to be theirs.
@@ -174,6 +217,9 @@ type Querier interface {
 	KeepAnswer(ctx context.Context, arg KeepAnswerParams) (int64, error)
 	KnownKeys(ctx context.Context, keys []string) ([]string, error)
 	KnownStaging(ctx context.Context, names []string) ([]string, error)
+	// Books what was used without asking and lends up to what is wanted, whole units only. Ordered, so that two servers lock the
+	// accounts in the same order. A new account owes nothing yet.
+	LendUnits(ctx context.Context, arg LendUnitsParams) ([]LendUnitsRow, error)
 	// Idempotent. No row: there is no such post, or the viewer is gone: counters count living people, and who was just banned has
 	// left them already. The counter moves only with a like that was really new, and last.
 	LikePost(ctx context.Context, arg LikePostParams) (LikePostRow, error)
@@ -253,6 +299,8 @@ type Querier interface {
 	OrderLines(ctx context.Context, orderID int64) ([]OrderLinesRow, error)
 	// concealment: exempt the account changes its own password
 	PasswordOf(ctx context.Context, id int64) (string, error)
+	// The attempts at this handle, or at this handle from this place, are over; the place is known for a while.
+	PasswordWasRight(ctx context.Context, arg PasswordWasRightParams) error
 	PaymentOf(ctx context.Context, orderID int64) (PaymentOfRow, error)
 	PendingEvents(ctx context.Context) (PendingEventsRow, error)
 	// concealment: exempt a moderator removes what people wrote who block them
@@ -278,7 +326,6 @@ type Querier interface {
 	// The counters let go of them when the account was deleted.
 	// concealment: exempt a purge is about people whom nobody sees
 	PurgeComments(ctx context.Context, arg PurgeCommentsParams) (int64, error)
-	PurgeConfirmations(ctx context.Context, arg PurgeConfirmationsParams) (int64, error)
 	// concealment: exempt a purge is about people whom nobody sees
 	PurgeFollowers(ctx context.Context, arg PurgeFollowersParams) (int64, error)
 	// concealment: exempt a purge is about people whom nobody sees
@@ -308,9 +355,17 @@ type Querier interface {
 	PurgeSeen(ctx context.Context, id int64) (int64, error)
 	PurgeSessions(ctx context.Context, arg PurgeSessionsParams) (int64, error)
 	PurgeStats(ctx context.Context, id int64) (int64, error)
+	// Who owes something, the latest first.
+	RatelimitDebts(ctx context.Context) ([]RatelimitDebtsRow, error)
+	RatelimitHistory(ctx context.Context, arg RatelimitHistoryParams) ([]RatelimitPolicy, error)
+	RatelimitNewest(ctx context.Context) (RatelimitPolicy, error)
+	RatelimitPolicy(ctx context.Context, version int64) (RatelimitPolicy, error)
+	// What every server asks twice a second: the newest version, and how many servers are alive.
+	RatelimitState(ctx context.Context) (RatelimitStateRow, error)
 	ReadKey(ctx context.Context, arg ReadKeyParams) (ReadKeyRow, error)
 	// Gives a claim back, with why.
 	ReleaseBlob(ctx context.Context, arg ReleaseBlobParams) (int64, error)
+	ReleaseExport(ctx context.Context, id int64) error
 	ReleaseKey(ctx context.Context, arg ReleaseKeyParams) error
 	RemoveCartItem(ctx context.Context, arg RemoveCartItemParams) error
 	// The counter counts living people: the comment of somebody who has gone has left it already.
@@ -373,6 +428,8 @@ type Querier interface {
 	SettleSubject(ctx context.Context, arg SettleSubjectParams) (int64, error)
 	// What is removed needs no decision any more.
 	SettleTarget(ctx context.Context, arg SettleTargetParams) (int64, error)
+	// concealment: exempt servers know who looks after the others
+	Staff(ctx context.Context) ([]int64, error)
 	// Intents that nobody has resolved for a while.
 	StalePayments(ctx context.Context, arg StalePaymentsParams) ([]int64, error)
 	// Why products could not be taken.
@@ -384,14 +441,17 @@ type Querier interface {
 	// A row for each product that there was enough of. The rows are locked in the order of their ids, each before it is written, so
 	// that two orders of the same products take turns instead of waiting for each other.
 	TakeStock(ctx context.Context, arg TakeStockParams) ([]TakeStockRow, error)
-	// What nobody needs: revocations whose tokens have expired, replicas silent for an hour, sessions that ran out.
-	TidyRevocations(ctx context.Context) error
+	// Accounts that owe nothing, and attempts that are forgotten. Whoever lends right now is left alone.
+	TidyRatelimits(ctx context.Context) error
 	// The newest that failed, or wait for another try.
 	// concealment: exempt operators see everybody's
 	TroubledBlobs(ctx context.Context, atMost int32) ([]TroubledBlobsRow, error)
 	// Spends a try of every code that may be meant, before anybody compares: however many guess at once, a code is compared
 	// max_tries times. It is looked for by the account that asked where user_id is given, else by the address.
 	TryCode(ctx context.Context, arg TryCodeParams) ([]TryCodeRow, error)
+	// An attempt is counted before the password is looked at, so that many at once do not all count as the first. After @free
+	// attempts each has to wait for twice as long as the one before. Attempts are forgotten after a while without any.
+	TryPassword(ctx context.Context, arg TryPasswordParams) (TryPasswordRow, error)
 	// Idempotent. No row: the viewer sees nobody with that id and has not blocked them.
 	// concealment: exempt somebody whom the viewer has blocked stays known to the viewer
 	UnblockUser(ctx context.Context, arg UnblockUserParams) (UnblockUserRow, error)

@@ -478,21 +478,6 @@ func (q *Queries) SetPassword(ctx context.Context, arg SetPasswordParams) (int64
 	return result.RowsAffected(), nil
 }
 
-const tidyRevocations = `-- name: TidyRevocations :exec
-with r as (
-    delete from revocations where seq in (select seq from revocations where expires_at < now() limit 1000)
-), p as (
-    delete from replicas where applied_at < now() - interval '1 hour'
-)
-delete from sessions where id in (select id from sessions where expires_at < now() limit 1000)
-`
-
-// What nobody needs: revocations whose tokens have expired, replicas silent for an hour, sessions that ran out.
-func (q *Queries) TidyRevocations(ctx context.Context) error {
-	_, err := q.db.Exec(ctx, tidyRevocations)
-	return err
-}
-
 const unseenRevocations = `-- name: UnseenRevocations :many
 select now_seen.snapshot::text as snapshot, r.seq, r.kind, r.subject, r.upto_session,
        coalesce(extract(epoch from r.expires_at - now()), 0)::float8 as remaining_seconds,

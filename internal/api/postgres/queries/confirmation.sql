@@ -67,8 +67,3 @@ update confirmations set previous_email = sqlc.narg('previous_email') where id =
 select r.purpose, r.previous_email, u.handle, u.email
 from confirmations r join users u on u.id = r.user_id
 where r.id = @id and r.used_at is not null and u.deleted_at is null and u.banned_at is null;
-
--- name: PurgeConfirmations :execrows
-delete from confirmations where id in (
-    select o.id from confirmations o where o.created_at < now() - make_interval(secs => @age_seconds::float8)
-    order by o.created_at limit @batch::int);

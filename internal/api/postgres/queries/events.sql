@@ -10,8 +10,3 @@ returning e.id, e.kind, e.payload, e.trace_id, e.created_at;
 -- name: PendingEvents :one
 select count(*) as pending, coalesce(extract(epoch from now() - min(created_at)), 0)::float8 as oldest_seconds
 from app_events where emitted_at is null;
-
--- name: ForgetEvents :execrows
-delete from app_events where id in (
-    select f.id from app_events f where f.emitted_at < now() - make_interval(days => @days::int) order by f.emitted_at limit @batch::int
-);

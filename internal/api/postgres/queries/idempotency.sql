@@ -22,9 +22,3 @@ where account_id = @account_id and key = @key and created_at = @created_at and s
 
 -- name: ReleaseKey :exec
 delete from idempotency_keys where account_id = @account_id and key = @key and created_at = @created_at and state = 'running';
-
--- name: ForgetKeys :execrows
-delete from idempotency_keys where (account_id, key) in (
-    select k.account_id, k.key from idempotency_keys k
-    where k.created_at < now() - make_interval(secs => @keep_seconds::float8) order by k.created_at limit @batch::int
-);

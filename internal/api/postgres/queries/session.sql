@@ -126,15 +126,6 @@ order by p.started_at, p.id;
 -- name: RevocationTotals :one
 select count(*) as live, coalesce(max(seq), 0)::bigint as newest_seq from revocations where expires_at > now();
 
--- name: TidyRevocations :exec
--- What nobody needs: revocations whose tokens have expired, replicas silent for an hour, sessions that ran out.
-with r as (
-    delete from revocations where seq in (select seq from revocations where expires_at < now() limit 1000)
-), p as (
-    delete from replicas where applied_at < now() - interval '1 hour'
-)
-delete from sessions where id in (select id from sessions where expires_at < now() limit 1000);
-
 -- name: PasswordOf :one
 -- concealment: exempt the account changes its own password
 select password_hash from users where id = @id and deleted_at is null;

@@ -12,6 +12,7 @@ import (
 
 	"github.com/platctl/platctl/cmd/platctl/internal/command"
 	"github.com/platctl/platctl/cmd/platctl/internal/host"
+	"github.com/platctl/platctl/internal/base/clientaddr"
 	"github.com/platctl/platctl/internal/base/fault"
 	"github.com/platctl/platctl/internal/ops/edge"
 )
@@ -62,8 +63,12 @@ func foreground(ctx context.Context, d *command.Deps, cmd *cobra.Command) error 
 		return err
 	}
 	c := s.Config.Edge
+	clients, err := clientaddr.New(c.Proxies, c.ProxyHeader)
+	if err != nil {
+		return err
+	}
 	o, err := h.EdgeOptions(edge.Options{
-		Listen: c.Listen, AdminListen: c.AdminListen, DrainDelay: c.DrainDelay, Grace: c.ShutdownGrace, MaxConnsPerIP: c.MaxConnsPerIP,
+		Listen: c.Listen, AdminListen: c.AdminListen, DrainDelay: c.DrainDelay, Grace: c.ShutdownGrace, MaxConnsPerIP: c.MaxConnsPerIP, Clients: clients,
 		Version: d.Build.Version, Log: host.Logger(d, s.Config.Log), Now: d.Now,
 	})
 	if err != nil {

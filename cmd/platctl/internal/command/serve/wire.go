@@ -10,17 +10,20 @@ import (
 	"github.com/platctl/platctl/cmd/platctl/internal/command"
 	"github.com/platctl/platctl/cmd/platctl/internal/settings"
 	"github.com/platctl/platctl/internal/api/account"
+	"github.com/platctl/platctl/internal/api/account/argon"
 	"github.com/platctl/platctl/internal/api/mail"
 	"github.com/platctl/platctl/internal/api/postgres"
 	"github.com/platctl/platctl/internal/api/seed"
 	"github.com/platctl/platctl/internal/api/server"
+	"github.com/platctl/platctl/internal/base/clientaddr"
 	"github.com/platctl/platctl/internal/base/config"
+	"github.com/platctl/platctl/internal/base/limits"
 	"github.com/platctl/platctl/internal/base/pg"
 	"github.com/platctl/platctl/internal/base/role"
 	"github.com/platctl/platctl/internal/ops/migrate"
 )
 
-// Hashing takes half of the cores at the most, so a flood of logins leaves the other half to everybody else.
+// Hashing takes half of the cores at the most, in processes at low priority, so a flood of logins leaves the rest to everybody else.
 const (
 	hashQueue = 32
 	hashWait  = time.Second
@@ -38,7 +41,7 @@ func (o *options) server(ctx context.Context, p pools, secrets settings.ServerSe
 			return nil, nil, err
 		}
 	}
-	hasher := account.NewHasher(runtime.GOMAXPROCS(0)/2, hashQueue, hashWait)
+	hasher := account.NewHasher(runtime.GOMAXPROCS(0)/2, hashQueue, hashWait, account.Apart(func() account.Deriver { return argon.NewChild(o.log) }))
 	if o.dev {
 		if err := seedDemo(ctx, p.requests, hasher); err != nil {
 			return nil, nil, err
@@ -48,12 +51,16 @@ func (o *options) server(ctx context.Context, p pools, secrets settings.ServerSe
 	if err != nil {
 		return nil, nil, err
 	}
+	limited, err := limitsOf(c)
+	if err != nil {
+		return nil, nil, err
+	}
 	people, outside := o.outside(pictures)
 	holder := role.NewHolder(startRole(c.Server.ControlSocket))
 	srv, err := server.New(ctx, server.Options{
 		Build: o.deps.Build, Log: o.log, Pool: p.requests, JobsPool: p.jobs, Hasher: hasher, Keys: keys, IDKey: secrets.IDKey,
 		AccessTTL: c.Auth.AccessTTL, RefreshTTL: c.Auth.RefreshTTL, MaxSessions: c.Auth.MaxSessions, DeletionGrace: c.Auth.DeletionGrace,
-		DrainDelay: c.Server.DrainDelay, ShutdownGrace: c.Server.ShutdownGrace, MaxConnsPerIP: c.Server.MaxConnsPerIP, Origins: c.Server.Origins(),
+		DrainDelay: c.Server.DrainDelay, ShutdownGrace: c.Server.ShutdownGrace, MaxConnsPerIP: c.Server.MaxConnsPerIP, Origins: c.Server.Origins(), Limits: limited,
 		MinSchema: postgres.MinSchema, BuiltSchema: postgres.BuiltSchema(), Outside: outside, Mail: people, Role: active{holder}, Debug: c.Debug, Tracer: o.traces.Tracer,
 		SchemaVersion: func(ctx context.Context) (int64, error) { return migrate.Current(ctx, p.requests) },
 		Media: server.Media{
@@ -110,4 +117,12 @@ func (a active) Active() bool { return a.holder.Get().Role == role.Active }
 func (a active) Watch() (bool, <-chan struct{}) {
 	doc, changed := a.holder.Watch()
 	return doc.Role == role.Active, changed
+}
+
+// limitsOf says how requests are limited: in production for real, elsewhere without refusing anybody, unless something else is
+// set or a policy is applied.
+func limitsOf(c config.Config) (server.Limits, error) {
+	clients, err := clientaddr.New(c.Server.Proxies, c.Server.ProxyHeader)
+	without, most := c.LimitModes()
+	return server.Limits{Mode: limits.Mode(without), Most: limits.Mode(most), Clients: clients}, err
 }

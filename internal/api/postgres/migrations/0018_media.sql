@@ -55,6 +55,13 @@ create table avatars (
     user_id  bigint primary key references users (id) on delete cascade,
     media_id bigint not null unique references media (id) on delete cascade
 );
+-- The pictures of a product, sent by members of its farm.
+create table product_media (
+    product_id bigint   not null references products (id) on delete cascade,
+    position   smallint not null check (position between 1 and 4),
+    media_id   bigint   not null unique references media (id) on delete cascade,
+    primary key (product_id, position)
+);
 
 -- The pictures that can be shown, as JSON that the API reads: of a post all of them, in order, of a person one.
 create view post_pictures as
@@ -63,11 +70,16 @@ from post_media a join media m on m.id = a.media_id join media_blobs b on b.id =
 create view avatar_pictures as
 select a.user_id, jsonb_build_object('id', m.id, 'key', b.key, 'sizes', b.sizes) as picture
 from avatars a join media m on m.id = a.media_id join media_blobs b on b.id = m.blob_id and b.state = 'ready';
+create view product_pictures as
+select a.product_id, a.position, jsonb_build_object('id', m.id, 'key', b.key, 'sizes', b.sizes) as picture
+from product_media a join media m on m.id = a.media_id join media_blobs b on b.id = m.blob_id and b.state = 'ready';
 
 -- +goose Down
+drop view product_pictures;
 drop view avatar_pictures;
 drop view post_pictures;
 drop table avatars;
+drop table product_media;
 drop table post_media;
 drop table media;
 drop table media_blobs;
