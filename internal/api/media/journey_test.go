@@ -358,6 +358,7 @@ func TestForm(t *testing.T) {
 	for name, f := range map[string]*client.CreateMediaFormMultipart{
 		"415 unsupported_type": form("x.svg", "image/svg+xml", []byte("<svg>")),
 		"415 type_mismatch":    form("x.png", "image/png", jpeg(10, 10)),
+		"400 size_mismatch":    form("x.gif", "image/gif", nil),
 		"413 too_large":        form("x.jpg", "image/jpeg", make([]byte, 10<<20+1)),
 	} {
 		if _, err := c.CreateMedia(t.Context(), f); refusal(err) != name {

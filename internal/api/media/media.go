@@ -222,6 +222,9 @@ func (s *Service) Announce(ctx context.Context, owner int64, purpose, contentTyp
 }
 
 func (s *Service) checkAnnounced(contentType string, size int64) (string, error) {
+	if size < 1 { // of a form: the spec keeps others from saying so
+		return "", fault.New(fault.Invalid, "an empty file is no picture").WithCode("size_mismatch")
+	}
 	for _, f := range picture.Formats() {
 		if !strings.EqualFold(contentType, string(f)) {
 			continue
