@@ -166,16 +166,8 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	}
 	s.market = market.New(o.Pool, o.Market)
 	s.keys = idempotency.New(o.Pool)
-	s.operations, err = httpapi.New(httpapi.Services{
-		Account: s.accounts, Sessions: s.sessions, Timeline: timeline.New(queries), Market: s.market, System: s, IDs: ids, Log: o.Log, Tokens: tokens,
-		Export: export.New(queries, ids),
-		Moderation: moderation.New(o.Pool, s.sessions, moderation.Options{
-			OnReport: func(reason string) { s.metrics.reports.WithLabelValues(reason).Inc() },
-			OnAct:    func(a moderation.Action) { s.metrics.acts.WithLabelValues(string(a)).Inc() },
-		}),
-	})
-	if err != nil {
-		return nil, fault.Op("wire server", err)
+	if s.operations, err = s.newOperations(queries, ids, tokens); err != nil {
+		return nil, err
 	}
 	s.background()
 	s.periodic()
@@ -188,6 +180,19 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	s.portal = openapi.Portal(httpapi.WrongMethod(o.Log, "GET, HEAD"))
 	s.handler = wrap(s.mux(), s.chain())
 	return s, nil
+}
+
+// newOperations wires what the spec's operations call.
+func (s *Server) newOperations(queries *db.Queries, ids *publicid.Codec, tokens *account.Tokens) (*oas.Server, error) {
+	operations, err := httpapi.New(httpapi.Services{
+		Account: s.accounts, Sessions: s.sessions, Timeline: timeline.New(queries), Market: s.market, System: s, IDs: ids, Log: s.log, Tokens: tokens,
+		Export: export.New(queries, ids),
+		Moderation: moderation.New(s.opts.Pool, s.sessions, moderation.Options{
+			OnReport: func(reason string) { s.metrics.reports.WithLabelValues(reason).Inc() },
+			OnAct:    func(a moderation.Action) { s.metrics.acts.WithLabelValues(string(a)).Inc() },
+		}),
+	})
+	return operations, fault.Op("wire server", err)
 }
 
 // mux sends the portal's paths to the portal and everything else to the spec's operations.
