@@ -125,6 +125,11 @@ bench: postgres ## Print the figures that the documentation claims
 restarts: postgres ## Stop and start two servers 20 times under load: no request fails, no write is lost
 	go test ./cmd/platctl -count=1 -run TestRestartsUnderLoad -restarts 20 -v
 
+SOAK ?= 10m
+.PHONY: soak
+soak: postgres ## Press two servers with everything that people do, for SOAK: nothing leaks, nothing drifts
+	go test ./cmd/platctl -count=1 -timeout 40m -run TestSoak -soak $(SOAK) -v
+
 .PHONY: coverage
 coverage: postgres ## How much of internal/api the journeys run; fails below 80 %
 	@tools/coverage.sh

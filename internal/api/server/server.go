@@ -175,12 +175,8 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if s.media, err = newMedia(o, s.jobs, o.Pool, o.Log); err != nil {
 		return nil, err
 	}
-	s.operations, err = httpapi.New(httpapi.Services{
-		Account: s.accounts, Sessions: s.sessions, Timeline: timeline.New(queries), Market: s.market, System: s, IDs: ids, Log: o.Log, Tokens: tokens,
-		Export: export.New(queries, ids, o.Media.pictureURL()), Media: s.media, PictureURL: o.Media.pictureURL(), Moderation: s.moderation(),
-	})
-	if err != nil {
-		return nil, fault.Op("wire server", err)
+	if s.operations, err = s.newOperations(queries, ids, tokens); err != nil {
+		return nil, err
 	}
 	s.background()
 	s.periodic()
@@ -195,12 +191,17 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	return s, nil
 }
 
-// moderation counts what people report and what moderators do.
-func (s *Server) moderation() *moderation.Service {
-	return moderation.New(s.opts.Pool, s.sessions, moderation.Options{
-		OnReport: func(reason string) { s.metrics.reports.WithLabelValues(reason).Inc() },
-		OnAct:    func(a moderation.Action) { s.metrics.acts.WithLabelValues(string(a)).Inc() },
+// newOperations wires what the spec's operations call.
+func (s *Server) newOperations(queries *db.Queries, ids *publicid.Codec, tokens *account.Tokens) (*oas.Server, error) {
+	operations, err := httpapi.New(httpapi.Services{
+		Account: s.accounts, Sessions: s.sessions, Timeline: timeline.New(queries), Market: s.market, System: s, IDs: ids, Log: s.log, Tokens: tokens,
+		Export: export.New(queries, ids, s.opts.Media.pictureURL()), Media: s.media, PictureURL: s.opts.Media.pictureURL(),
+		Moderation: moderation.New(s.opts.Pool, s.sessions, moderation.Options{
+			OnReport: func(reason string) { s.metrics.reports.WithLabelValues(reason).Inc() },
+			OnAct:    func(a moderation.Action) { s.metrics.acts.WithLabelValues(string(a)).Inc() },
+		}),
 	})
+	return operations, fault.Op("wire server", err)
 }
 
 // mux sends the portal's paths to the portal, those of pictures to the store and everything else to the spec's operations.
