@@ -159,7 +159,7 @@ func targets() map[string][]string {
 func bodies() map[string]map[string]string {
 	const text, no = `{"body":"Plums again."}`, `{"reason":"No."}`
 	const rest = `"password":"correct horse","displayName":"Eve"}`
-	return map[string]map[string]string{
+	out := map[string]map[string]string{
 		"SignupRequest": {
 			"":                   `{"handle":"eve","email":"eve@example.org",` + rest,
 			"with a taken name":  `{"handle":"carl","email":"eva@example.org",` + rest,
@@ -224,6 +224,26 @@ func bodies() map[string]map[string]string {
 			"":       `{"handle":"ana","password":"correct horse"}`,
 			"as Bea": `{"handle":"bea","password":"wrong horse"}`,
 		},
+		"MarkSeenRequest": {
+			"bea's":  `{"notification":"{note:bea like}"}`,
+			"carl's": `{"notification":"{note:carl follow}"}`,
+		},
+		"CreateMediaRequest": {
+			"":             `{"contentType":"image/png","size":100,"purpose":"post"}`,
+			"of a drawing": `{"contentType":"image/svg+xml","size":100,"purpose":"post"}`,
+		},
+		apitest.Bytes:          {"": tinyGIF, "of another": tinyGIF + "!"},
+		"CreateReportRequest":  reports(),
+		"ResolveReportRequest": {"": `{"decision":"ban","reason":"No."}`},
+		"SetRoleRequest":       {"": `{"role":"admin","reason":"No."}`},
+		"RemovePostRequest":    {"": no}, "RemoveCommentRequest": {"": no}, "BanUserRequest": {"": no}, "UnbanUserRequest": {"": no},
+	}
+	maps.Copy(out, marketBodies())
+	return out
+}
+
+func marketBodies() map[string]map[string]string {
+	return map[string]map[string]string{
 		"CreateFarmRequest": {
 			"":                  `{"name":"Elm Gate","currency":"CHF"}`,
 			"with a taken name": `{"name":"FARM OF CARL"}`,
@@ -245,19 +265,6 @@ func bodies() map[string]map[string]string {
 		},
 		"CancelOrderRequest": {"": `{"reason":"Changed my mind."}`},
 		"AdjustStockRequest": {"": `{"change":5}`, "below nothing": `{"change":-1000}`},
-		"MarkSeenRequest": {
-			"bea's":  `{"notification":"{note:bea like}"}`,
-			"carl's": `{"notification":"{note:carl follow}"}`,
-		},
-		"CreateMediaRequest": {
-			"":             `{"contentType":"image/png","size":100,"purpose":"post"}`,
-			"of a drawing": `{"contentType":"image/svg+xml","size":100,"purpose":"post"}`,
-		},
-		apitest.Bytes:          {"": tinyGIF, "of another": tinyGIF + "!"},
-		"CreateReportRequest":  reports(),
-		"ResolveReportRequest": {"": `{"decision":"ban","reason":"No."}`},
-		"SetRoleRequest":       {"": `{"role":"admin","reason":"No."}`},
-		"RemovePostRequest":    {"": no}, "RemoveCommentRequest": {"": no}, "BanUserRequest": {"": no}, "UnbanUserRequest": {"": no},
 	}
 }
 
