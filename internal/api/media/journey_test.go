@@ -33,6 +33,10 @@ func TestPictureOfAPost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var events int
+	if err := r.Pool.QueryRow(ctx, "select count(*) from app_events where kind = 'media_attached' and payload->>'target' = 'post'").Scan(&events); err != nil || events != 2 {
+		t.Errorf("%d events, %v; want one for each picture", events, err)
+	}
 	m := ready(t, ana, id)
 	ready(t, ana, second)
 	if len(m.Sizes) != 3 || m.Sizes[0].Width != 1200 || m.Sizes[0].Height != 900 || m.Sizes[1].Width != 800 || m.Sizes[2].Width != 200 {

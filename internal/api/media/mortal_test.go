@@ -71,7 +71,7 @@ func serveMortal() error {
 		Hasher: account.NewHasher(1, 4, time.Minute, account.WithCost(64, 1)), Keys: keyring.Static(ring), IDKey: apitest.IDKey(), AccessTTL: 10 * time.Minute, RefreshTTL: time.Hour,
 		SchemaVersion: func(context.Context) (int64, error) { return 0, nil },
 		Media: server.Media{
-			Store: &mortal{Store: local, fate: f}, Local: local, WorkDir: filepath.Join(f.Dir, "work"), Timing: media.Timing{Lease: lease},
+			Store: &mortal{Store: local, fate: f, die: die}, Local: local, WorkDir: filepath.Join(f.Dir, "work"), Timing: media.Timing{Lease: lease},
 			Limits: media.Limits{Bytes: 10 << 20, AccountFiles: 100, AccountBytes: 100 << 20},
 		},
 	})
@@ -92,19 +92,24 @@ func (always) Active() bool { return true }
 
 func (always) Watch() (bool, <-chan struct{}) { return true, nil }
 
-// mortal is a store in which a server meets its fate.
+// mortal is a store in which a server, or another process, meets its fate.
 type mortal struct {
 	store.Store
 	fate  fate
+	die   func()
 	calls atomic.Int32
+}
+
+func die() {
+	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	select {}
 }
 
 func (m *mortal) meet(call, key string, after bool) {
 	if m.fate.Call != call || m.fate.After != after || !strings.HasPrefix(key, m.fate.Area) || m.calls.Add(1) != m.fate.Nth {
 		return
 	}
-	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-	select {}
+	m.die()
 }
 
 // Put implements store.Store.

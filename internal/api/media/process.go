@@ -151,6 +151,11 @@ func storageCode(err error) picture.Code {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return picture.StorageUnreachable
 	}
+	return storeCode(err)
+}
+
+// storeCode returns the code that the store gave an error, and none for those of others.
+func storeCode(err error) picture.Code {
 	switch c := picture.Code(fault.From(err).Code); c {
 	case picture.StoragePutFailed, picture.StorageUnreachable:
 		return c

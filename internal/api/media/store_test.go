@@ -57,6 +57,9 @@ func TestStoreFails(t *testing.T) {
 			if _, err := send(t.Context(), ana, id, data); refusal(err) != "503 "+c.code {
 				t.Errorf("while the store fails: %v", err)
 			}
+			if n := r.metric(`media_jobs_total{result="` + c.code + `"}`); n != "1" {
+				t.Errorf("%s %s were counted", n, c.code)
+			}
 			service.Break(storetest.None, "")
 			service.Break(c.fault, http.MethodGet) // the upload is kept, and can't be fetched
 			if _, err := send(t.Context(), ana, id, data); err != nil {

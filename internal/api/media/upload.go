@@ -28,16 +28,23 @@ func (s *Service) Upload(ctx context.Context, owner, id int64, body io.Reader) (
 	if m.Code == picture.OrphanStaging {
 		return m, fault.New(fault.Conflict, "its bytes did not come within a day; announce it again").WithCode(string(picture.OrphanStaging))
 	}
-	up, err := s.receive(body, m)
-	if err != nil {
-		return m, err
-	}
-	defer up.file.Close()
 	ctx = context.WithoutCancel(ctx) // what has come is kept, also when the client leaves before it hears so
-	if err := s.keep(ctx, owner, m, up); err != nil {
+	if err := s.take(ctx, owner, m, body); err != nil {
+		if c := storeCode(err); c != "" {
+			s.Metrics.results.WithLabelValues(string(c)).Inc()
+		}
 		return m, err
 	}
 	return s.Get(ctx, owner, id)
+}
+
+func (s *Service) take(ctx context.Context, owner int64, m Media, body io.Reader) error {
+	up, err := s.receive(body, m)
+	if err != nil {
+		return err
+	}
+	defer up.file.Close()
+	return s.keep(ctx, owner, m, up)
 }
 
 // expected returns the picture that bytes are sent for. The request may take minutes; this must not.

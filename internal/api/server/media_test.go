@@ -169,3 +169,50 @@ func trickle(ctx context.Context, w *io.PipeWriter, data []byte, piece int, ever
 	}
 	_ = w.Close()
 }
+
+// A form with a key is one picture however often it is sent; a key with another form is refused.
+func TestFormWithAKey(t *testing.T) {
+	t.Parallel()
+	env := apitest.New(t)
+	ana, _ := env.Signup("ana")
+	post := func(key, body string) (code int, replayed, answer string) {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, env.URL+"/api/v1/media", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "multipart/form-data; boundary=x")
+		req.Header.Set("Authorization", "Bearer "+ana.AccessToken)
+		req.Header.Set("Idempotency-Key", key)
+		res, err := env.HTTP.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		data, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res.StatusCode, res.Header.Get("Idempotent-Replayed"), string(data)
+	}
+	whole := formSeeds()[0]
+	code, replayed, first := post("once", whole)
+	if code != http.StatusCreated || replayed != "false" {
+		t.Errorf("%d, replayed %s: %s", code, replayed, first)
+	}
+	if code, replayed, again := post("once", whole); code != http.StatusCreated || replayed != "true" || again != first {
+		t.Errorf("again: %d, replayed %s: %s", code, replayed, again)
+	}
+	if code, _, other := post("once", strings.Replace(whole, "post", "avatar", 1)); code != http.StatusUnprocessableEntity || !strings.Contains(other, "idempotency_key_reused") {
+		t.Errorf("another form: %d %s", code, other)
+	}
+	broken := strings.Replace(whole, "GIF89a", "GIF99a", 1)
+	for range 2 { // a refusal leaves the key free, and nothing announced
+		if code, _, answer := post("twice", broken); code != http.StatusUnsupportedMediaType {
+			t.Errorf("%d %s", code, answer)
+		}
+	}
+	var n int
+	if err := env.Pool.QueryRow(t.Context(), "select count(*) from media").Scan(&n); err != nil || n != 1 {
+		t.Errorf("%d pictures, %v", n, err)
+	}
+}
