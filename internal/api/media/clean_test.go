@@ -140,9 +140,7 @@ func TestGivingUp(t *testing.T) {
 			if strings.Contains(m.Failure.Value.Detail, "panic") {
 				t.Errorf("the client reads of our crash: %+v", m)
 			}
-			if n := r.metric(`media_jobs_total{result="` + string(want) + `"}`); n != "1" {
-				t.Errorf("counted %s", n)
-			}
+			r.counted(string(want), 1)
 			if res, err := r.desk(media.Timing{}).Retry(t.Context(), 0, string(want), false); err != nil || len(res.Blobs) != 1 {
 				t.Errorf("%+v, %v", res, err)
 			}
@@ -190,6 +188,7 @@ func TestStuck(t *testing.T) {
 	if m.Failure.Value.Code != client.MediaFailureCodeStuckRunning {
 		t.Errorf("%+v", m)
 	}
+	worker.counted("stuck_running", 1)
 }
 
 func anaToken(t *testing.T, r *rig) string {

@@ -2,7 +2,11 @@ package media_test
 
 import (
 	"context"
+	"errors"
+	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -109,8 +113,27 @@ func (c *cluster) start() {
 	}
 }
 
+// kill ends the server with the processes of its sessions, which would otherwise commit what they are at.
 func (c *cluster) kill() {
-	if err := syscall.Kill(c.server.PID, syscall.SIGKILL); err != nil {
-		c.t.Error(err)
+	lists, err := filepath.Glob("/proc/" + strconv.Itoa(c.server.PID) + "/task/*/children")
+	if err != nil || len(lists) == 0 {
+		c.t.Errorf("the sessions of %d: %v", c.server.PID, err)
+	}
+	pids := []string{strconv.Itoa(c.server.PID)}
+	for _, list := range lists {
+		text, err := os.ReadFile(list)
+		if err != nil {
+			c.t.Error(err)
+		}
+		pids = append(pids, strings.Fields(string(text))...)
+	}
+	for _, field := range pids {
+		pid, err := strconv.Atoi(field)
+		if err == nil {
+			err = syscall.Kill(pid, syscall.SIGKILL)
+		}
+		if err != nil && !errors.Is(err, syscall.ESRCH) {
+			c.t.Error(err)
+		}
 	}
 }

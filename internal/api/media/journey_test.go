@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -74,9 +73,7 @@ func TestPictureOfAPost(t *testing.T) {
 	if left := append(r.objects(store.Public), r.objects(store.Staging)...); len(left) != 0 {
 		t.Errorf("left %v", left)
 	}
-	if n := r.metric(`media_jobs_total{result="ready"}`); n != "2" {
-		t.Errorf("%s pictures were counted", n)
-	}
+	r.counted("ready", 2)
 }
 
 // An avatar appears on the profile when it is ready, is replaced by another, and removed.
@@ -330,10 +327,7 @@ func TestCorpus(t *testing.T) {
 	}
 	delete(want, "")
 	for code, n := range want {
-		line := `media_jobs_total{result="` + code + `"}`
-		if got := r.metric(line); got != strconv.Itoa(n) {
-			t.Errorf("%s is %s, want %d", line, got, n)
-		}
+		r.counted(code, n)
 	}
 	if left := r.objects(store.Staging); len(left) != 0 {
 		t.Errorf("uploads that nobody needs: %v", left)
@@ -425,6 +419,7 @@ func TestRefusals(t *testing.T) {
 	more("409 media_quota", 10_000)
 	more("<nil>", 10)
 	more("409 media_quota", 10) // a sixth picture
+	r.counted("too_large", 3)
 }
 
 // The spec, the domain and docs/media.md name the same codes.

@@ -230,11 +230,16 @@ func (s *Service) checkAnnounced(contentType string, size int64) (string, error)
 			continue
 		}
 		if size > s.o.Limits.Bytes {
-			return "", s.refuse(fault.TooLarge, picture.TooLarge, "a picture has %d bytes at the most", s.o.Limits.Bytes)
+			return "", s.TooLarge()
 		}
 		return string(f), nil
 	}
 	return "", s.refuse(fault.Unsupported, picture.UnsupportedType, "JPEG, PNG, WebP and GIF are read, and no other type")
+}
+
+// TooLarge is the refusal of more bytes than any picture may have, counted.
+func (s *Service) TooLarge() error {
+	return s.refuse(fault.TooLarge, picture.TooLarge, "a picture has %d bytes at the most", s.o.Limits.Bytes)
 }
 
 // refuse counts a picture that is turned away at the door.

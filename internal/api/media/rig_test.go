@@ -205,6 +205,13 @@ func (r *rig) metric(line string) string {
 	return "absent"
 }
 
+// counted waits until so many pictures count as something: that happens a moment after their owner can read it.
+func (r *rig) counted(result string, n int) {
+	r.t.Helper()
+	line := `media_jobs_total{result="` + result + `"}`
+	eventually(r.t, line+" "+strconv.Itoa(n), func() bool { return r.metric(line) == strconv.Itoa(n) })
+}
+
 // objects returns the keys of an area of the rig's store.
 func (r *rig) objects(area string) (keys []string) {
 	r.t.Helper()

@@ -57,9 +57,7 @@ func TestStoreFails(t *testing.T) {
 			if _, err := send(t.Context(), ana, id, data); refusal(err) != "503 "+c.code {
 				t.Errorf("while the store fails: %v", err)
 			}
-			if n := r.metric(`media_jobs_total{result="` + c.code + `"}`); n != "1" {
-				t.Errorf("%s %s were counted", n, c.code)
-			}
+			r.counted(c.code, 1)
 			service.Break(storetest.None, "")
 			service.Break(c.fault, http.MethodGet) // the upload is kept, and can't be fetched
 			if _, err := send(t.Context(), ana, id, data); err != nil {
@@ -221,6 +219,9 @@ func TestKilledChildren(t *testing.T) {
 		m := settled(t, ana, upload(t, ana, client.MediaPurposePost, "image/jpeg", mediatest.Scans(3000, 3000, 60)))
 		if m.State != want || k.kills.Load() != kills {
 			t.Errorf("%d kills: %+v", k.kills.Load(), m)
+		}
+		if want == client.MediaStateFailed {
+			r.counted("decode_oom", 1)
 		}
 		if want == client.MediaStateFailed && (m.Failure.Value.Code != client.MediaFailureCodeDecodeOom || len(r.objects(store.Staging)) != 1) {
 			t.Errorf("%+v, uploads %v", m, r.objects(store.Staging))

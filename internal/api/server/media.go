@@ -17,7 +17,6 @@ import (
 	"github.com/platctl/platctl/internal/api/jobs"
 	"github.com/platctl/platctl/internal/api/media"
 	"github.com/platctl/platctl/internal/api/media/child"
-	"github.com/platctl/platctl/internal/api/media/picture"
 	"github.com/platctl/platctl/internal/api/media/store"
 	"github.com/platctl/platctl/internal/base/fault"
 )
@@ -116,7 +115,7 @@ func (s *Server) guardUpload(next http.Handler, w http.ResponseWriter, r *http.R
 	case s.uploads <- struct{}{}:
 		defer func() { <-s.uploads }()
 		if r.ContentLength > most {
-			err = tooLargePicture(s.opts.Media.Limits.Bytes)
+			err = s.media.TooLarge()
 		}
 	default:
 		err = fault.New(fault.Unavailable, "too many pictures are on their way; try again in a moment").WithCode("saturated")
@@ -126,22 +125,18 @@ func (s *Server) guardUpload(next http.Handler, w http.ResponseWriter, r *http.R
 		return
 	}
 	r.Body = &steady{
-		ReadCloser: http.MaxBytesReader(w, r.Body, most), conn: http.NewResponseController(w), began: time.Now(), most: s.opts.Media.Limits.Bytes,
+		ReadCloser: http.MaxBytesReader(w, r.Body, most), conn: http.NewResponseController(w), began: time.Now(), excess: s.media.TooLarge,
 	}
 	next.ServeHTTP(w, r)
-}
-
-func tooLargePicture(most int64) error {
-	return fault.New(fault.TooLarge, "a picture has %d bytes at the most", most).WithCode(string(picture.TooLarge))
 }
 
 // steady is a body that may take long as long as it keeps coming: it moves the connection's deadlines before each read.
 type steady struct {
 	io.ReadCloser
-	conn  *http.ResponseController
-	began time.Time
-	n     int64
-	most  int64
+	conn   *http.ResponseController
+	began  time.Time
+	n      int64
+	excess func() error
 }
 
 // Read implements io.Reader.
@@ -155,12 +150,12 @@ func (b *steady) Read(p []byte) (int, error) {
 	_ = b.conn.SetWriteDeadline(until.Add(writeTimeout)) // the answer comes after the store has the bytes
 	n, err := b.ReadCloser.Read(p)
 	b.n += int64(n)
-	var excess *http.MaxBytesError
+	var tooMany *http.MaxBytesError
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		err = fault.New(fault.Invalid, "the picture came too slowly; it takes %d KiB a second", minRate>>10).WithCode("upload_too_slow")
-	case errors.As(err, &excess):
-		err = tooLargePicture(b.most)
+	case errors.As(err, &tooMany):
+		err = b.excess()
 	}
 	return n, err
 }
