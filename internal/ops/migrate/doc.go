@@ -9,6 +9,8 @@
 //     file checks that its session has it.
 //   - A migration in a transaction and its ledger row commit together. A migration without one has a row "running" before
 //     its first statement and a count of the statements that are done, so a crash is visible and resumable.
+//   - The way down is run from the ledger, so any platctl can take back what another one applied. The ledger's log,
+//     platctl.migration_events, is only added to.
 //   - The text of an applied migration doesn't change; the ledger keeps text and SHA-256 of up and down.
 //   - Status takes no lock and answers while a migration runs.
 //   - Nothing here prints: Options.OnEvent hears what happens.

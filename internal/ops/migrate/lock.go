@@ -15,9 +15,6 @@ import (
 //go:embed sql/try_lock.sql
 var sqlTryLock string
 
-//go:embed sql/unlock.sql
-var sqlUnlock string
-
 //go:embed sql/holds_lock.sql
 var sqlHoldsLock string
 
@@ -82,12 +79,6 @@ func (r *runner) fence(ctx context.Context) error {
 			WithHint("connect to PostgreSQL directly, not through a pooler in transaction mode")
 	}
 	return nil
-}
-
-func (r *runner) release() {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	_, _ = r.conn.Exec(ctx, sqlUnlock, lockKey) // closing the session releases it as well
 }
 
 func jitter(from, to time.Duration) time.Duration {

@@ -73,7 +73,10 @@ func parseFile(name, text string) (*Migration, error) {
 	if err := p.endSection(); err != nil {
 		return nil, err
 	}
-	return p.m, p.checkControl()
+	if !p.m.Transaction {
+		return p.m, nil
+	}
+	return p.m, checkControl(name, &p.m.Up)
 }
 
 func (p *parser) fail(format string, args ...any) *fault.Error {
@@ -220,14 +223,10 @@ func (p *parser) timeout(word, value string) (*time.Duration, error) {
 }
 
 // checkControl refuses statements that would end the runner's own transaction halfway through a file.
-func (p *parser) checkControl() error {
-	if !p.m.Transaction {
-		return nil
-	}
-	for _, st := range p.m.Up.Statements {
+func checkControl(file string, script *Script) error {
+	for _, st := range script.Statements {
 		if word := transactionControl(st.SQL); word != "" {
-			p.line = st.Line
-			return p.fail("%s in a file that runs in one transaction", word).
+			return fault.New(fault.Invalid, "%s:%d: %s in a file that runs in one transaction", file, st.Line, word).
 				WithHint("remove it, or add the line \"-- +goose NO TRANSACTION\"")
 		}
 	}

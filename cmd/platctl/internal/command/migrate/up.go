@@ -71,11 +71,7 @@ func runUp(ctx context.Context, p *output.Printer, o upOptions) error {
 	if o.To < 0 {
 		return fault.New(fault.Usage, "--to %d is not a version", o.To)
 	}
-	m, err := open(o.Deps, migrate.Options{OutOfOrder: o.OutOfOrder, Release: o.Release, OnEvent: func(e migrate.Event) {
-		if line := Line(e); line != "" {
-			o.Deps.Streams.Say("%s", line)
-		}
-	}})
+	m, err := open(o.Deps, migrate.Options{OutOfOrder: o.OutOfOrder, Release: o.Release, OnEvent: say(o.Deps.Streams)})
 	if err != nil {
 		return err
 	}
