@@ -130,7 +130,7 @@ func (m *Migrator) planDown(entries map[int64]*entry, to int64) ([]Step, error) 
 // step makes a Step of what the ledger knows.
 func (m *Migrator) step(e *entry) (Step, error) {
 	name := fmt.Sprintf("%d_%s.sql", e.Version, e.Name)
-	mg, err := parseFile(name, "-- +goose Up\n-- +goose Down\n"+e.DownText)
+	mg, err := parseFile(name, "-- +goose Up\n-- +goose Down\n"+e.DownText, m.opts.Env)
 	if err != nil {
 		return Step{}, fault.Wrap(err, fault.Conflict, "the ledger's way down from %d_%s can't be read; nothing was done", e.Version, e.Name).
 			WithHint("write a new migration that takes back what it did")
@@ -142,13 +142,11 @@ func (m *Migrator) step(e *entry) (Step, error) {
 		return Step{}, fault.New(fault.Conflict, "%d_%s has no way down; nothing was done", e.Version, e.Name).
 			WithHint("write a new migration that takes back what it did")
 	}
-	mg.Transaction = m.transactional(e, mg)
-	if mg.Transaction {
-		if err := checkControl(name, &mg.Down); err != nil {
-			return Step{}, err
-		}
+	mg.Down.Stepwise = m.stepwise(e, mg)
+	if err := cmp.Or(mg.Down.unset, checkControl(name, &mg.Down)); err != nil {
+		return Step{}, err
 	}
-	s := Step{Version: e.Version, Name: e.Name, Transaction: mg.Transaction, Statements: len(mg.Down.Statements), Losses: losses(mg.Down.Statements)}
+	s := Step{Version: e.Version, Name: e.Name, Transaction: !mg.Down.Stepwise, Statements: len(mg.Down.Statements), Losses: losses(mg.Down.Statements)}
 	s.pass = pass{mg: mg, script: &mg.Down, down: true}
 	if e.State == Reverting {
 		s.Done = min(e.StmtDone, s.Statements)
@@ -156,13 +154,13 @@ func (m *Migrator) step(e *entry) (Step, error) {
 	return s, nil
 }
 
-// transactional says how a file runs. Of rows that don't say, the file that was applied does; without it the SQL has to.
-func (m *Migrator) transactional(e *entry, mg *Migration) bool {
-	if e.Transactional != nil {
-		return *e.Transactional
+// stepwise says how a way down runs. Of rows that don't say, the file that was applied does; without it the SQL has to.
+func (m *Migrator) stepwise(e *entry, mg *Migration) bool {
+	if e.DownStepwise != nil {
+		return *e.DownStepwise
 	}
-	if file := m.find(e.Version); file != nil && file.Up.SHA256 == e.UpSHA256 {
-		return file.Transaction
+	if file := m.find(e.Version); file != nil && file.Down.SHA256 == e.DownSHA256 {
+		return file.Down.Stepwise
 	}
-	return !slices.ContainsFunc(mg.Down.Statements, func(st Statement) bool { return concurrent(st.SQL) })
+	return slices.ContainsFunc(mg.Down.Statements, func(st Statement) bool { return concurrent(st.SQL) })
 }

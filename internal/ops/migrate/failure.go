@@ -72,9 +72,9 @@ func (r *runner) note(p pass, done int, why error) {
 	defer cancel()
 	_ = r.exec(ctx, resetRole)
 	switch {
-	case p.mg.Transaction && !p.down:
+	case !p.script.Stepwise && !p.down:
 		_ = r.record(ctx, p, Failed, done, why.Error())
-	case p.mg.Transaction: // it stays applied
+	case !p.script.Stepwise: // it stays applied
 		_, _ = r.conn.Exec(ctx, sqlFailed, p.mg.Version, Applied, "down: "+why.Error())
 	case p.down:
 		_, _ = r.conn.Exec(ctx, sqlFailed, p.mg.Version, Reverting, why.Error())

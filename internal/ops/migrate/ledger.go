@@ -52,16 +52,16 @@ type entry struct {
 	UpSHA256   string `db:"up_sha256"`
 	DownText   string
 	DownSHA256 string `db:"down_sha256"`
-	// Transactional is nil in rows of before it was noted.
-	Transactional *bool
-	StmtTotal     int
-	StmtDone      int
-	Error         string
-	StartedAt     time.Time
-	DurationMS    int64 `db:"duration_ms"`
-	Release       string
-	ToolVersion   string
-	DBUser        string `db:"db_user"`
+	// DownStepwise is nil in rows of before it was noted.
+	DownStepwise *bool
+	StmtTotal    int
+	StmtDone     int
+	Error        string
+	StartedAt    time.Time
+	DurationMS   int64 `db:"duration_ms"`
+	Release      string
+	ToolVersion  string
+	DBUser       string `db:"db_user"`
 }
 
 // Querier runs a query: a connection, a pool or a transaction.

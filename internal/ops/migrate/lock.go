@@ -15,6 +15,9 @@ import (
 //go:embed sql/try_lock.sql
 var sqlTryLock string
 
+//go:embed sql/unlock.sql
+var sqlUnlock string
+
 //go:embed sql/holds_lock.sql
 var sqlHoldsLock string
 
@@ -79,6 +82,10 @@ func (r *runner) fence(ctx context.Context) error {
 			WithHint("connect to PostgreSQL directly, not through a pooler in transaction mode")
 	}
 	return nil
+}
+
+func (r *runner) release(ctx context.Context) {
+	_, _ = r.conn.Exec(ctx, sqlUnlock, lockKey) // closing the session releases it as well, a moment later
 }
 
 func jitter(from, to time.Duration) time.Duration {

@@ -51,7 +51,8 @@ func (r *runner) record(ctx context.Context, p pass, st State, done int, why str
 		_, err := r.conn.Exec(ctx, sqlRecordDown, args)
 		return err
 	}
-	args["name"], args["phase"], args["transactional"] = p.mg.Name, p.mg.Phase, p.mg.Transaction
+	args["name"], args["phase"] = p.mg.Name, p.mg.Phase
+	args["up_stepwise"], args["down_stepwise"] = p.mg.Up.Stepwise, p.mg.Down.Stepwise
 	args["up_text"], args["up_sha256"] = p.mg.Up.Text, p.mg.Up.SHA256
 	args["down_text"], args["down_sha256"] = p.mg.Down.Text, p.mg.Down.SHA256
 	_, err := r.conn.Exec(ctx, sqlRecord, args)

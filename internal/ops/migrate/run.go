@@ -18,7 +18,8 @@ func (r *runner) begin(ctx context.Context, url string) (entries map[int64]*entr
 	end = func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		_ = r.conn.Close(ctx) // which releases the lock
+		r.release(ctx)
+		_ = r.conn.Close(ctx)
 	}
 	if err := r.acquire(ctx); err != nil {
 		return nil, end, err
@@ -36,10 +37,13 @@ func (r *runner) run(ctx context.Context, p pass, done int) error {
 	if err := r.exec(ctx, "reset all; "+resetRole); err != nil {
 		return databaseFault(err, "the session can't be reset before %s", p.mg.File)
 	}
-	if p.mg.Transaction {
-		return r.transactional(ctx, p)
+	switch {
+	case p.script.unset != nil:
+		return p.script.unset
+	case p.script.Stepwise:
+		return r.stepwise(ctx, p, done)
 	}
-	return r.stepwise(ctx, p, done)
+	return r.transactional(ctx, p)
 }
 
 // tell reports how a file went.

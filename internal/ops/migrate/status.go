@@ -60,7 +60,7 @@ func (m *Migrator) compare(entries map[int64]*entry) *Status {
 		}
 	}
 	for _, mg := range m.all {
-		row := Row{Version: mg.Version, Name: mg.Name, State: Pending, Phase: mg.Phase, Transaction: mg.Transaction,
+		row := Row{Version: mg.Version, Name: mg.Name, State: Pending, Phase: mg.Phase, Transaction: !mg.Up.Stepwise,
 			Statements: len(mg.Up.Statements)}
 		if e := entries[mg.Version]; e != nil {
 			row = row.with(e)

@@ -126,15 +126,15 @@ func concurrent(sql string) bool {
 
 // resumeAt returns how many statements of the file an earlier run has done. The file may have been corrected since, but
 // not in what is done already.
-func resumeAt(mg *Migration, before *entry) (int, error) {
+func (r *runner) resumeAt(mg *Migration, before *entry) (int, error) {
 	if before == nil || before.StmtDone == 0 || before.State == Applied || before.State == Reverted {
 		return 0, nil
 	}
-	if mg.Transaction {
+	if !mg.Up.Stepwise {
 		return 0, fault.New(fault.Conflict, "%s stopped behind statement %d without a transaction, and now wants one; nothing was done",
 			mg.File, before.StmtDone).WithHint("restore the line \"-- +goose NO TRANSACTION\"")
 	}
-	old, err := parseFile(mg.File, "-- +goose NO TRANSACTION\n-- +goose Up\n"+before.UpText)
+	old, err := parseFile(fmt.Sprintf("%d_%s.sql", mg.Version, mg.Name), "-- +goose NO TRANSACTION\n-- +goose Up\n"+before.UpText, r.m.opts.Env)
 	if err != nil {
 		return 0, err
 	}

@@ -75,7 +75,7 @@ func (r *runner) up(ctx context.Context, url string, to int64) error {
 // apply runs one file and tells how it went.
 func (r *runner) apply(ctx context.Context, mg *Migration, before *entry) error {
 	p := pass{mg: mg, script: &mg.Up, began: time.Now()}
-	done, err := resumeAt(mg, before)
+	done, err := r.resumeAt(mg, before)
 	if err != nil {
 		return r.tell(p, err)
 	}

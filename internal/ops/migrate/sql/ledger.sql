@@ -22,7 +22,8 @@ comment on table platctl.migrations is 'What platctl migrate did to this databas
 alter table platctl.migrations
     drop constraint if exists migrations_state_check,
     add constraint migrations_state_check check (state in ('running', 'applied', 'failed', 'reverting', 'reverted')),
-    add column if not exists transactional boolean;
+    add column if not exists up_stepwise boolean,
+    add column if not exists down_stepwise boolean;
 create table if not exists platctl.migration_events (
     id           bigint generated always as identity primary key,
     at           timestamptz not null default clock_timestamp(),

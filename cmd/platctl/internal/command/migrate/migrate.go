@@ -23,7 +23,11 @@ func open(d *command.Deps, o migrate.Options) (*migrate.Migrator, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.ToolVersion = d.Build.Version
+	s, err := d.Settings()
+	if err != nil {
+		return nil, err
+	}
+	o.ToolVersion, o.Env = d.Build.Version, s.Lookup
 	return migrate.New(files, o)
 }
 

@@ -110,8 +110,8 @@ func dryRun(ctx context.Context, p *output.Printer, m *migrate.Migrator, db *com
 		Result: &migrate.Result{From: st.Current, To: st.Current, Applied: []migrate.Done{}, Warnings: st.Warnings}}
 	rows := make([][]string, len(todo))
 	for i, mg := range todo {
-		res.Planned = append(res.Planned, Planned{mg.Version, mg.Name, mg.Phase, mg.Transaction, len(mg.Up.Statements)})
-		rows[i] = []string{strconv.FormatInt(mg.Version, 10), mg.Name, dash(mg.Phase), strconv.Itoa(len(mg.Up.Statements)), yes(mg.Transaction)}
+		res.Planned = append(res.Planned, Planned{mg.Version, mg.Name, mg.Phase, !mg.Up.Stepwise, len(mg.Up.Statements)})
+		rows[i] = []string{strconv.FormatInt(mg.Version, 10), mg.Name, dash(mg.Phase), strconv.Itoa(len(mg.Up.Statements)), yes(!mg.Up.Stepwise)}
 	}
 	return p.Result(res, func(w io.Writer) error {
 		if len(rows) == 0 {
