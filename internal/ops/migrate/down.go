@@ -59,17 +59,19 @@ func (r *runner) down(ctx context.Context, url string, to int64, res *DownResult
 	if err != nil {
 		return err
 	}
-	for _, s := range steps {
-		p := s.pass
-		p.began = time.Now()
-		if err := r.tell(p, r.run(ctx, p, s.Done)); err != nil {
-			return err
+	return r.changing(ctx, len(steps), &res.From, &res.To, func() error {
+		for _, s := range steps {
+			p := s.pass
+			p.began = time.Now()
+			if err := r.tell(p, r.run(ctx, p, s.Done)); err != nil {
+				return err
+			}
+			entries[s.Version].State = Reverted
+			res.To = current(entries)
+			res.Reverted = append(res.Reverted, Done{s.Version, s.Name, p.total(), time.Since(p.began).Milliseconds()})
 		}
-		entries[s.Version].State = Reverted
-		res.To = current(entries)
-		res.Reverted = append(res.Reverted, Done{s.Version, s.Name, p.total(), time.Since(p.began).Milliseconds()})
-	}
-	return nil
+		return nil
+	})
 }
 
 // PlanDown returns what a Down would revert now, without a lock, and what would be lost with it.

@@ -113,7 +113,7 @@ func TestOldLedger(t *testing.T) {
 	m := migrator(t, Options{}, "1_a.sql", up+"create table a ();\n-- +goose Down\ndrop table a;\n",
 		"2_b.sql", noTx+"create table b (id int);\ncreate index concurrently b_id on b (id);\n-- +goose Down\ndrop index concurrently b_id;\ndrop table b;\n")
 	mustUp(t, m, url)
-	run(t, conn, "drop table platctl.migration_events; alter table platctl.migrations drop column up_stepwise, drop column down_stepwise")
+	run(t, conn, "drop table platctl.migration_events, platctl.migration_runs; alter table platctl.migrations drop column up_stepwise, drop column down_stepwise")
 	run(t, conn, "alter table platctl.migrations drop constraint migrations_state_check, add constraint migrations_state_check check (state in ('running', 'applied', 'failed'))")
 	if st := status(t, m, conn); st.Current != 2 || st.Pending != 0 {
 		t.Errorf("%+v", st)

@@ -24,6 +24,20 @@ alter table platctl.migrations
     add constraint migrations_state_check check (state in ('running', 'applied', 'failed', 'reverting', 'reverted')),
     add column if not exists up_stepwise boolean,
     add column if not exists down_stepwise boolean;
+create table if not exists platctl.migration_runs (
+    id           bigint generated always as identity primary key,
+    at           timestamptz not null default clock_timestamp(),
+    from_version bigint not null,
+    to_version   bigint not null,
+    before       text not null, -- fingerprints of the catalogue
+    after        text not null,
+    column_order text not null,
+    facts        bytea, -- of after, gzipped JSON; the newest run has them
+    release      text not null,
+    tool_version text not null,
+    db_user      text not null default session_user
+);
+comment on table platctl.migration_runs is 'What the schema was before and after each run of platctl migrate.';
 create table if not exists platctl.migration_events (
     id           bigint generated always as identity primary key,
     at           timestamptz not null default clock_timestamp(),
