@@ -172,7 +172,7 @@ func TestSecretsAreNotShown(t *testing.T) {
 func TestServerSecrets(t *testing.T) {
 	t.Parallel()
 	b64 := func(n int) string { return base64.StdEncoding.EncodeToString(make([]byte, n)) }
-	dir := folder(t, map[string]string{"id.key": b64(16) + "\n"})
+	dir := folder(t, map[string]string{"id.key": b64(16) + "\n", "empty": "\n"})
 	production := []string{"PLATCTL_ENVIRONMENT=production", "PLATCTL_DATABASE_URL=env:DB", "DB=postgres://h/x",
 		"PLATCTL_AUTH_SIGNING_KEY=" + b64(32), "PLATCTL_AUTH_ID_KEY=file:" + filepath.Join(dir, "id.key"),
 		"PLATCTL_MAIL_FROM=noreply@example.org", "PLATCTL_MAIL_SMTP_URL=env:SMTP", "SMTP=smtps://mail.example.org"}
@@ -203,6 +203,10 @@ func TestServerSecrets(t *testing.T) {
 		"variable NOBODY, which is not": "PLATCTL_DATABASE_URL=env:NOBODY",
 		"none.key, which can't be read": "PLATCTL_AUTH_ID_KEY=file:" + dir + "/none.key",
 		"variable DB, which is not set": "DB=",
+		`"file:" and refers to nothing`: "PLATCTL_AUTH_SIGNING_KEY=file:",
+		`"env:" and refers to nothing`:  "PLATCTL_DATABASE_URL=env:",
+		"database.url refers to the":    "PLATCTL_DATABASE_URL=file:" + dir + "/empty",
+		"empty, which is empty":         "PLATCTL_MAIL_SMTP_URL=file:" + dir + "/empty",
 		"mail.smtp_url is not set":      "PLATCTL_MAIL_SMTP_URL=",
 		"mail.from is not set":          "PLATCTL_MAIL_FROM=",
 		"variable SMTP, which is not":   "SMTP=",
