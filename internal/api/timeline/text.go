@@ -26,6 +26,9 @@ func CleanText(field string, max int, mayBeEmpty bool, s string) (string, error)
 
 // clean trims and normalises s, and refuses what PostgreSQL can't store or what shows nothing.
 func (t text) clean(s string) (string, error) {
+	if !utf8.ValidString(s) { // a request can't be, an operator's command line can
+		return "", t.bad("invalid_utf8", "it is not UTF-8")
+	}
 	s = strings.TrimSpace(norm.NFC.String(s))
 	if s == "" && !t.empty {
 		return "", t.bad("empty", "it has no visible character")
