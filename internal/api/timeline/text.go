@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
+	"github.com/platctl/platctl/internal/api/account"
 	"github.com/platctl/platctl/internal/base/fault"
 )
 
@@ -30,7 +31,7 @@ func (t text) clean(s string) (string, error) {
 		return "", t.bad("invalid_utf8", "it is not UTF-8")
 	}
 	s = strings.TrimSpace(norm.NFC.String(s))
-	if s == "" && !t.empty {
+	if !t.empty && !account.Shows(s) {
 		return "", t.bad("empty", "it has no visible character")
 	}
 	if n := utf8.RuneCountInString(s); n > t.max {

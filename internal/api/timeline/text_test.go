@@ -11,7 +11,7 @@ import (
 func TestCleanText(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
-		"a\xff": "invalid_utf8", "a\x00": "control_character", "\x1b[31m": "control_character", " \n\t": "empty", strings.Repeat("é", 6): "too_long",
+		"a\xff": "invalid_utf8", "a\x00": "control_character", "\x1b[31m": "control_character", " \n\t": "empty", "\u200b": "empty", "\u3164": "empty", strings.Repeat("é", 6): "too_long",
 	} {
 		if got, err := CleanText("reason", 5, false, in); err == nil || fault.From(err).Fields[0].Code != want {
 			t.Errorf("%q: %q, %v, want %s", in, got, err, want)
