@@ -127,7 +127,10 @@ func TestRefusals(t *testing.T) {
 		"path for a name": {env: []string{"PLATCTL_ENVIRONMENT=../x"}, want: []string{`"../x" is not a name`}},
 		"out of range": {env: []string{"PLATCTL_DATABASE_MAX_CONNS=0", "PLATCTL_SERVER_DRAIN_DELAY=-1s", "PLATCTL_SERVER_LISTEN=x"},
 			want: []string{"database.max_conns: 0", "server.drain_delay: -1s", `server.listen: "x"`}},
-		"unknown word": {env: []string{"PLATCTL_AUTH_EMAIL_VERIFICATION=yes"}, want: []string{"is not auto, on or off"}},
+		"lives out of range": {env: []string{"PLATCTL_AUTH_ACCESS_TTL=2562047h", "PLATCTL_AUTH_REFRESH_TTL=1ns", "PLATCTL_AUTH_DELETION_GRACE=-1h"},
+			want: []string{"auth.access_ttl: 2562047h0m0s is not between 1s and 24h", "auth.refresh_ttl: 1ns is not", "auth.deletion_grace: -1h0m0s is not"}},
+		"sessions shorter than tokens": {env: []string{"PLATCTL_AUTH_REFRESH_TTL=5m"}, want: []string{"5m0s is shorter than auth.access_ttl, 10m0s"}},
+		"unknown word":                 {env: []string{"PLATCTL_AUTH_EMAIL_VERIFICATION=yes"}, want: []string{"is not auto, on or off"}},
 		"fault in production": {env: []string{"PLATCTL_ENVIRONMENT=production", "PLATCTL_DEBUG_FAULT_STATUS=500"},
 			want: []string{"refused in production"}},
 	} {
