@@ -159,6 +159,11 @@ bench-limits: postgres ## Measure the limiter beside another one, and an offende
 	go test ./internal/base/limits -run '^$$' -bench . -benchtime 2000000x
 	go test ./internal/api/server -run '^$$' -bench OffenderBesideOthers -benchtime 1x
 
+.PHONY: bench-media
+bench-media: postgres ## Measure pictures: time and memory of their processes, memory of the server under the corpus
+	go test ./internal/api/media/child -run '^$$' -bench Heaviest -benchtime 3x
+	go test ./internal/api/media -run '^$$' -bench Server -benchtime 1x
+
 .PHONY: fuzz
 fuzz: ## Fuzz every parser for a few seconds each
 	@for m in . xk6-ext; do \

@@ -113,6 +113,9 @@ func (s *Server) route(r *http.Request) string {
 	if _, pattern := s.portal.Handler(r); pattern != "" {
 		return "portal"
 	}
+	if s.servesPictures(r) {
+		return "picture"
+	}
 	return "none"
 }
 
@@ -213,6 +216,10 @@ func (s *Server) guardBody(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
+		if s.streams(r) {
+			s.guardUpload(next, w, r)
+			return
+		}
 		body, err := readBody(w, r, bodyLimit(r.URL.Path))
 		if err == nil {
 			err = checkBody(body, r.Header.Get("Content-Type"))
@@ -294,6 +301,9 @@ func (s *Server) deadline(next http.Handler) http.Handler {
 			budget = export.Budget
 		case r.Method != http.MethodGet:
 			budget = writeBudget
+		}
+		if s.streams(r) {
+			budget = uploadBudget
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), budget)
 		defer cancel()

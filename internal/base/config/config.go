@@ -7,6 +7,7 @@ package config
 
 import (
 	"fmt"
+	"math"
 	"net"
 	"net/url"
 	"slices"
@@ -27,6 +28,7 @@ type Config struct {
 	LocalPG     LocalPG  `mapstructure:"localpg"`
 	Auth        Auth     `mapstructure:"auth"`
 	Mail        Mail     `mapstructure:"mail"`
+	Media       Media    `mapstructure:"media"`
 	Migrations  Source   `mapstructure:"migrations"`
 	Edge        Edge     `mapstructure:"edge"`
 	Deploy      Deploy   `mapstructure:"deploy"`
@@ -99,6 +101,20 @@ type Mail struct {
 	From    string `mapstructure:"from"`
 	SMTPURL Secret `mapstructure:"smtp_url"`
 	Dir     string `mapstructure:"dir"`
+}
+
+// Media is where pictures are kept, and what people may send.
+type Media struct {
+	Dir          string `mapstructure:"dir"`
+	S3URL        string `mapstructure:"s3_url"`
+	S3Region     string `mapstructure:"s3_region"`
+	S3AccessKey  Secret `mapstructure:"s3_access_key"`
+	S3SecretKey  Secret `mapstructure:"s3_secret_key"`
+	PublicURL    string `mapstructure:"public_url"`
+	MaxBytes     int64  `mapstructure:"max_bytes"`
+	AccountFiles int64  `mapstructure:"account_files"`
+	AccountBytes int64  `mapstructure:"account_bytes"`
+	Workers      int    `mapstructure:"workers"`
 }
 
 // Source is a folder of files that a tool reads; empty means the ones built in.
@@ -191,6 +207,7 @@ func (c *Config) Validate() error {
 		}
 	}
 	c.validateNumbers(add)
+	c.Media.validate(add)
 	if c.Environment == Production && (c.Debug.FaultStatus != 0 || c.Debug.FaultDelay != 0) {
 		add("debug", "production", "fault injection is refused in production")
 	}
@@ -285,4 +302,32 @@ func (c *Config) validateLives(add func(key, code, format string, args ...any)) 
 	if c.Auth.RefreshTTL < c.Auth.AccessTTL {
 		add("auth.refresh_ttl", "range", "%s is shorter than auth.access_ttl, %s", c.Auth.RefreshTTL, c.Auth.AccessTTL)
 	}
+}
+
+// maxPicture bounds media.max_bytes: the process that decodes a picture reads all of it.
+const maxPicture = 64 << 20
+
+func (m Media) validate(add func(key, code, format string, args ...any)) {
+	for key, v := range map[string]string{"media.s3_url": m.S3URL, "media.public_url": m.PublicURL} {
+		if v != "" && !plainURL(v) {
+			add(key, "url", "it is not https://HOST/PATH")
+		}
+	}
+	if m.S3URL != "" && m.PublicURL == "" {
+		add("media.public_url", "missing", "media.s3_url needs it: where clients find what is in the bucket's folder public/")
+	}
+	for key, r := range map[string]struct{ n, low, high int64 }{
+		"media.max_bytes": {m.MaxBytes, 1 << 10, maxPicture}, "media.workers": {int64(m.Workers), 1, 64},
+		"media.account_files": {m.AccountFiles, 1, math.MaxInt64}, "media.account_bytes": {m.AccountBytes, 1, math.MaxInt64},
+	} {
+		if r.n < r.low || r.n > r.high {
+			add(key, "range", "%d is not between %d and %d", r.n, r.low, r.high)
+		}
+	}
+}
+
+// plainURL says whether text is a URL of the web without a password or parameters.
+func plainURL(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http") && u.User == nil && u.RawQuery == ""
 }

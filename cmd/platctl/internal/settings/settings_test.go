@@ -130,7 +130,9 @@ func TestRefusals(t *testing.T) {
 		"lives out of range": {env: []string{"PLATCTL_AUTH_ACCESS_TTL=2562047h", "PLATCTL_AUTH_REFRESH_TTL=1ns", "PLATCTL_AUTH_DELETION_GRACE=-1h"},
 			want: []string{"auth.access_ttl: 2562047h0m0s is not between 1s and 24h", "auth.refresh_ttl: 1ns is not", "auth.deletion_grace: -1h0m0s is not"}},
 		"sessions shorter than tokens": {env: []string{"PLATCTL_AUTH_REFRESH_TTL=5m"}, want: []string{"5m0s is shorter than auth.access_ttl, 10m0s"}},
-		"unknown word":                 {env: []string{"PLATCTL_AUTH_EMAIL_VERIFICATION=yes"}, want: []string{"is not auto, on or off"}},
+		"pictures": {env: []string{"PLATCTL_MEDIA_S3_URL=s3.example.org/b", "PLATCTL_MEDIA_MAX_BYTES=1", "PLATCTL_MEDIA_WORKERS=0", "PLATCTL_MEDIA_ACCOUNT_FILES=0"},
+			want: []string{"media.s3_url: it is not https://HOST/PATH", "media.public_url: media.s3_url needs it", "media.max_bytes: 1 is not between", "media.workers: 0 is not", "media.account_files: 0 is not"}},
+		"unknown word": {env: []string{"PLATCTL_AUTH_EMAIL_VERIFICATION=yes"}, want: []string{"is not auto, on or off"}},
 		"fault in production": {env: []string{"PLATCTL_ENVIRONMENT=production", "PLATCTL_DEBUG_FAULT_STATUS=500"},
 			want: []string{"refused in production"}},
 	} {

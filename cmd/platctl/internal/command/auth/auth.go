@@ -44,6 +44,6 @@ func with(ctx context.Context, d *command.Deps, run func(desk) error) error {
 	defer conn.Close(context.WithoutCancel(ctx))
 	a := s.Config.Auth
 	sessions := session.New(conn, session.NewDenyMap(), session.Options{AccessTTL: a.AccessTTL, RefreshTTL: a.RefreshTTL})
-	return explain(run(desk{conn, sessions, moderation.New(conn, sessions, moderation.Options{}),
+	return command.Explain(run(desk{conn, sessions, moderation.New(conn, sessions, moderation.Options{}),
 		moderation.Actor{Operator: d.Operator()}}))
 }
