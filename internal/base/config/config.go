@@ -262,15 +262,14 @@ func (c *Config) validateNumbers(add func(key, code, format string, args ...any)
 		}
 	}
 	for key, d := range map[string]time.Duration{
-		"auth.access_ttl": c.Auth.AccessTTL, "auth.refresh_ttl": c.Auth.RefreshTTL,
-		"auth.deletion_grace": c.Auth.DeletionGrace, "deploy.lock_ttl": c.Deploy.LockTTL,
-		"deploy.ready_timeout": c.Deploy.ReadyTimeout, "server.shutdown_grace": c.Server.ShutdownGrace,
+		"deploy.lock_ttl": c.Deploy.LockTTL, "deploy.ready_timeout": c.Deploy.ReadyTimeout, "server.shutdown_grace": c.Server.ShutdownGrace,
 		"deploy.drain_timeout": c.Deploy.DrainTimeout, "edge.shutdown_grace": c.Edge.ShutdownGrace,
 	} {
 		if d <= 0 {
 			add(key, "range", "%s is not a positive duration", d)
 		}
 	}
+	c.validateLives(add)
 	for key, d := range map[string]time.Duration{
 		"server.drain_delay": c.Server.DrainDelay, "edge.drain_delay": c.Edge.DrainDelay, "debug.fault_delay": c.Debug.FaultDelay,
 	} {
@@ -280,6 +279,28 @@ func (c *Config) validateNumbers(add func(key, code, format string, args ...any)
 	}
 	if s := c.Debug.FaultStatus; s != 0 && (s < 400 || s > 599) {
 		add("debug.fault_status", "range", "%d is not an HTTP error status", s)
+	}
+}
+
+const (
+	shortLife = time.Second
+	dayLife   = 24 * time.Hour
+	longLife  = 10 * 365 * dayLife
+)
+
+// validateLives bounds how long tokens and deleted accounts live. Revocations and old keys are kept for as long as an access token
+// lives and a margin; near the longest duration that there is the sum would be negative, and nothing would be revoked.
+func (c *Config) validateLives(add func(key, code, format string, args ...any)) {
+	for key, l := range map[string]struct{ d, most time.Duration }{
+		"auth.access_ttl": {c.Auth.AccessTTL, dayLife}, "auth.refresh_ttl": {c.Auth.RefreshTTL, longLife},
+		"auth.deletion_grace": {c.Auth.DeletionGrace, longLife},
+	} {
+		if l.d < shortLife || l.d > l.most {
+			add(key, "range", "%s is not between %s and %s", l.d, shortLife, l.most)
+		}
+	}
+	if c.Auth.RefreshTTL < c.Auth.AccessTTL {
+		add("auth.refresh_ttl", "range", "%s is shorter than auth.access_ttl, %s", c.Auth.RefreshTTL, c.Auth.AccessTTL)
 	}
 }
 
