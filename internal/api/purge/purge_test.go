@@ -37,6 +37,7 @@ const who = 3
 
 // more gives who what the demo community lacks.
 const more = `
+	truncate media_blobs restart identity cascade; truncate media restart identity cascade;
 	insert into blocks (blocker_id, blocked_id) values (3, 4), (5, 3), (3, 6), (6, 3);
 	insert into sessions (user_id, hmac_key, expires_at) select 3, decode(repeat('00', 32), 'hex'), now() + interval '1 day' from generate_series(1, 5);
 	insert into notification_state values (3, 1) on conflict do nothing;

@@ -130,6 +130,7 @@ func (w *world) lastIDs() map[string]int64 {
 		"users": int64(w.Users), "posts": int64(w.Posts), "comments": last.comment + last.comments - 1,
 		"notifications": w.notices(), "farms": int64(w.Farms), "products": int64(w.Farms * w.Products),
 		"orders": int64(w.Orders), "order_events": w.lastEvent(),
+		"media": w.lastMedia(), "media_blobs": int64(len(motifs())),
 	}
 }
 

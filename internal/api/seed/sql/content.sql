@@ -53,3 +53,18 @@ from order_events where order_id <= $7
 union all
 select 'payments' as name, count(*), coalesce(sum(('x' || left(md5(concat_ws('|', order_id, method, status, currency, amount)), 15))::bit(60)::bigint), 0)::text
 from payments where order_id <= $7
+union all
+select 'media_blobs' as name, count(*), coalesce(sum(('x' || left(md5(concat_ws('|', id, key, bytes, (select string_agg(concat_ws('x', s->>'w', s->>'h'), ' ') from jsonb_array_elements(sizes) s))), 15))::bit(60)::bigint), 0)::text
+from media_blobs where id <= $8 and owner_id is null
+union all
+select 'media' as name, count(*), coalesce(sum(('x' || left(md5(concat_ws('|', id, owner_id, purpose, bytes, blob_id, extract(epoch from $1 - created_at)::bigint)), 15))::bit(60)::bigint), 0)::text
+from media where id <= $8
+union all
+select 'avatars' as name, count(*), coalesce(sum(('x' || left(md5(concat_ws('|', user_id, media_id)), 15))::bit(60)::bigint), 0)::text
+from avatars where media_id <= $8
+union all
+select 'product_media' as name, count(*), coalesce(sum(('x' || left(md5(concat_ws('|', product_id, position, media_id)), 15))::bit(60)::bigint), 0)::text
+from product_media where media_id <= $8
+union all
+select 'post_media' as name, count(*), coalesce(sum(('x' || left(md5(concat_ws('|', post_id, position, media_id)), 15))::bit(60)::bigint), 0)::text
+from post_media where media_id <= $8

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -39,10 +40,11 @@ func newSeed(d *command.Deps) *cobra.Command {
 	cmd := command.New(command.Spec{
 		Use:   "seed [--scale SCALE] [--seed N] [--erase-existing-data [--yes]]",
 		Short: "Fill the database with a made-up community",
-		Long: "Writes people, posts, follows, likes, comments, notifications, farms, products and orders with power-law popularity. The\n" +
-			"same scale and seed make the same rows everywhere; the hash that is printed names the content. Interrupted or killed,\n" +
-			"the same command goes on where it stopped. It refuses production, and a database that holds anything else.\n" +
-			"Everybody in the dataset has the same password, which is printed. It doesn't migrate.\n\n" +
+		Long: "Writes people, posts, follows, likes, comments, notifications, farms, products, orders and pictures with power-law\n" +
+			"popularity. The same scale and seed make the same rows everywhere; the hash that is printed names the content.\n" +
+			"Interrupted or killed, the same command goes on where it stopped. It refuses production, and a database that holds\n" +
+			"anything else. Everybody in the dataset has the same password, which is printed. It doesn't migrate.\n\n" +
+			"Pictures are drawn: some thirty, which many rows share, with their files in the folder or bucket that is configured.\n\n" +
 			"Scales, in people, posts and products: demo 12, 60 and 48, small 1,000, 20,000 and 3,000, medium 20,000, 600,000 and\n" +
 			"200,000, large 100,000, 3,000,000 and 1,000,000.",
 		Example: `
@@ -87,11 +89,15 @@ func (o seedOptions) run(ctx context.Context, cmd *cobra.Command) error {
 	if err := o.confirm(ctx, conn, db.Shown); err != nil {
 		return err
 	}
+	pictures, err := o.deps.Pictures(slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
 	hasher := account.NewHasher(1, 1, time.Minute)
 	defer hasher.Close()
 	tell := progress(o.deps.Streams)
-	res, err := seed.Run(ctx, conn, seed.Options{Scale: scale, Seed: o.seed, Hasher: hasher, Now: time.Now(), Erase: o.erase,
-		OnProgress: tell.show})
+	res, err := seed.Run(ctx, conn, seed.Options{Scale: scale, Seed: o.seed, Hasher: hasher, Store: pictures.Store, Now: time.Now(),
+		Erase: o.erase, OnProgress: tell.show})
 	tell.end()
 	if err != nil {
 		return command.Interrupted(ctx, err, "what was written stays",
@@ -122,7 +128,7 @@ func (o seedOptions) confirm(ctx context.Context, conn *pgx.Conn, where string) 
 
 func (o seedOptions) print(cmd *cobra.Command, res SeedResult) error {
 	return o.deps.Printer(cmd).Result(res, func(w io.Writer) error {
-		what := fmt.Sprintf("wrote %d rows in %.1f s", res.Written, res.Seconds)
+		what := fmt.Sprintf("wrote %d rows and %d pictures in %.1f s", res.Written, res.Files, res.Seconds)
 		if res.Written == 0 {
 			what = "it was all there"
 		}
