@@ -28,12 +28,13 @@ const (
 // products, then posts. Their bytes are shared: all pictures of a motif are one blob, of nobody, with one file for each size.
 type album struct {
 	people, posts int // one in so many has a picture
+	motifs        []motif // a blob's id is its motif's place, from 1
 	used          map[int64]bool
 	rows          int64
 }
 
 func (w *world) planAlbum() {
-	w.album = album{people: manyPeople, posts: manyPosts, used: map[int64]bool{}}
+	w.album = album{people: manyPeople, posts: manyPosts, motifs: motifs(), used: map[int64]bool{}}
 	if w.Scale.Name == Scales()[0].Name {
 		w.album.people, w.album.posts = demoPeople, demoPosts
 	}
@@ -91,7 +92,7 @@ func mediaTable() *table {
 }
 
 func (w *world) addPicture(t *table, id, owner int64, purpose string, blob int64, second int64) {
-	t.add(id, owner, purpose, string(picture.WebP), motifs()[blob-1].bytes(), blob, w.at(second))
+	t.add(id, owner, purpose, string(picture.WebP), w.album.motifs[blob-1].bytes(), blob, w.at(second))
 }
 
 // portraitRows gives people with ids in [from, to) their pictures.
@@ -142,7 +143,7 @@ func sides() []int { return []int{large, thumb} }
 // files, and the rows say that they have no bytes.
 func (w *world) blobRows(files map[string][]byte) (*table, error) {
 	t := newTable("media_blobs", "id sha256 content_type bytes key state sizes created_at finished_at")
-	for i, m := range motifs() {
+	for i, m := range w.album.motifs {
 		id := int64(i + 1)
 		if !w.album.used[id] {
 			continue
@@ -176,7 +177,7 @@ func (w *world) keepFiles(ctx context.Context, s store.Store) (files map[string]
 		return files, 0, nil
 	}
 	for _, id := range w.motifsUsed() {
-		m := motifs()[id-1]
+		m := w.album.motifs[id-1]
 		for _, side := range sides() {
 			key := m.file(id, side)
 			var had bytes.Buffer

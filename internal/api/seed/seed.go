@@ -6,6 +6,8 @@ import (
 	_ "embed"
 	"encoding/hex"
 	"fmt"
+	"maps"
+	"slices"
 	"sort"
 	"time"
 
@@ -48,7 +50,7 @@ type Options struct {
 
 // Progress is how far a run is.
 type Progress struct {
-	Doing   string        // writing, vacuuming or hashing
+	Doing   string        // writing, vacuuming, hashing or counting
 	Rows    int64         // in the database
 	Total   int64         // of the dataset
 	Elapsed time.Duration // of this run
@@ -60,10 +62,18 @@ type Result struct {
 	Dataset string           `json:"dataset"` // scale-seed-vGENERATOR
 	Hash    string           `json:"hash"`    // of the content, whatever order it was written in
 	Rows    map[string]int64 `json:"rows,omitempty"`
-	Written int64            `json:"written"` // rows of this run; 0: it was all there
-	Files   int              `json:"files"`   // of pictures, that this run put into the store
+	Written int64            `json:"written"`           // rows of this run; 0: it was all there
+	Files   int              `json:"files"`             // of pictures, that this run put into the store
+	Differs []Difference     `json:"differs,omitempty"` // of a dataset that was all there: what is no longer as it was written
 	Resumed bool             `json:"resumed"`
 	Seconds float64          `json:"seconds"`
+}
+
+// Difference is a table of the dataset that has lost rows, or gained some that belong to its posts and people.
+type Difference struct {
+	Table  string `json:"table"`
+	Seeded int64  `json:"seeded"`
+	Now    int64  `json:"now"`
 }
 
 // Run writes the dataset, or the rest of it. A context that ends leaves a state that the next run goes on with. The session is
@@ -136,19 +146,31 @@ func (l *loader) run(ctx context.Context) (Result, error) {
 		return res, databaseFault(err, "the tables can't be vacuumed")
 	}
 	l.tell(Progress{Doing: "hashing"})
-	if res.Rows, res.Hash, err = content(ctx, l.conn, w); err != nil {
+	if res.Rows, res.Hash, err = content(ctx, l.conn, w, true); err != nil {
 		return res, err
 	}
-	_, err = l.conn.Exec(ctx, sqlFinish, res.Hash)
+	_, err = l.conn.Exec(ctx, sqlFinish, res.Hash, res.Rows)
 	res.Seconds = time.Since(l.start).Round(time.Millisecond).Seconds()
 	return res, databaseFault(err, "the end of the seeding can't be recorded")
 }
 
-// same answers for a dataset that is all there. Files that its rows speak of and that the store has lost are drawn again.
+// same answers for a dataset that was written before: its rows are counted and not hashed, which takes a second where hashing
+// takes ten. When they are all there, files that the store has lost are drawn again; otherwise nobody may ask for them.
 func (l *loader) same(ctx context.Context, w *world, st State, res Result) (Result, error) {
 	res.Hash = st.Hash
+	l.tell(Progress{Doing: "counting"})
 	var err error
-	_, res.Files, err = w.keepFiles(ctx, l.o.Store)
+	if res.Rows, _, err = content(ctx, l.conn, w, false); err != nil {
+		return res, err
+	}
+	for _, table := range slices.Sorted(maps.Keys(res.Rows)) {
+		if seeded, now := st.rows[table], res.Rows[table]; seeded != now {
+			res.Differs = append(res.Differs, Difference{Table: table, Seeded: seeded, Now: now})
+		}
+	}
+	if len(res.Differs) == 0 {
+		_, res.Files, err = w.keepFiles(ctx, l.o.Store)
+	}
 	return res, err
 }
 
@@ -171,16 +193,23 @@ type chunk struct {
 	make func() []*table
 }
 
-// chunks lists the dataset in the order in which it is written: who is referred to comes first.
+// chunks lists the dataset in the order in which it is written: who is referred to comes first. The first has people, because a
+// database without them counts as empty.
 func (w *world) chunks(blobs *table) []chunk {
-	out := []chunk{{"pictures", func() []*table { return []*table{blobs} }}}
+	var out []chunk
 	people := func(what string, rows func(from, to int64) []*table) {
 		for from := int64(1); from <= int64(w.Users); from += sliceMax {
 			to := min(from+sliceMax, int64(w.Users)+1)
 			out = append(out, chunk{fmt.Sprintf("%s/%d", what, from), func() []*table { return rows(from, to) }})
 		}
 	}
-	people("users", func(from, to int64) []*table { return append([]*table{w.users(from, to)}, w.portraitRows(from, to)...) })
+	people("users", func(from, to int64) []*table {
+		tables := []*table{w.users(from, to)}
+		if from == 1 {
+			tables = append(tables, blobs)
+		}
+		return append(tables, w.portraitRows(from, to)...)
+	})
 	out = append(out, chunk{"blocks", func() []*table { return []*table{w.blockRows()} }})
 	for from := int64(1); from <= int64(w.Farms); from += w.farmsAtATime() {
 		to := min(from+w.farmsAtATime(), int64(w.Farms)+1)
@@ -247,9 +276,9 @@ func (l *loader) tell(p Progress) {
 	}
 }
 
-// content counts and hashes the rows of the dataset as the database has them.
-func content(ctx context.Context, conn *pgx.Conn, w *world) (map[string]int64, string, error) {
-	rows, err := conn.Query(ctx, sqlContent, w.anchor, w.Users, w.Posts, w.notices(), w.Farms, w.Farms*w.Products, w.Orders, w.lastMedia())
+// content counts the rows of the dataset as the database has them, and hashes them where it is asked to.
+func content(ctx context.Context, conn *pgx.Conn, w *world, hashed bool) (map[string]int64, string, error) {
+	rows, err := conn.Query(ctx, sqlContent, w.anchor, w.Users, w.Posts, w.notices(), w.Farms, w.Farms*w.Products, w.Orders, w.lastMedia(), hashed)
 	if err != nil {
 		return nil, "", databaseFault(err, "the content can't be hashed")
 	}

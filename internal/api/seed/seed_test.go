@@ -137,6 +137,67 @@ func TestKilledRunGoesOn(t *testing.T) {
 	}
 }
 
+// Cut off after the first chunk, the next run goes on too.
+func TestCutOffEarly(t *testing.T) {
+	t.Parallel()
+	url := pgtest.New(t, apitest.Template(t))
+	ctx, cancel := context.WithCancel(t.Context())
+	o := options(t, "demo")
+	o.OnProgress = func(seed.Progress) { cancel() }
+	if res, err := seed.Run(ctx, connect(t, url), o); !errors.Is(err, context.Canceled) {
+		t.Fatalf("%+v, %v", res, err)
+	}
+	if res, err := seed.Run(t.Context(), connect(t, url), options(t, "demo")); err != nil || !res.Resumed || res.Hash != demoHash {
+		t.Errorf("%+v, %v", res, err)
+	}
+}
+
+// A dataset that people have changed is not said to be all there. What came to it under ids of its own is not counted.
+func TestChangedDataset(t *testing.T) {
+	t.Parallel()
+	conn := connect(t, pgtest.New(t, apitest.Template(t)))
+	res, err := seed.Run(t.Context(), conn, options(t, "demo"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		sql  string
+		want []seed.Difference
+	}{
+		{"insert into users (handle, display_name, password_hash) values ('new', 'New', 'x'); insert into posts (author_id, body) values (13, 'x')", nil},
+		{"delete from likes where ctid = (select min(ctid) from likes)", []seed.Difference{{Table: "likes", Seeded: res.Rows["likes"], Now: res.Rows["likes"] - 1}}},
+		{"insert into follows values (2, 13)", []seed.Difference{
+			{Table: "follows", Seeded: res.Rows["follows"], Now: res.Rows["follows"] + 1}, {Table: "likes", Seeded: res.Rows["likes"], Now: res.Rows["likes"] - 1}}},
+	} {
+		if _, err := conn.Exec(t.Context(), c.sql); err != nil {
+			t.Fatal(err)
+		}
+		again, err := seed.Run(t.Context(), conn, options(t, "demo"))
+		if err != nil || !slices.Equal(again.Differs, c.want) || again.Written != 0 || again.Hash != demoHash {
+			t.Errorf("%+v, %v; want %v", again, err, c.want)
+		}
+	}
+}
+
+// The record of an earlier release has no counts; its dataset is named all the same.
+func TestRecordOfAnEarlierRelease(t *testing.T) {
+	t.Parallel()
+	conn := connect(t, pgtest.New(t, apitest.Template(t)))
+	if _, err := seed.Run(t.Context(), conn, options(t, "demo")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Exec(t.Context(), "alter table platctl.seed drop column rows; update platctl.seed set generator = 2"); err != nil {
+		t.Fatal(err)
+	}
+	_, err := seed.Run(t.Context(), conn, options(t, "demo"))
+	must(t, err, fault.Refused, "demo-1-v2")
+	o := options(t, "demo")
+	o.Erase = true
+	if res, err := seed.Run(t.Context(), conn, o); err != nil || res.Hash != demoHash {
+		t.Errorf("%+v, %v", res, err)
+	}
+}
+
 // Data of others stays, unless its loss is asked for by name.
 func TestForeignDataIsRefused(t *testing.T) {
 	t.Parallel()
