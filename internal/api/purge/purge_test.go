@@ -321,6 +321,27 @@ func service(pool *pgxpool.Pool) *session.Service {
 	return session.New(pool, session.NewDenyMap(), session.Options{AccessTTL: time.Minute})
 }
 
+// Of two admins who are condemned at once one stays: a community is never left without.
+func TestTheLastAdminStays(t *testing.T) {
+	t.Parallel()
+	pool, exec := community(t)
+	exec("update users set role = 'admin' where id in (7, 8, $1)", who) // who is deleted, and counts for nothing
+	errs := make(chan error, 2)
+	for _, id := range []int64{7, 8} {
+		go func() { _, err := purge.Condemn(t.Context(), service(pool), id); errs <- err }()
+	}
+	a, b := <-errs, <-errs
+	if a == nil {
+		a, b = b, a
+	}
+	if b != nil || fault.From(a).Code != "last_admin" {
+		t.Errorf("%v and %v; want one that is done and one refused", a, b)
+	}
+	if _, err := purge.Condemn(t.Context(), service(pool), who); err != nil {
+		t.Errorf("an admin who is deleted: %v", err)
+	}
+}
+
 // Somebody with a legal claim is purged at once, deleted before or not.
 func TestCondemned(t *testing.T) {
 	t.Parallel()
