@@ -27,7 +27,7 @@ const (
 // album is which pictures a dataset shows. A picture's id is its place among everything that could have one: people, then
 // products, then posts. Their bytes are shared: all pictures of a motif are one blob, of nobody, with one file for each size.
 type album struct {
-	people, posts int // one in so many has a picture
+	people, posts int     // one in so many has a picture
 	motifs        []motif // a blob's id is its motif's place, from 1
 	used          map[int64]bool
 	rows          int64

@@ -36,6 +36,7 @@ func badInputs() []badInput {
 		{name: "NUL", path: posts, body: `{"body":"a\u0000b"}`, status: 400, code: "invalid_input", field: "body"},
 		{name: "bad UTF-8", path: posts, body: "{\"body\":\"a\xffb\"}", status: 400, code: "invalid_utf8"},
 		{name: "too deep", path: posts, body: `{"body":` + strings.Repeat("[", 40) + strings.Repeat("]", 40) + `}`, status: 400, code: "too_deep"},
+		{name: "doubled key", path: posts, body: `{"body":"one","body":"two"}`, status: 400, code: "doubled_key"},
 		{name: "oversized", path: posts, body: `{"body":"` + strings.Repeat("a", 70_000) + `"}`, status: 413, code: "too_large"},
 		{name: "oversized login", path: "/api/v1/auth/login", body: `{"handle":"` + strings.Repeat("a", 5_000) + `"}`, status: 413, code: "too_large"},
 		{name: "wrong media type", path: posts, body: `body=a`, contentType: "application/x-www-form-urlencoded", status: 415, code: "unsupported"},

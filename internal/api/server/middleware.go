@@ -48,7 +48,7 @@ func (s *Server) chain() []middleware {
 		s.cors,          // exact origins, before anything is read or counted against a limit
 		s.holdToLimits,  // each client to its limits, or 429
 		s.guardQuery,    // length and escapes: the parser drops what it can't read, and a dropped cursor is page one
-		s.guardBody,     // size, UTF-8 and depth, before anything is decoded
+		s.guardBody,     // size, UTF-8, depth and doubled keys, before anything is decoded
 		s.idempotent,    // a POST with a key is done once; below the body, which tells requests apart, and above the slots
 		s.admit,         // a slot, a place in the queue, or 503; after the body, or slow senders would hold every slot
 		s.deadline,      // the request's budget, which its queries share
@@ -267,30 +267,14 @@ func checkBody(body []byte, contentType string) error {
 	if !utf8.Valid(body) {
 		return fault.New(fault.Invalid, "the body is not UTF-8").WithCode("invalid_utf8")
 	}
-	if depth(body) > maxDepth {
+	deepest, doubled := outline(body)
+	if deepest > maxDepth {
 		return fault.New(fault.Invalid, "the body nests deeper than %d levels", maxDepth).WithCode("too_deep")
 	}
-	return nil
-}
-
-// depth returns how deep JSON nests, without parsing it: brackets inside strings do not count.
-func depth(body []byte) int {
-	level, deepest, inString := 0, 0, false
-	for i := 0; i < len(body); i++ {
-		switch c := body[i]; {
-		case inString && c == '\\':
-			i++
-		case c == '"':
-			inString = !inString
-		case inString:
-		case c == '{' || c == '[':
-			level++
-			deepest = max(deepest, level)
-		case c == '}' || c == ']':
-			level--
-		}
+	if doubled != nil {
+		return fault.New(fault.Invalid, "the body has the key %.60s twice in one object", doubled).WithCode("doubled_key")
 	}
-	return deepest
+	return nil
 }
 
 func (s *Server) deadline(next http.Handler) http.Handler {
