@@ -45,9 +45,10 @@ k6-xk6: ## Build the same k6 with xk6 itself
 
 .PHONY: generate
 generate: ## Regenerate what is generated: server and client from the spec, Go from the queries
-	@# 429 is the middleware's answer, and a client's error like any other: with it each operation would answer a sum type.
+	@# 429 and 304 are the middleware's answers, the one a client's error like any other, the other only to who asks for it: with
+	@# them operations would answer sum types.
 	@# A raw response is the server's business; without the mark the client gets the typed answer.
-	@mkdir -p bin && sed '/"429":/d' $(SPEC)/openapi.yaml > bin/openapi-server.yaml
+	@mkdir -p bin && sed '/"429":/d; /"304":/d' $(SPEC)/openapi.yaml > bin/openapi-server.yaml
 	@sed '/x-ogen-raw-response/d' bin/openapi-server.yaml > bin/openapi-client.yaml
 	$(TOOL) ogen --config $(SPEC)/ogen.yaml --target $(SPEC)/oas --package oas --clean bin/openapi-server.yaml
 	$(TOOL) ogen --config $(SPEC)/ogen-client.yaml --target $(SPEC)/client --package client --clean bin/openapi-client.yaml

@@ -83,6 +83,7 @@ func On(t testing.TB, url string, opts ...Option) *Env {
 		Keys: keyring.Static(ring), IDKey: IDKey(), AccessTTL: 10 * time.Minute, RefreshTTL: time.Hour, DeletionGrace: 30 * 24 * time.Hour,
 		DrainDelay: 300 * time.Millisecond, ShutdownGrace: 10 * time.Second, MinSchema: postgres.MinSchema, Role: active{},
 		SchemaVersion: func(ctx context.Context) (int64, error) { return migrate.Current(ctx, pool) },
+		CacheBytes:    16 << 20, CacheRecheckOne: 1, // every test is one of the cache, too
 		Mail:          server.Mail{Sender: e.Outbox, Site: "Market", Dotless: true},
 	}
 	for _, opt := range opts {
@@ -96,6 +97,11 @@ func On(t testing.TB, url string, opts ...Option) *Env {
 	if o.JobsPool != nil {
 		t.Cleanup(e.Server.Work(context.WithoutCancel(t.Context())))
 	}
+	t.Cleanup(func() {
+		if bytes.Contains(e.Log(), []byte("a kept answer is not what the database says")) {
+			t.Errorf("the cache diverged:\n%s", e.Log())
+		}
+	})
 	ts := httptest.NewServer(e.Server.Handler())
 	t.Cleanup(ts.Close)
 	e.URL = ts.URL

@@ -50,6 +50,7 @@ func (s *Server) chain() []middleware {
 		s.guardQuery,    // length and escapes: the parser drops what it can't read, and a dropped cursor is page one
 		s.guardBody,     // size, UTF-8 and depth, before anything is decoded
 		s.idempotent,    // a POST with a key is done once; below the body, which tells requests apart, and above the slots
+		s.cached,        // what is kept costs neither a slot nor the database; a write is noted before it is acknowledged
 		s.admit,         // a slot, a place in the queue, or 503; after the body, or slow senders would hold every slot
 		s.deadline,      // the request's budget, which its queries share
 	}

@@ -3,6 +3,7 @@ package timeline
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -31,6 +32,9 @@ type Profile struct {
 	Following int64
 	Followed  bool // by the viewer
 }
+
+// PersonTag stands for what a profile shows to somebody without an account, as the triggers of the schema bust it.
+func PersonTag(id int64) string { return "user:" + strconv.FormatInt(id, 10) }
 
 // maxBio is the longest biography in characters, as the schema has it.
 const maxBio = 500

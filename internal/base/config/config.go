@@ -24,6 +24,7 @@ type Config struct {
 	Log         Log      `mapstructure:"log"`
 	Server      Server   `mapstructure:"server"`
 	Database    Database `mapstructure:"database"`
+	Cache       Cache    `mapstructure:"cache"`
 	LocalPG     LocalPG  `mapstructure:"localpg"`
 	Auth        Auth     `mapstructure:"auth"`
 	Mail        Mail     `mapstructure:"mail"`
@@ -65,6 +66,11 @@ func (s Server) Origins() []string {
 type Database struct {
 	URL      Secret `mapstructure:"url"`
 	MaxConns int    `mapstructure:"max_conns"`
+}
+
+// Cache is the answers that the server keeps.
+type Cache struct {
+	MaxBytes int64 `mapstructure:"max_bytes"`
 }
 
 // LocalPG is the private PostgreSQL that platctl starts itself.
@@ -243,6 +249,9 @@ func (c *Config) validateNumbers(add func(key, code, format string, args ...any)
 		if n < 0 {
 			add(key, "range", "%d is negative; 0 is no limit", n)
 		}
+	}
+	if n := c.Cache.MaxBytes; n < 0 || n > 1<<40 {
+		add("cache.max_bytes", "range", "%d is not between 0 and 2^40 bytes", n)
 	}
 	for key, d := range map[string]time.Duration{
 		"auth.access_ttl": c.Auth.AccessTTL, "auth.refresh_ttl": c.Auth.RefreshTTL,
