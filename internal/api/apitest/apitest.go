@@ -84,7 +84,7 @@ func On(t testing.TB, url string, opts ...Option) *Env {
 		DrainDelay: 300 * time.Millisecond, ShutdownGrace: 10 * time.Second, MinSchema: postgres.MinSchema, Role: active{},
 		SchemaVersion: func(ctx context.Context) (int64, error) { return migrate.Current(ctx, pool) },
 		CacheBytes:    16 << 20, CacheRecheckOne: 1, // every test is one of the cache, too
-		Mail:          server.Mail{Sender: e.Outbox, Site: "Market", Dotless: true},
+		Mail: server.Mail{Sender: e.Outbox, Site: "Market", Dotless: true},
 	}
 	for _, opt := range opts {
 		opt(&o)
@@ -98,8 +98,10 @@ func On(t testing.TB, url string, opts ...Option) *Env {
 		t.Cleanup(e.Server.Work(context.WithoutCancel(t.Context())))
 	}
 	t.Cleanup(func() {
-		if bytes.Contains(e.Log(), []byte("a kept answer is not what the database says")) {
-			t.Errorf("the cache diverged:\n%s", e.Log())
+		for line := range bytes.Lines(e.Log()) {
+			if bytes.Contains(line, []byte("a kept answer is not what the database says")) {
+				t.Errorf("the cache diverged: %s", line)
+			}
 		}
 	})
 	ts := httptest.NewServer(e.Server.Handler())

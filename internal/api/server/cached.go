@@ -12,6 +12,7 @@ import (
 	"github.com/platctl/platctl/internal/api/cache"
 	"github.com/platctl/platctl/internal/api/httpapi"
 	"github.com/platctl/platctl/internal/api/postgres/db"
+	"github.com/platctl/platctl/internal/base/fault"
 	"github.com/platctl/platctl/internal/base/telemetry"
 )
 
@@ -100,6 +101,9 @@ func (s *Server) cached(next http.Handler) http.Handler {
 		ctx, cancel := context.WithTimeout(r.Context(), readBudget)
 		defer cancel()
 		a, err := op.family.Fetch(ctx, key, load)
+		if r.Context().Err() != nil {
+			err = fault.Wrap(r.Context().Err(), fault.Canceled, "the client left")
+		}
 		if err != nil {
 			httpapi.WriteProblem(ctx, w, s.log, err)
 			return
@@ -124,14 +128,17 @@ func (op *kept) make(next http.Handler, r *http.Request) *cache.Answer {
 	case http.StatusNotFound:
 		a.Keep = keepAbsent
 	}
-	if id := telemetry.TraceID(r.Context()); a.Status != http.StatusOK && id != "" {
-		rec.header[madeBy] = []string{id}
+	if a.ETag == "" {
+		a.Body = bytes.Replace(a.Body, traceMember(telemetry.TraceID(r.Context())), traceMember(nobody), 1)
 	}
 	return a
 }
 
-// madeBy notes, between make and send, the trace id that a problem speaks of.
-const madeBy = "made-by"
+// nobody is the trace id of a problem that is made for whoever asks.
+const nobody = ""
+
+// traceMember is how a problem names the request that it answers. No text in it can look the same: quotes are escaped there.
+func traceMember(id string) []byte { return []byte(`"traceId":"` + id + `"`) }
 
 // send answers a request with an answer that may have been made for another one.
 func send(w http.ResponseWriter, r *http.Request, a *cache.Answer) {
@@ -145,9 +152,8 @@ func send(w http.ResponseWriter, r *http.Request, a *cache.Answer) {
 		return
 	}
 	body := a.Body
-	if by := h[madeBy]; by != nil { // a problem names the request that it answers
-		delete(h, madeBy)
-		body = bytes.Replace(body, []byte(by[0]), []byte(telemetry.TraceID(r.Context())), 1)
+	if a.ETag == "" {
+		body = bytes.Replace(body, traceMember(nobody), traceMember(telemetry.TraceID(r.Context())), 1)
 	}
 	w.WriteHeader(a.Status)
 	_, _ = w.Write(body) // the client is gone: nobody to tell

@@ -57,7 +57,7 @@ func (o *options) server(ctx context.Context, p pools, secrets settings.ServerSe
 		AccessTTL: c.Auth.AccessTTL, RefreshTTL: c.Auth.RefreshTTL, MaxSessions: c.Auth.MaxSessions, DeletionGrace: c.Auth.DeletionGrace,
 		DrainDelay: c.Server.DrainDelay, ShutdownGrace: c.Server.ShutdownGrace, MaxConnsPerIP: c.Server.MaxConnsPerIP, Origins: c.Server.Origins(), Limits: limited,
 		CacheBytes: c.Cache.MaxBytes,
-		MinSchema: postgres.MinSchema, BuiltSchema: postgres.BuiltSchema(), Outside: outside, Mail: people, Role: active{holder}, Debug: c.Debug, Tracer: o.traces.Tracer,
+		MinSchema:  postgres.MinSchema, BuiltSchema: postgres.BuiltSchema(), Outside: outside, Mail: people, Role: active{holder}, Debug: c.Debug, Tracer: o.traces.Tracer,
 		SchemaVersion: func(ctx context.Context) (int64, error) { return migrate.Current(ctx, p.requests) },
 	})
 	return srv, holder, err
