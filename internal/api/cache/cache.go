@@ -10,7 +10,7 @@ import (
 	"github.com/maypok86/otter/v2"
 )
 
-// Fence is the age of the last read of busts at which nothing kept is served any more: ten reads are missing by then.
+// Fence is the age of the last read of busts at which nothing kept is served any more: twenty reads are missing by then.
 const Fence = time.Second
 
 // Options shapes a Cache.

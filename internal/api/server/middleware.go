@@ -138,17 +138,23 @@ func (s *Server) recover(next http.Handler) http.Handler {
 }
 
 func securityHeaders(next http.Handler) http.Handler {
+	fixed := http.Header{} // its values are shared by all answers: whoever adds to one gets a copy
+	for name, value := range map[string]string{
+		"X-Content-Type-Options":       "nosniff",
+		"X-Frame-Options":              "DENY",
+		"Referrer-Policy":              "no-referrer",
+		"Cross-Origin-Opener-Policy":   "same-origin",
+		"Cross-Origin-Resource-Policy": "same-site",
+		"Permissions-Policy":           "camera=(), microphone=(), geolocation=()",
+		"Content-Security-Policy":      "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+		"Cache-Control":                "no-store",
+		"Vary":                         "Authorization",
+	} {
+		fixed.Set(name, value)
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("X-Frame-Options", "DENY")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Cross-Origin-Resource-Policy", "same-site")
-		h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
-		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
-		h.Set("Cache-Control", "no-store")
-		h.Add("Vary", "Authorization")
+		maps.Copy(h, fixed)
 		if r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" { // RFC 6797 forbids it elsewhere; a forged one binds nobody
 			h.Set("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
 		}

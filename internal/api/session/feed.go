@@ -30,7 +30,7 @@ const (
 	// BustEvery is how long a change to what cached answers are made of takes at most to be read, on a quiet machine. Busts wake
 	// nobody by a notification: those queue for one lock of the whole cluster at each commit, and products change far more often
 	// than sessions end.
-	BustEvery = 100 * time.Millisecond
+	BustEvery = 50 * time.Millisecond
 	wakeGap   = 5 * time.Millisecond // between two reads that were asked for
 	// tooLong is a time between two reads, by the database's clock, after which busts that were never read here may have been
 	// removed by retention. It is far below an hour, for which they are kept.
