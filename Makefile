@@ -116,7 +116,7 @@ bench: postgres ## Print the figures that the documentation claims
 	go test ./cmd/platctl -run '^$$' -bench 'FirstUp|StartToReady|IdleMemory' -benchtime 5x
 	go test ./cmd/platctl -run '^$$' -bench 'Version' -benchtime 20x
 	go test ./internal/base/pg/pgtest -run '^$$' -bench 'Clone' -benchtime 20x
-	go test ./internal/api/server -run '^$$' -bench 'BareHandler' -benchtime 20x
+	go test ./internal/api/server -run '^$$' -bench 'BareHandler|BareBytes' -benchtime 20x
 	go test ./internal/api/server -run '^$$' -bench 'Enumeration' -benchtime 1x
 	go test ./cmd/platctl -run '^$$' -bench 'LoginFlood|LoginTime' -benchtime 5x
 	go test ./cmd/platctl -run '^$$' -bench 'Tracing' -benchtime 20x
@@ -149,6 +149,12 @@ bench-feed: postgres build ## Seed the medium dataset and measure the feed of fo
 	@bin/platctl db start --json | sed 's/.*"url":"\([^"]*\)".*/\1/' > $(BENCH)/url
 	@PLATCTL_BENCH_DATABASE=$$(cat $(BENCH)/url) go test ./internal/api/indexes -run '^$$' -bench Feed -benchtime 500x; \
 		code=$$?; bin/platctl db stop; exit $$code
+
+.PHONY: bench-cache
+bench-cache: postgres ## Measure how stale kept answers get on two servers, and what they cost beside a bare handler
+	go test ./internal/api/server -run '^$$' -bench 'KeptAgainst|ListAgainst' -benchtime 20x
+	go test ./internal/api/server -run '^$$' -bench 'BustTransport' -benchtime 10000x
+	go test ./internal/api/server -run '^$$' -bench 'Staleness' -benchtime 10000x
 
 .PHONY: bench-limits
 bench-limits: postgres ## Measure the limiter beside another one, and an offender beside others on three servers

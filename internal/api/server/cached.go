@@ -118,7 +118,7 @@ func (op *kept) make(next http.Handler, r *http.Request) *cache.Answer {
 	rec := &captured{header: http.Header{}}
 	next.ServeHTTP(rec, r.WithContext(ctx))
 	rec.WriteHeader(http.StatusOK)
-	a := &cache.Answer{Status: rec.code, Header: rec.header, Body: bytes.Clone(rec.body.Bytes()), Tags: tags()}
+	a := &cache.Answer{Status: rec.code, Header: rec.header, Body: rec.body.Bytes(), Tags: tags()}
 	switch a.Status {
 	case http.StatusOK:
 		a.ETag, a.Keep = cache.ETag(a.Body), op.keep
