@@ -126,6 +126,11 @@ bench: postgres ## Print the figures that the documentation claims
 restarts: postgres ## Stop and start two servers 20 times under load: no request fails, no write is lost
 	go test ./cmd/platctl -count=1 -run TestRestartsUnderLoad -restarts 20 -v
 
+SOAK ?= 10m
+.PHONY: soak
+soak: postgres ## Press two servers with everything that people do, for SOAK: nothing leaks, nothing drifts
+	go test ./cmd/platctl -count=1 -timeout 40m -run TestSoak -soak $(SOAK) -v
+
 .PHONY: coverage
 coverage: postgres ## How much of internal/api the journeys run; fails below 80 %
 	@tools/coverage.sh
@@ -160,6 +165,11 @@ bench-cache: postgres ## Measure how stale kept answers get on two servers, and 
 bench-limits: postgres ## Measure the limiter beside another one, and an offender beside others on three servers
 	go test ./internal/base/limits -run '^$$' -bench . -benchtime 2000000x
 	go test ./internal/api/server -run '^$$' -bench OffenderBesideOthers -benchtime 1x
+
+.PHONY: bench-media
+bench-media: postgres ## Measure pictures: time and memory of their processes, memory of the server under the corpus
+	go test ./internal/api/media/child -run '^$$' -bench Heaviest -benchtime 3x
+	go test ./internal/api/media -run '^$$' -bench Server -benchtime 1x
 
 .PHONY: fuzz
 fuzz: ## Fuzz every parser for a few seconds each

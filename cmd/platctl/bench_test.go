@@ -92,7 +92,7 @@ func BenchmarkIdleMemory(b *testing.B) {
 	}
 }
 
-func statusKB(b *testing.B, pid int, field string) float64 {
+func statusKB(b testing.TB, pid int, field string) float64 {
 	b.Helper()
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

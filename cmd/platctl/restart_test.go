@@ -141,22 +141,29 @@ func (l *load) end() []posted {
 // signUp makes an account and returns its client.
 func signUp(t testing.TB, url, handle string, c *http.Client) *client.Client {
 	t.Helper()
-	anonymous, err := client.NewClient(url, bearerToken(""), client.WithClient(c))
-	if err != nil {
-		t.Fatal(err)
-	}
-	res, err := anonymous.Signup(t.Context(), &client.SignupRequest{
+	return clientOf(t, url, bearerToken(newSession(t, url, handle, c).AccessToken), c)
+}
+
+// newSession makes an account and returns its first session.
+func newSession(t testing.TB, url, handle string, c *http.Client) client.Session {
+	t.Helper()
+	res, err := clientOf(t, url, bearerToken(""), c).Signup(t.Context(), &client.SignupRequest{
 		Handle: client.Handle(handle), DisplayName: handle, Password: "correct horse",
 	})
 	made, ok := res.(*client.SessionResponse)
 	if err != nil || !ok {
 		t.Fatalf("%T, %v", res, err)
 	}
-	known, err := client.NewClient(url, bearerToken(made.Data.AccessToken), client.WithClient(c))
+	return made.Data
+}
+
+func clientOf(t testing.TB, url string, who client.SecuritySource, c *http.Client) *client.Client {
+	t.Helper()
+	out, err := client.NewClient(url, who, client.WithClient(c))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return known
+	return out
 }
 
 type bearerToken string
@@ -203,7 +210,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	}
 }
 
-func metricsOf(t *testing.T, r *replica) string {
+func metricsOf(t testing.TB, r *replica) string {
 	t.Helper()
 	res, err := http.Get(r.metrics)
 	if err != nil {

@@ -256,14 +256,27 @@ func CleanName(s string) (string, error) {
 		return fault.New(fault.Invalid, "the display name can't be used").WithCode("invalid_input").
 			WithFields(fault.Field{Field: "displayName", Code: code, Message: msg})
 	}
-	if s == "" {
+	if !Shows(s) {
 		return "", bad("empty", "it has no visible character")
 	}
 	if utf8.RuneCountInString(s) > maxName {
 		return "", bad("too_long", "it has more than 80 characters after normalisation")
 	}
-	if strings.ContainsFunc(s, unicode.IsControl) {
+	if strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) || misleads(r) }) {
 		return "", bad("control_character", "it contains a control character")
 	}
 	return s, nil
+}
+
+// Shows says whether a text has anything to see: not spaces only, and not what takes no room or draws nothing.
+func Shows(s string) bool {
+	const brailleBlank = '\u2800'
+	return strings.ContainsFunc(s, func(r rune) bool {
+		return unicode.IsGraphic(r) && !unicode.IsSpace(r) && r != brailleBlank && !unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
+	})
+}
+
+// misleads says whether a character breaks a line, or turns the direction of what stands beside a name.
+func misleads(r rune) bool {
+	return r == '\u2028' || r == '\u2029' || r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069'
 }

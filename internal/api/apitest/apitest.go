@@ -15,6 +15,7 @@ import (
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -26,6 +27,8 @@ import (
 
 	"github.com/platctl/platctl/internal/api/account"
 	"github.com/platctl/platctl/internal/api/keyring"
+	"github.com/platctl/platctl/internal/api/media"
+	"github.com/platctl/platctl/internal/api/media/store"
 	"github.com/platctl/platctl/internal/api/openapi"
 	"github.com/platctl/platctl/internal/api/openapi/client"
 	"github.com/platctl/platctl/internal/api/postgres"
@@ -86,6 +89,7 @@ func On(t testing.TB, url string, opts ...Option) *Env {
 		CacheBytes:    16 << 20, CacheRecheckOne: 1, // every test is one of the cache, too
 		Mail: server.Mail{Sender: e.Outbox, Site: "Market", Dotless: true},
 	}
+	o.Media = pictures(t)
 	for _, opt := range opts {
 		opt(&o)
 	}
@@ -109,6 +113,17 @@ func On(t testing.TB, url string, opts ...Option) *Env {
 	e.URL = ts.URL
 	e.HTTP = &http.Client{Transport: Validate(t, http.DefaultTransport), Timeout: 30 * time.Second}
 	return e
+}
+
+// pictures is a store of a test's own.
+func pictures(t testing.TB) server.Media {
+	t.Helper()
+	dir := t.TempDir()
+	local, err := store.NewLocal(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return server.Media{Store: local, Local: local, WorkDir: filepath.Join(dir, "work"), Limits: media.Limits{Bytes: 10 << 20, AccountFiles: 100, AccountBytes: 100 << 20}}
 }
 
 // Log returns what the server has logged, one JSON object a line.

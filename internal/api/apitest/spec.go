@@ -26,6 +26,9 @@ const (
 	Required Auth = "required"
 )
 
+// Bytes is the Body of an operation that takes bytes as they are.
+const Bytes = "bytes"
+
 // Operation is one operation of the spec, as tests that are generated from it need it.
 type Operation struct {
 	ID, Method, Path string
@@ -35,7 +38,7 @@ type Operation struct {
 	Member           bool     // whether its path names a {user} below the {id}
 	Query            []string // the names of its query parameters
 	Needs            []string // those of them that are required
-	Body             string   // the name of its body's schema, empty without one
+	Body             string   // the name of its body's schema, Bytes for one that is no JSON, empty without one
 	Answers          []string // the names of the schemas of its successes
 }
 
@@ -103,6 +106,9 @@ var kindOf = regexp.MustCompile(`^\^([a-z]+)_\[`)
 func (s document) operation(t testing.TB, path, method string, op operation) Operation {
 	t.Helper()
 	out := Operation{ID: op.OperationID, Method: method, Path: path, Auth: s.auth(op), Body: op.RequestBody.Content["application/json"].Schema.name()}
+	if _, raw := op.RequestBody.Content["application/octet-stream"]; raw {
+		out.Body = Bytes
+	}
 	for code, res := range op.Responses {
 		n, err := strconv.Atoi(code)
 		if err != nil || n >= 300 {

@@ -24,6 +24,7 @@ import (
 const (
 	UserSignup       = "user_signup"
 	PostCreated      = "post_created"
+	MediaAttached    = "media_attached"
 	ModerationAction = "moderation_action"
 	UserDeleted      = "user_deleted"
 	UserRestored     = "user_restored"

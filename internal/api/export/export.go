@@ -37,14 +37,15 @@ const (
 
 // Service exports accounts.
 type Service struct {
-	store *db.Queries
-	ids   *publicid.Codec
-	slots chan struct{}
+	store      *db.Queries
+	ids        *publicid.Codec
+	pictureURL string
+	slots      chan struct{}
 }
 
-// New returns a Service.
-func New(store *db.Queries, ids *publicid.Codec) *Service {
-	return &Service{store: store, ids: ids, slots: make(chan struct{}, atOnce)}
+// New returns a Service. pictureURL is what the name of a picture is put behind.
+func New(store *db.Queries, ids *publicid.Codec, pictureURL string) *Service {
+	return &Service{store: store, ids: ids, pictureURL: pictureURL, slots: make(chan struct{}, atOnce)}
 }
 
 // Export is one that may begin. End ends it, whatever became of it.

@@ -108,6 +108,27 @@ type Report struct {
 	CreatedAt stamp  `json:"createdAt"`
 }
 
+// Picture is one they sent, with where what was made of it is shown. The upload itself is not kept.
+type Picture struct {
+	ID          string        `json:"id"`
+	Purpose     string        `json:"purpose"`
+	ContentType string        `json:"contentType"`
+	Size        int64         `json:"size"` // bytes that were sent
+	State       string        `json:"state"`
+	Failure     string        `json:"failure,omitempty"`
+	Post        string        `json:"post,omitempty"` // that it is attached to
+	Product     string        `json:"product,omitempty"`
+	Sizes       []PictureSize `json:"sizes"`
+	CreatedAt   stamp         `json:"createdAt"`
+}
+
+// PictureSize is one of the sizes that were made.
+type PictureSize struct {
+	URL    string `json:"url"`
+	Width  int    `json:"width"`
+	Height int    `json:"height"`
+}
+
 // Farm is one they act for.
 type Farm struct {
 	ID        string `json:"id"`

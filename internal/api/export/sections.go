@@ -1,8 +1,11 @@
 package export
 
 import (
+	"cmp"
 	"context"
 
+	"github.com/platctl/platctl/internal/api/media"
+	"github.com/platctl/platctl/internal/api/media/picture"
 	"github.com/platctl/platctl/internal/api/postgres/db"
 	"github.com/platctl/platctl/internal/api/publicid"
 )
@@ -52,6 +55,7 @@ func sections() []section {
 				return Report{c.Encode(publicid.Report, r.ID), c.Encode(publicid.Kind(r.TargetKind), r.TargetID), r.Reason, r.Note,
 					stamp(r.CreatedAt)}, r.ID
 			}),
+		{"picture", "media.owner_id", []string{"id", "owner_id", "purpose", "content_type", "bytes", "expired_at", "created_at"}, pictureLines},
 		list("farm", "farm_members.user_id", []string{"farm_id", "user_id", "role", "created_at"},
 			(*db.Queries).ExportFarms, func(c ids, r db.ExportFarmsRow) (any, int64) {
 				return Farm{c.Encode(publicid.Farm, r.FarmID), r.Name, r.Role, stamp(r.CreatedAt)}, r.FarmID
@@ -69,11 +73,12 @@ func sections() []section {
 // tables.
 func Excluded() map[string]string {
 	const (
-		secret = "a secret that proves who somebody is"
-		others = "what others did; they export it themselves"
-		inside = "the state of the machinery, kept for minutes or days"
-		staff  = "the work of moderators, not of whom it concerns"
-		ours   = "about products and farms, and public"
+		secret   = "a secret that proves who somebody is"
+		others   = "what others did; they export it themselves"
+		inside   = "the state of the machinery, kept for minutes or days"
+		staff    = "the work of moderators, not of whom it concerns"
+		pictures = "told with the picture"
+		ours     = "about products and farms, and public"
 	)
 	return map[string]string{
 		"users.password_hash": secret, "sessions.hmac_key": secret,
@@ -89,6 +94,7 @@ func Excluded() map[string]string {
 		"post_stats": "counts what others did", "app_events": inside, "revocations": inside, "replicas": inside, "cache_busts": inside,
 		"river_job": inside, "river_leader": inside, "river_queue": inside, "river_notification": inside, "river_migration": inside,
 		"ratelimit_policies": "settings of the service", "ratelimit_accounts": inside, "login_attempts": inside,
+		"media.blob_id": pictures, "media_blobs": pictures, "post_media": pictures, "product_media": pictures, "avatars": pictures,
 		"farms": ours, "products": ours, "order_lines": "told with the orders", "payments": "what an order costs and whether it was completed tell it",
 		"orders.idempotency_key": inside, "orders.request_hash": inside, "idempotency_keys": inside,
 		"order_events.actor_id": "an order tells where it stands; for a farm its steps are " + staff,
@@ -130,6 +136,37 @@ func commentLines(ctx context.Context, s *Service, account int64, at cursor) ([]
 	for i, r := range rows {
 		out[i] = Comment{s.ids.Encode(publicid.Comment, r.ID), s.ids.Encode(publicid.Post, r.PostID), r.Body, stamp(r.CreatedAt), maybe(r.DeletedAt)}
 		at = cursor{r.PostID, r.ID}
+	}
+	return out, at, err
+}
+
+func (s *Service) pictureLine(r db.ExportPicturesRow) Picture {
+	p := Picture{
+		ID: s.ids.Encode(publicid.Media, r.ID), Purpose: r.Purpose, ContentType: r.ContentType, Size: r.Bytes, State: r.State,
+		Sizes: []PictureSize{}, CreatedAt: stamp(r.CreatedAt),
+	}
+	if r.State == string(media.Failed) {
+		p.Failure = cmp.Or(r.Code, string(picture.OrphanStaging)) // without a code it never came
+	}
+	if r.PostID != 0 {
+		p.Post = s.ids.Encode(publicid.Post, r.PostID)
+	}
+	if r.ProductID != 0 {
+		p.Product = s.ids.Encode(publicid.Product, r.ProductID)
+	}
+	for _, made := range media.Pictures(r.Picture) {
+		for _, size := range made.Sizes {
+			p.Sizes = append(p.Sizes, PictureSize{s.pictureURL + "/" + made.Name(size), size.Width, size.Height})
+		}
+	}
+	return p
+}
+
+func pictureLines(ctx context.Context, s *Service, account int64, at cursor) ([]any, cursor, error) {
+	rows, err := s.store.ExportPictures(ctx, db.ExportPicturesParams{ID: account, AfterID: at.first, PageSize: pageSize})
+	out := make([]any, len(rows))
+	for i, r := range rows {
+		out[i], at.first = s.pictureLine(r), r.ID
 	}
 	return out, at, err
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/platctl/platctl/internal/api/account"
 	"github.com/platctl/platctl/internal/api/export"
 	"github.com/platctl/platctl/internal/api/market"
+	"github.com/platctl/platctl/internal/api/media"
 	"github.com/platctl/platctl/internal/api/moderation"
 	"github.com/platctl/platctl/internal/api/openapi/oas"
 	"github.com/platctl/platctl/internal/api/publicid"
@@ -28,6 +29,8 @@ type Services struct {
 	Timeline   *timeline.Service
 	Market     *market.Service
 	Moderation *moderation.Service
+	Media      *media.Service
+	PictureURL string // what the name of a picture is put behind
 	System     System
 	Export     *export.Service
 	IDs        *publicid.Codec
@@ -51,6 +54,7 @@ type API struct {
 	moderationAPI
 	dataAPI
 	keysAPI
+	mediaAPI
 	problems
 }
 
@@ -62,26 +66,29 @@ var (
 
 // New returns the HTTP handler of every operation in the spec.
 func New(s Services) (*oas.Server, error) {
+	pictures := shelf{s.IDs, s.PictureURL}
 	a := &API{
 		accountAPI:       accountAPI{s.Account, s.IDs},
 		sessionAPI:       sessionAPI{s.Account, s.Sessions, s.IDs},
 		emailAPI:         emailAPI{s.Account},
-		timelineAPI:      timelineAPI{s.Timeline, s.IDs},
-		marketAPI:        marketAPI{s.Market, s.IDs},
+		timelineAPI:      timelineAPI{s.Timeline, s.IDs, pictures},
+		marketAPI:        marketAPI{s.Market, s.IDs, pictures},
 		farmsAPI:         farmsAPI{s.Market, s.IDs},
 		cartAPI:          cartAPI{s.Market, s.IDs},
 		ordersAPI:        ordersAPI{s.Market, s.IDs},
 		systemAPI:        systemAPI{s.System},
-		peopleAPI:        peopleAPI{s.Timeline, s.IDs},
+		peopleAPI:        peopleAPI{s.Timeline, s.IDs, pictures},
 		reactionsAPI:     reactionsAPI{s.Timeline, s.IDs},
 		notificationsAPI: notificationsAPI{s.Timeline, s.IDs},
 		moderationAPI:    moderationAPI{s.Moderation, s.IDs},
 		dataAPI:          dataAPI{s.Account, s.Export, s.IDs, s.Log},
 		keysAPI:          keysAPI{s.Tokens},
+		mediaAPI:         mediaAPI{s.Media, pictures},
 		problems:         problems{s.Log},
 	}
 	return oas.NewServer(a, a, a,
 		oas.WithMiddleware(keepAgent),
+		oas.WithMaxMultipartMemory(formMemory),
 		oas.WithErrorHandler(a.decodeFailed),
 		oas.WithNotFound(a.noSuchRoute),
 		oas.WithMethodNotAllowed(a.wrongMethod))

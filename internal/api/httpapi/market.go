@@ -16,8 +16,9 @@ import (
 
 // marketAPI is the operations of the tag "market".
 type marketAPI struct {
-	service *market.Service
-	ids     *publicid.Codec
+	service  *market.Service
+	ids      *publicid.Codec
+	pictures shelf
 }
 
 func (a marketAPI) id(id oas.ProductId) int64 { return known(a.ids, publicid.Product, string(id)) }
@@ -144,6 +145,11 @@ func (a marketAPI) SetStock(ctx context.Context, req *oas.SetStockRequest, param
 	return a.answer(a.service.SetStock(ctx, viewer(ctx), a.id(params.ID), req.Available, req.Expected))
 }
 
+// SetProductPictures implements operation setProductPictures.
+func (a marketAPI) SetProductPictures(ctx context.Context, req *oas.SetProductPicturesRequest, params oas.SetProductPicturesParams) (*oas.ProductResponse, error) {
+	return a.answer(a.service.SetPictures(ctx, viewer(ctx), a.id(params.ID), a.pictures.idsOf(req.Media)))
+}
+
 // AdjustStock implements operation adjustStock.
 func (a marketAPI) AdjustStock(ctx context.Context, req *oas.AdjustStockRequest, params oas.AdjustStockParams) (*oas.ProductResponse, error) {
 	return a.answer(a.service.AdjustStock(ctx, viewer(ctx), a.id(params.ID), req.Change))
@@ -160,7 +166,7 @@ func (a marketAPI) product(p market.Product) oas.Product {
 	return oas.Product{
 		ID: oas.ProductId(a.ids.Encode(publicid.Product, p.ID)), Name: p.Name, Description: p.Description, Category: p.Category,
 		Price: p.Price, Currency: p.Currency, Unit: p.Unit, Available: p.Available, Farm: farmName(a.ids, p.Farm),
-		CreatedAt: p.CreatedAt.UTC(),
+		CreatedAt: p.CreatedAt.UTC(), Pictures: a.pictures.list(p.Pictures),
 	}
 }
 

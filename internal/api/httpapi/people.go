@@ -12,8 +12,9 @@ import (
 
 // peopleAPI is the operations of the tag "people", and of "account" those on your own profile.
 type peopleAPI struct {
-	service *timeline.Service
-	ids     *publicid.Codec
+	service  *timeline.Service
+	ids      *publicid.Codec
+	pictures shelf
 }
 
 func (a peopleAPI) id(id oas.UserId) int64 { return known(a.ids, publicid.User, string(id)) }
@@ -32,6 +33,13 @@ func (a peopleAPI) UpdateMe(ctx context.Context, req *oas.UpdateMeRequest) (*oas
 	if v, ok := req.Bio.Get(); ok {
 		c.Bio = &v
 	}
+	if req.Avatar.IsSet() {
+		var id int64 // null: none
+		if v, ok := req.Avatar.Get(); ok {
+			id = a.pictures.id(oas.MediaId(v))
+		}
+		c.Avatar = &id
+	}
 	return a.profile(a.service.UpdateMe(ctx, viewer(ctx), c))
 }
 
@@ -48,11 +56,16 @@ func (a peopleAPI) profile(p timeline.Profile, err error) (*oas.ProfileResponse,
 	if err != nil {
 		return nil, err
 	}
-	return &oas.ProfileResponse{Success: oas.SuccessTrue, Data: oas.Profile{
+	out := oas.Profile{
 		ID: oas.UserId(a.ids.Encode(publicid.User, p.ID)), Handle: oas.Handle(p.Handle), DisplayName: p.DisplayName, Bio: p.Bio,
 		CreatedAt: p.CreatedAt.UTC(), PostCount: p.Posts, FollowerCount: p.Followers, FollowingCount: p.Following,
 		Following: p.Followed,
-	}}, nil
+	}
+	out.Avatar.SetToNull()
+	if p.Avatar != nil {
+		out.Avatar.SetTo(a.pictures.picture(*p.Avatar))
+	}
+	return &oas.ProfileResponse{Success: oas.SuccessTrue, Data: out}, nil
 }
 
 // SearchPeople implements operation searchPeople.

@@ -11,15 +11,16 @@ import (
 
 // timelineAPI is the operations of the tag "timeline".
 type timelineAPI struct {
-	service *timeline.Service
-	ids     *publicid.Codec
+	service  *timeline.Service
+	ids      *publicid.Codec
+	pictures shelf
 }
 
 func (a timelineAPI) id(id oas.PostId) int64 { return known(a.ids, publicid.Post, string(id)) }
 
 // CreatePost implements operation createPost.
 func (a timelineAPI) CreatePost(ctx context.Context, req *oas.CreatePostRequest) (*oas.PostResponse, error) {
-	return a.answer(a.service.Publish(ctx, viewer(ctx), req.Body))
+	return a.answer(a.service.Publish(ctx, viewer(ctx), req.Body, a.pictures.idsOf(req.Media)))
 }
 
 // GetPost implements operation getPost.
@@ -83,7 +84,7 @@ func (a timelineAPI) list(at timeline.Slice, page timeline.Page[timeline.Post]) 
 func (a timelineAPI) post(p timeline.Post) oas.Post {
 	out := oas.Post{
 		ID: oas.PostId(a.ids.Encode(publicid.Post, p.ID)), Author: person(a.ids, p.Author), Body: p.Body, CreatedAt: p.CreatedAt.UTC(),
-		LikeCount: p.Likes, CommentCount: p.Comments, Liked: p.Liked,
+		LikeCount: p.Likes, CommentCount: p.Comments, Liked: p.Liked, Pictures: a.pictures.list(p.Pictures),
 	}
 	out.EditedAt.SetToNull()
 	if p.EditedAt != nil {

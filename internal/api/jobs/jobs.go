@@ -36,6 +36,16 @@ const (
 // Args is what a job carries, as JSON. Kind names its handler and never changes: jobs wait in the database.
 type Args interface{ Kind() string }
 
+// Queued is what Args may be as well: worked in a queue of their own (Options.Queues), so that slow work holds up no other.
+type Queued interface{ Queue() string }
+
+func queueOf(args Args) string {
+	if q, ok := args.(Queued); ok {
+		return q.Queue()
+	}
+	return river.QueueDefault
+}
+
 // Role tells whether this server works jobs, and when that may have changed.
 type Role interface {
 	Watch() (active bool, changed <-chan struct{})
@@ -46,7 +56,8 @@ type Options struct {
 	Pool    *pgxpool.Pool // of the workers' own, so that jobs take no connection from requests; nil: this server only inserts
 	Log     *slog.Logger
 	Role    Role
-	Workers int // jobs at once
+	Workers int            // jobs at once
+	Queues  map[string]int // further queues, and how many of their jobs at once
 }
 
 // Queue takes jobs and runs their handlers.
@@ -66,6 +77,9 @@ func New(o Options) (*Queue, error) {
 	}
 	if o.Pool != nil {
 		cfg.Queues = map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: o.Workers}}
+		for name, n := range o.Queues {
+			cfg.Queues[name] = river.QueueConfig{MaxWorkers: n}
+		}
 	}
 	var err error
 	q.client, err = river.NewClient(riverpgxv5.New(o.Pool), cfg)
@@ -80,6 +94,9 @@ func Handle[T Args](q *Queue, fn func(ctx context.Context, args T) error) {
 // GiveUp marks an error that trying again can't mend: the job ends as cancelled.
 func GiveUp(err error) error { return river.JobCancel(err) }
 
+// Later says that the job is to run again after a while, however often: nothing failed, or the job counts its failures itself.
+func Later(d time.Duration) error { return river.JobSnooze(d) }
+
 // Every makes a job of args at the start and then once per interval, on one of all servers.
 func (q *Queue) Every(interval time.Duration, args Args) {
 	if q.opts.Pool == nil {
@@ -88,7 +105,7 @@ func (q *Queue) Every(interval time.Duration, args Args) {
 	q.client.PeriodicJobs().Add(river.NewPeriodicJob(river.PeriodicInterval(interval),
 		func() (river.JobArgs, *river.InsertOpts) {
 			// Unique: servers that take turns in leading start the clock anew, and work that is still waiting is enough.
-			return args, &river.InsertOpts{UniqueOpts: river.UniqueOpts{ByArgs: true, ByPeriod: interval}}
+			return args, &river.InsertOpts{Queue: queueOf(args), UniqueOpts: river.UniqueOpts{ByArgs: true, ByPeriod: interval}}
 		}, &river.PeriodicJobOpts{RunOnStart: true}))
 }
 
@@ -98,7 +115,7 @@ func (q *Queue) Insert(ctx context.Context, tx pgx.Tx, args Args) error {
 	if err != nil {
 		return fault.Op("insert job", err)
 	}
-	_, err = q.client.InsertTx(ctx, tx, args, &river.InsertOpts{Metadata: meta})
+	_, err = q.client.InsertTx(ctx, tx, args, &river.InsertOpts{Metadata: meta, Queue: queueOf(args)})
 	return fault.Op("insert job", err)
 }
 

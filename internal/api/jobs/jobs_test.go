@@ -290,3 +290,45 @@ func TestPeriodicWorkIsDoneOnce(t *testing.T) {
 		t.Errorf("%d jobs, %v; want 1", n, err)
 	}
 }
+
+// slowly is a job in a queue of its own.
+type slowly struct{}
+
+func (slowly) Kind() string { return "slowly" }
+
+func (slowly) Queue() string { return "slow" }
+
+// Work in a queue of its own holds up no other, and may ask to be run again as often as it likes without failing.
+func TestQueuesOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	pool := open(t, pgtest.New(t, apitest.Template(t)))
+	q, err := jobs.New(jobs.Options{Pool: pool, Log: slog.New(slog.DiscardHandler), Role: watched{role.NewHolder(role.Active)}, Workers: 1,
+		Queues: map[string]int{"slow": 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	began, carryOn, ran := make(chan int, 20), make(chan struct{}), make(chan string, 10)
+	times := 0
+	jobs.Handle(q, func(context.Context, slowly) error {
+		times++
+		began <- times
+		<-carryOn
+		if times <= 12 { // more often than a job may fail
+			return jobs.Later(time.Millisecond)
+		}
+		return nil
+	})
+	jobs.Handle(q, func(_ context.Context, g greet) error { ran <- g.Name; return nil })
+	if err := pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error { return q.Insert(t.Context(), tx, slowly{}) }); err != nil {
+		t.Fatal(err)
+	}
+	insert(t, t.Context(), pool, q, "ana")
+	run(t, q)
+	receive(t, began)
+	if got := receive(t, ran); got != "ana" {
+		t.Errorf("ran %s", got)
+	}
+	close(carryOn)
+	for n := 1; n < 13; n = receive(t, began) {
+	}
+}

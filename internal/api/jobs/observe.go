@@ -38,7 +38,10 @@ func (o *observer) Work(ctx context.Context, job *rivertype.JobRow, inner func(c
 	defer func() { o.metrics.attempts.WithLabelValues(job.Kind, result).Observe(time.Since(start).Seconds()) }()
 	err := inner(ctx)
 	result = "done"
-	if err != nil {
+	switch {
+	case errors.Is(err, &rivertype.JobSnoozeError{}):
+		result = "later"
+	case err != nil:
 		result = "failed"
 		level := slog.LevelWarn
 		if errors.Is(err, &rivertype.JobCancelError{}) {
@@ -64,7 +67,7 @@ func newMetrics(pool *pgxpool.Pool) *Metrics {
 	return &Metrics{
 		pool: pool,
 		attempts: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "jobs_attempt_duration_seconds", Help: "Attempts at jobs, by kind and result (done, failed, cancelled, panicked).",
+			Name: "jobs_attempt_duration_seconds", Help: "Attempts at jobs, by kind and result (done, later, failed, cancelled, panicked).",
 			Buckets: []float64{.005, .025, .1, .5, 2.5, 10, 60},
 		}, []string{"kind", "result"}),
 		due:     prometheus.NewDesc("jobs_due", "Jobs that could run now and wait for a worker.", nil, nil),

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/platctl/platctl/internal/api/media"
 	"github.com/platctl/platctl/internal/api/postgres/db"
 	"github.com/platctl/platctl/internal/api/timeline"
 	"github.com/platctl/platctl/internal/base/fault"
@@ -31,6 +32,7 @@ type Product struct {
 	Available   int64
 	Farm        FarmName
 	CreatedAt   time.Time
+	Pictures    []media.Picture // those that are ready
 }
 
 // MaxDepth caps page times limit: an offset page costs as much as all the pages before it.
@@ -170,6 +172,6 @@ func product[R productRow](row R) Product {
 	r := db.ListProductsRow(row)
 	return Product{
 		ID: r.ID, Name: r.Name, Description: r.Description, Category: r.Category, Price: r.Price, Currency: r.Currency,
-		Unit: r.Unit, Available: r.Available, Farm: FarmName{ID: r.FarmID, Name: r.FarmName}, CreatedAt: r.CreatedAt,
+		Unit: r.Unit, Available: r.Available, Farm: FarmName{ID: r.FarmID, Name: r.FarmName}, CreatedAt: r.CreatedAt, Pictures: media.Pictures(r.Pictures),
 	}
 }

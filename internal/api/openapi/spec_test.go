@@ -101,6 +101,9 @@ func TestRequestBodiesAreClosed(t *testing.T) {
 			continue
 		}
 		ref := fmt.Sprint(n.m["requestBody"])
+		if strings.Contains(ref, "application/octet-stream") {
+			continue // bytes as they are
+		}
 		if !regexp.MustCompile(`schemas/[A-Za-z]+Request`).MatchString(ref) {
 			t.Errorf("%s: its body is not a schema named ...Request", n)
 		}

@@ -29,6 +29,7 @@ const (
 	Product Kind = "prod"
 	Order   Kind = "order"
 	Session Kind = "sess"
+	Media   Kind = "media"
 	Report  Kind = "report"
 	Action  Kind = "action" // a row of the moderation log
 	Cursor  Kind = "cur"

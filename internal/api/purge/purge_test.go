@@ -51,6 +51,10 @@ const more = `
 	update order_events set reason = 'Changed my mind.' where to_status = 'cancelled';
 	insert into confirmations (purpose, email, user_id) values ('reset', 'who@example.org', 3);
 	update users set email = 'who@example.org', email_verified_at = now() where id = 3;
+	insert into media_blobs (owner_id, sha256, content_type, bytes, key, state) values (3, sha256('x'), 'image/png', 9, 'key', 'ready');
+	insert into media (owner_id, purpose, content_type, bytes, blob_id) select 3, p, 'image/png', 9, 1 from unnest(array['post', 'avatar']) p;
+	insert into post_media select min(id), 1, 1 from posts where author_id = 3;
+	insert into avatars values (3, 2);
 	update posts set deleted_at = now() where id = (select min(id) from posts where author_id = 3)`
 
 // community is a database with people in it, of whom one has been deleted and is due.

@@ -40,6 +40,9 @@ func steps() []step {
 		{"reports", []string{"reports.reporter_id"}, many, of((*db.Queries).PurgeReporter)},              // they stay, without a name
 		{"reports", []string{"reports.resolved_by"}, many, of((*db.Queries).PurgeResolver)},
 		{"reports", []string{"reports.subject_id"}, many, of((*db.Queries).PurgeReported)}, // but with a name where there is a ban
+		{"pictures", []string{"media.owner_id"}, many, of((*db.Queries).PurgePictures)},
+		{"avatars", []string{"avatars.user_id"}, 1, one((*db.Queries).PurgeAvatar)},
+		{"pictures", []string{"media_blobs.owner_id"}, many, of((*db.Queries).PurgeBytes)}, // the clean-up of pictures removes them
 		{"sessions", []string{"sessions.user_id"}, many, of((*db.Queries).PurgeSessions)},
 		{"confirmations", []string{"confirmations.user_id"}, many, of((*db.Queries).PurgeAddresses)},
 		{"orders", []string{"orders.buyer_id"}, many, of((*db.Queries).PurgeBuyer)}, // they stay, without a name

@@ -1,6 +1,7 @@
 package ratelimit
 
 import (
+	"maps"
 	"strings"
 	"unicode"
 
@@ -16,6 +17,7 @@ type document struct {
 		Reads   string
 		Writes  string
 		Classes map[string]limits.Class
+		Beside  map[string]limits.Operation // what a server answers besides the operations of the document
 	} `yaml:"x-ratelimit"`
 	Paths map[string]map[string]yaml.Node
 }
@@ -37,6 +39,7 @@ func Declared(spec []byte) (limits.Policy, error) {
 		Mode: limits.Shadow, Percent: 100, Reads: doc.Limits.Reads, Writes: doc.Limits.Writes,
 		Classes: doc.Limits.Classes, Operations: map[string]limits.Operation{},
 	}
+	maps.Copy(p.Operations, doc.Limits.Beside)
 	for _, item := range doc.Paths {
 		for method, node := range item {
 			if err := declare(p, method, node); err != nil {

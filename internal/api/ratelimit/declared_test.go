@@ -35,7 +35,10 @@ func TestOurSpecDeclaresLimits(t *testing.T) {
 		p.Operations["getMe"].Class != "read" || p.Operations["listFeed"].Cost != 2 {
 		t.Errorf("%+v", p)
 	}
-	for _, class := range []string{"password", "search"} {
+	if p.Operations["picture"].Class != "picture" || p.Operations["uploadMedia"].Class != "upload" {
+		t.Error("pictures draw on what the other operations have")
+	}
+	for _, class := range []string{"password", "search", "upload"} {
 		if p.Classes[class].Global == nil {
 			t.Errorf("%s has no ceiling", class)
 		}
@@ -49,7 +52,7 @@ func TestOurSpecDeclaresLimits(t *testing.T) {
 func TestDeclared(t *testing.T) {
 	t.Parallel()
 	const spec = `
-x-ratelimit: {reads: read, writes: none, classes: {read: {user: {rate: 5/s, burst: 10}}}}
+x-ratelimit: {reads: read, writes: none, beside: {file: {class: read, cost: 4}}, classes: {read: {user: {rate: 5/s, burst: 10}}}}
 paths:
   /a:
     parameters: []
@@ -66,7 +69,7 @@ paths:
 		t.Fatal(err)
 	}
 	for op, want := range map[string]limits.Operation{
-		"getA": {Class: "read"}, "makeA": {Class: "none"}, "getB": {Class: "none"}, "putB": {Class: "read", Cost: 3}, "makeB": {Class: "make-b", Cost: 2},
+		"getA": {Class: "read"}, "makeA": {Class: "none"}, "getB": {Class: "none"}, "file": {Class: "read", Cost: 4}, "putB": {Class: "read", Cost: 3}, "makeB": {Class: "make-b", Cost: 2},
 	} {
 		if got := p.Operations[op]; got != want {
 			t.Errorf("%s: %+v, want %+v", op, got, want)

@@ -21,6 +21,8 @@ const (
 // everybody else).
 func class(route string) (c admission.Class, needsSlot bool) {
 	switch route {
+	case "picture": // a file, no connection
+		return admission.Normal, false
 	case "getHealth", "getReady", "getSigningKeys", "signup", "login", "changePassword", "changeEmail", "deleteMe", "restoreAccount",
 		"exportMe":
 		return admission.Critical, false
@@ -37,7 +39,7 @@ func class(route string) (c admission.Class, needsSlot bool) {
 func (s *Server) admit(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, needsSlot := class(s.route(r))
-		if !needsSlot {
+		if !needsSlot || s.streams(r) { // uploads have places of their own: a slow client must not hold a slot
 			next.ServeHTTP(w, r)
 			return
 		}

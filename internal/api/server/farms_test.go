@@ -3,6 +3,7 @@ package server_test
 import (
 	"errors"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -177,7 +178,7 @@ func TestProducts(t *testing.T) {
 	if _, err := b.BlockUser(ctx, client.BlockUserParams{ID: ana.User.ID}); err != nil {
 		t.Fatal(err)
 	}
-	if seen, err := b.GetProduct(ctx, client.GetProductParams{ID: p.ID}); err != nil || seen.Data != p {
+	if seen, err := b.GetProduct(ctx, client.GetProductParams{ID: p.ID}); err != nil || !reflect.DeepEqual(seen.Data, p) {
 		t.Errorf("%+v, %v", seen, err)
 	}
 	change := &client.UpdateProductRequest{Price: client.NewOptInt64(300), Category: client.NewOptCategory("stone-fruit"), Unit: client.NewOptString("box")}

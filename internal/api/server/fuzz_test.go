@@ -49,7 +49,7 @@ func (s *stranger) signUp(t testing.TB) (handle, token, id string) {
 	t.Helper()
 	s.people++
 	handle = fmt.Sprintf("person%d", s.people)
-	code, body := s.send(t, http.MethodPost, "/api/v1/auth/signup", fmt.Sprintf(`{"handle":%q,"displayName":"X","password":"correct horse"}`, handle))
+	code, body := s.send(t, http.MethodPost, "/api/v1/auth/signup", asJSON, fmt.Sprintf(`{"handle":%q,"displayName":"X","password":"correct horse"}`, handle))
 	var answer struct {
 		Data struct {
 			AccessToken string
@@ -74,18 +74,20 @@ func (s *stranger) target(t testing.TB, kind string) string {
 	case "user":
 		_, _, id = s.signUp(t)
 	case "post":
-		id = s.made(t, "/api/v1/posts")
+		id = s.made(t, "/api/v1/posts", `{"body":"a text"}`)
 	case "comment":
-		id = s.made(t, "/api/v1/posts/"+s.target(t, "post")+"/comments")
+		id = s.made(t, "/api/v1/posts/"+s.target(t, "post")+"/comments", `{"body":"a text"}`)
+	case "media":
+		id = s.made(t, "/api/v1/media", fmt.Sprintf(`{"contentType":"image/gif","size":%d,"purpose":"post"}`, len(tinyGIF)))
 	}
 	s.ids[kind] = id
 	return id
 }
 
-// made posts a text and returns the id of what that made.
-func (s *stranger) made(t testing.TB, path string) string {
+// made posts JSON and returns the id of what that made.
+func (s *stranger) made(t testing.TB, path, what string) string {
 	t.Helper()
-	code, body := s.send(t, http.MethodPost, path, `{"body":"a text"}`)
+	code, body := s.send(t, http.MethodPost, path, asJSON, what)
 	var answer struct{ Data struct{ ID string } }
 	if err := json.Unmarshal(body, &answer); err != nil || code != http.StatusCreated {
 		t.Fatalf("POST %s: %d %s", path, code, body)
@@ -94,28 +96,30 @@ func (s *stranger) made(t testing.TB, path string) string {
 }
 
 // try does an operation. Whom or what it ended is made anew before the next one.
-func (s *stranger) try(t *testing.T, op apitest.Operation, path, body string) {
+func (s *stranger) try(t *testing.T, op apitest.Operation, path, contentType, body string) {
 	s.be(t)
-	code, answer := s.send(t, op.Method, path, body)
+	code, answer := s.send(t, op.Method, path, contentType, body)
 	if code >= http.StatusInternalServerError {
 		t.Errorf("%s with %q answers %d: %s\n%s", path, body, code, answer, s.env.Log())
 	}
 	switch {
 	case code == http.StatusUnauthorized, code < 300 && (endsSessions(op.ID) || op.ID == "deleteMe" || op.ID == "setRole"):
 		s.token = ""
-	case code == http.StatusNotFound, code < 300 && op.Method == http.MethodDelete:
+	case code == http.StatusNotFound, code == http.StatusConflict, code < 300 && op.Method == http.MethodDelete:
 		clear(s.ids)
 	}
 }
 
-func (s *stranger) send(t testing.TB, method, path, body string) (int, []byte) {
+const asJSON = "application/json"
+
+func (s *stranger) send(t testing.TB, method, path, contentType, body string) (int, []byte) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, s.env.URL+path, strings.NewReader(body))
 	if err != nil {
 		t.Skip("no request: ", err)
 	}
 	if body != "" {
-		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Content-Type", contentType)
 	}
 	if s.token != "" {
 		req.Header.Set("Authorization", "Bearer "+s.token)
@@ -139,7 +143,7 @@ func TestOddBodies(t *testing.T) {
 	t.Parallel()
 	s := newStranger(t)
 	for _, op := range withBodies(t) {
-		for _, body := range bodySeeds(properties(t, op.Body)) {
+		for _, body := range seedsOf(t, op) {
 			s.body(t, op, body)
 		}
 	}
@@ -149,7 +153,7 @@ func FuzzBodies(f *testing.F) {
 	ops := withBodies(f)
 	s := newStranger(f)
 	for i, op := range ops {
-		f.Add(uint8(i), []byte(object(properties(f, op.Body), `"text"`)))
+		f.Add(uint8(i), []byte(seedsOf(f, op)[0]))
 	}
 	f.Fuzz(func(t *testing.T, n uint8, body []byte) { s.body(t, ops[int(n)%len(ops)], string(body)) })
 }
@@ -159,7 +163,66 @@ func withBodies(t testing.TB) []apitest.Operation {
 }
 
 func (s *stranger) body(t *testing.T, op apitest.Operation, body string) {
-	s.try(t, op, strings.Replace(op.Path, "{id}", s.target(t, orKind(op.Target)), 1), body)
+	contentType := asJSON
+	if op.Body == apitest.Bytes {
+		contentType = "application/octet-stream"
+	}
+	s.try(t, op, strings.Replace(op.Path, "{id}", s.target(t, orKind(op.Target)), 1), contentType, body)
+}
+
+// Whatever comes as a form instead of JSON, and with whatever type, likewise.
+func TestOddForms(t *testing.T) {
+	t.Parallel()
+	s := newStranger(t)
+	for _, contentType := range formTypes() {
+		for _, body := range formSeeds() {
+			s.form(t, contentType, body)
+		}
+	}
+}
+
+func FuzzForms(f *testing.F) {
+	s := newStranger(f)
+	for _, body := range formSeeds() {
+		f.Add(formTypes()[0], []byte(body))
+	}
+	f.Fuzz(func(t *testing.T, contentType string, body []byte) { s.form(t, contentType, string(body)) })
+}
+
+func (s *stranger) form(t *testing.T, contentType, body string) {
+	s.try(t, apitest.Operation{ID: "createMedia", Method: http.MethodPost}, "/api/v1/media", strings.Map(printable, contentType), body)
+}
+
+func formTypes() []string {
+	return []string{
+		"multipart/form-data;boundary=x", "multipart/form-data", "multipart/form-data;boundary=" + strings.Repeat("x", 71), `multipart/form-data;boundary="`,
+		"multipart/mixed;boundary=x", "application/x-www-form-urlencoded", "image/gif", "/", ";",
+	}
+}
+
+// formSeeds are a form that is taken, and what is wrong about others.
+func formSeeds() []string {
+	const end = "--x--\r\n"
+	field := func(name, rest, value string) string {
+		return "--x\r\nContent-Disposition: form-data; name=\"" + name + "\"" + rest + "\r\n\r\n" + value + "\r\n"
+	}
+	const file = "; filename=\"a.gif\"\r\nContent-Type: image/gif"
+	purpose, picture := field("purpose", "", "post"), field("file", file, tinyGIF)
+	return []string{
+		purpose + picture + end, purpose + picture, purpose + end, picture + end, purpose + purpose + picture + picture + end, "--x", "--x\r\n", "x",
+		field("purpose", "", "nothing") + picture + end, purpose + field("file", file, "") + end, purpose + field("file", "", tinyGIF) + end,
+		purpose + field("file", "; filename=\"../../etc/passwd\"\r\nContent-Type: text/html", tinyGIF) + end,
+		purpose + field("file", "; filename=\"\xff\x00\"\r\nContent-Type: "+strings.Repeat("x", 9000), tinyGIF) + end,
+		field("purpose", "", strings.Repeat("post", 300_000)) + picture + end, strings.Repeat(field("more", "", "x"), 2000) + end,
+	}
+}
+
+// seedsOf is what an operation's body may be.
+func seedsOf(t testing.TB, op apitest.Operation) []string {
+	if op.Body == apitest.Bytes {
+		return []string{tinyGIF, "", "GIF89a", tinyGIF[:20], tinyGIF + "x", strings.Repeat("\x00", len(tinyGIF)), strings.Repeat("x", 11<<20)}
+	}
+	return append([]string{object(properties(t, op.Body), `"text"`)}, bodySeeds(properties(t, op.Body))...)
 }
 
 func orKind(target string) string {
@@ -245,7 +308,7 @@ func (s *stranger) parameters(t *testing.T, op apitest.Operation, id, query stri
 	if query != "" {
 		path += "?" + strings.Map(printable, query)
 	}
-	s.try(t, op, path, "")
+	s.try(t, op, path, asJSON, "")
 }
 
 // printable drops what can't stand in a request line, which net/http answers itself, and what doesn't travel.

@@ -3,25 +3,14 @@ package server_test
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"testing"
 
 	"github.com/platctl/platctl/internal/api/apitest"
 	"github.com/platctl/platctl/internal/api/openapi/client"
 	"github.com/platctl/platctl/internal/api/seed"
-	"github.com/platctl/platctl/internal/base/pg/pgtest"
 )
-
-// More tests at once than there are cores, where nobody says otherwise: many wait for a drain, a fence or a budget.
-func TestMain(m *testing.M) {
-	if err := flag.Set("test.parallel", "6"); err != nil {
-		panic(err)
-	}
-	os.Exit(pgtest.Main(m))
-}
 
 // The newcomer's journey through the generated client: sign up, post, follow, read the feed, browse.
 func TestJourney(t *testing.T) {

@@ -101,6 +101,8 @@ func matrixExceptions() map[string]int {
 		out["editPost "+string(r)], out["deletePost "+string(r)], out["deleteComment "+string(r)] = 403, 403, 403
 		// a session is its owner's only, and a notification its recipient's
 		out["revokeSession "+string(r)], out["markSeen "+string(r)] = 404, 404
+		// and so is a picture, but where it is shown
+		out["getMedia "+string(r)], out["uploadMedia "+string(r)], out["deleteMedia "+string(r)] = 404, 404, 404
 	}
 	for _, r := range roles() {
 		out["signup "+string(r)] = 202 // this server confirms addresses first
@@ -116,7 +118,7 @@ func marketExceptions() map[string]int {
 	for _, r := range []role{other, blocked, moderator, admin} {
 		for _, op := range []string{
 			"updateFarm", "listFarmMembers", "setFarmMember", "removeFarmMember", "createProduct", "updateProduct", "archiveProduct",
-			"setStock", "adjustStock", "listFarmOrders",
+			"setStock", "adjustStock", "setProductPictures", "listFarmOrders",
 		} {
 			out[op+" "+string(r)] = 403
 		}
@@ -226,6 +228,8 @@ func (m *matrix) make(op apitest.Operation) string {
 		return id
 	case "prod":
 		return m.product()
+	case "media":
+		return m.mediaOf(op)
 	case "order":
 		id := m.call(string(owner), http.MethodPost, "/api/v1/orders", m.order())["id"].(string)
 		steps := map[string][]string{"readyOrder": {"confirm"}, "completeOrder": {"confirm", "ready"}}
@@ -297,25 +301,28 @@ func (m *matrix) bodyOf(op apitest.Operation, r role) string {
 		"SignupRequest":     fmt.Sprintf(`{"handle":"new_%d","email":"new_%[1]d@example.org","password":"correct horse","displayName":"New"}`, m.handles),
 		"LoginRequest":      `{"handle":"owner","password":"correct horse"}`,
 		"CreatePostRequest": text, "EditPostRequest": text, "CreateCommentRequest": text,
-		"UpdateMeRequest":       `{"bio":"Text"}`,
-		"CreateFarmRequest":     fmt.Sprintf(`{"name":"Farm %d"}`, m.handles),
-		"UpdateFarmRequest":     `{"description":"Text"}`,
-		"SetFarmMemberRequest":  `{"role":"member"}`,
-		"CreateProductRequest":  product,
-		"UpdateProductRequest":  `{"price":1}`,
-		"SetStockRequest":       `{"available":30,"expected":20}`,
-		"AdjustStockRequest":    `{"change":1}`,
-		"SetCartItemRequest":    `{"quantity":1}`,
-		"CancelOrderRequest":    `{"reason":"Text"}`,
-		"ChangePasswordRequest": `{"currentPassword":"correct horse","newPassword":"correct horse"}`,
-		"ExportRequest":         `{"currentPassword":"correct horse"}`,
-		"DeleteMeRequest":       `{"currentPassword":"correct horse"}`,
-		"RestoreRequest":        `{"handle":"owner","password":"correct horse"}`,
-		"MarkSeenRequest":       `{"notification":"` + m.ids["note:owner's"] + `"}`,
-		"CreateReportRequest":   `{"target":"` + m.ids["user:owner"] + `","reason":"spam","text":"Text"}`,
-		"ResolveReportRequest":  `{"decision":"dismiss","reason":"Text"}`,
-		"SetRoleRequest":        `{"role":"moderator","reason":"Text"}`,
-		"RemovePostRequest":     reason, "RemoveCommentRequest": reason, "BanUserRequest": reason, "UnbanUserRequest": reason,
+		"UpdateMeRequest":           `{"bio":"Text"}`,
+		"CreateFarmRequest":         fmt.Sprintf(`{"name":"Farm %d"}`, m.handles),
+		"UpdateFarmRequest":         `{"description":"Text"}`,
+		"SetFarmMemberRequest":      `{"role":"member"}`,
+		"CreateProductRequest":      product,
+		"UpdateProductRequest":      `{"price":1}`,
+		"SetStockRequest":           `{"available":30,"expected":20}`,
+		"AdjustStockRequest":        `{"change":1}`,
+		"SetCartItemRequest":        `{"quantity":1}`,
+		"CancelOrderRequest":        `{"reason":"Text"}`,
+		"ChangePasswordRequest":     `{"currentPassword":"correct horse","newPassword":"correct horse"}`,
+		"ExportRequest":             `{"currentPassword":"correct horse"}`,
+		"DeleteMeRequest":           `{"currentPassword":"correct horse"}`,
+		"RestoreRequest":            `{"handle":"owner","password":"correct horse"}`,
+		"MarkSeenRequest":           `{"notification":"` + m.ids["note:owner's"] + `"}`,
+		"CreateReportRequest":       `{"target":"` + m.ids["user:owner"] + `","reason":"spam","text":"Text"}`,
+		"ResolveReportRequest":      `{"decision":"dismiss","reason":"Text"}`,
+		"SetProductPicturesRequest": `{"media":[]}`,
+		"CreateMediaRequest":        `{"contentType":"image/png","size":100,"purpose":"post"}`,
+		apitest.Bytes:               tinyGIF,
+		"SetRoleRequest":            `{"role":"moderator","reason":"Text"}`,
+		"RemovePostRequest":         reason, "RemoveCommentRequest": reason, "BanUserRequest": reason, "UnbanUserRequest": reason,
 	}
 	switch op.Body {
 	case "RefreshRequest":

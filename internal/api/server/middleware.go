@@ -114,6 +114,9 @@ func (s *Server) route(r *http.Request) string {
 	if _, pattern := s.portal.Handler(r); pattern != "" {
 		return "portal"
 	}
+	if s.servesPictures(r) {
+		return "picture"
+	}
 	return "none"
 }
 
@@ -220,6 +223,10 @@ func (s *Server) guardBody(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
+		if s.streams(r) {
+			s.guardUpload(next, w, r)
+			return
+		}
 		body, err := readBody(w, r, bodyLimit(r.URL.Path))
 		if err == nil {
 			err = checkBody(body, r.Header.Get("Content-Type"))
@@ -301,6 +308,9 @@ func (s *Server) deadline(next http.Handler) http.Handler {
 			budget = export.Budget
 		case r.Method != http.MethodGet:
 			budget = writeBudget
+		}
+		if s.streams(r) {
+			budget = uploadBudget
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), budget)
 		defer cancel()

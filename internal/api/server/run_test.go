@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -237,6 +239,35 @@ func TestMetrics(t *testing.T) {
 	}
 	if strings.Contains(text, "made-up") {
 		t.Error("a client's path became a label")
+	}
+}
+
+// docs/observability.md tells what each metric of ours means.
+func TestMetricsAreDocumented(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../../docs/observability.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := map[string]bool{}
+	for _, m := range regexp.MustCompile("`([a-z_]+)(?:\\{([a-z_,]+)\\}([a-z_]*))?`").FindAllStringSubmatch(string(page), -1) {
+		for _, part := range strings.Split(m[2], ",") {
+			told[m[1]+part+m[3]] = true
+		}
+	}
+	env := apitest.New(t)
+	get(t, env, "/api/health")
+	ours := 0
+	for _, m := range regexp.MustCompile("(?m)^# HELP ([a-z_]+) ").FindAllStringSubmatch(metrics(t, env), -1) {
+		if strings.HasPrefix(m[1], "go_") || strings.HasPrefix(m[1], "process_") {
+			continue
+		}
+		if ours++; !told[m[1]] {
+			t.Errorf("docs/observability.md does not say what %s tells", m[1])
+		}
+	}
+	if ours == 0 {
+		t.Error("no metric was found: the reader is broken")
 	}
 }
 

@@ -25,6 +25,7 @@ import (
 	"github.com/platctl/platctl/internal/api/keyring"
 	"github.com/platctl/platctl/internal/api/mail"
 	"github.com/platctl/platctl/internal/api/market"
+	"github.com/platctl/platctl/internal/api/media"
 	"github.com/platctl/platctl/internal/api/moderation"
 	"github.com/platctl/platctl/internal/api/openapi"
 	"github.com/platctl/platctl/internal/api/openapi/oas"
@@ -88,6 +89,7 @@ type Options struct {
 	Debug         config.Debug
 	Tracer        telemetry.Tracer
 	Origins       []string // browsers' origins that may call the API
+	Media         Media
 	Limits        Limits
 	MaxConnsPerIP int // on a TCP listener; 0: no limit
 	Market        market.Options
@@ -119,6 +121,8 @@ type Server struct {
 	keys       *idempotency.Keys
 	sent       *mail.Meter
 	purger     *purge.Purger
+	media      *media.Service
+	uploads    chan struct{} // a place each
 	keeper     *retention.Keeper
 	metrics    *metrics
 	ready      readiness
@@ -136,7 +140,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Server{opts: o, log: o.Log, limit: connlimit.New(o.MaxConnsPerIP)}
+	s := &Server{opts: o, log: o.Log, limit: connlimit.New(o.MaxConnsPerIP), uploads: make(chan struct{}, maxUploads)}
 	ids, err := publicid.New(o.IDKey)
 	if err != nil {
 		return nil, err
@@ -150,7 +154,9 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	s.sessions = session.New(o.Pool, s.deny, session.Options{
 		AccessTTL: o.AccessTTL, RefreshTTL: o.RefreshTTL, MaxSessions: int32(o.MaxSessions), Fenced: s.feed.Fenced,
 	})
-	s.jobs, err = jobs.New(jobs.Options{Pool: o.JobsPool, Log: o.Log, Role: o.Role, Workers: jobWorkers})
+	s.jobs, err = jobs.New(jobs.Options{
+		Pool: o.JobsPool, Log: o.Log, Role: o.Role, Workers: jobWorkers, Queues: map[string]int{media.Queue: max(o.Media.Workers, 1)},
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -174,6 +180,9 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	}
 	s.market = market.New(o.Pool, o.Market)
 	s.keys = idempotency.New(o.Pool)
+	if s.media, err = newMedia(o, s.jobs, o.Pool, o.Log); err != nil {
+		return nil, err
+	}
 	if s.operations, err = s.newOperations(queries, ids, tokens); err != nil {
 		return nil, err
 	}
@@ -194,7 +203,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 func (s *Server) newOperations(queries *db.Queries, ids *publicid.Codec, tokens *account.Tokens) (*oas.Server, error) {
 	operations, err := httpapi.New(httpapi.Services{
 		Account: s.accounts, Sessions: s.sessions, Timeline: timeline.New(queries), Market: s.market, System: s, IDs: ids, Log: s.log, Tokens: tokens,
-		Export: export.New(queries, ids),
+		Export: export.New(queries, ids, s.opts.Media.pictureURL()), Media: s.media, PictureURL: s.opts.Media.pictureURL(),
 		Moderation: moderation.New(s.opts.Pool, s.sessions, moderation.Options{
 			OnReport: func(reason string) { s.metrics.reports.WithLabelValues(reason).Inc() },
 			OnAct:    func(a moderation.Action) { s.metrics.acts.WithLabelValues(string(a)).Inc() },
@@ -203,11 +212,15 @@ func (s *Server) newOperations(queries *db.Queries, ids *publicid.Codec, tokens 
 	return operations, fault.Op("wire server", err)
 }
 
-// mux sends the portal's paths to the portal and everything else to the spec's operations.
+// mux sends the portal's paths to the portal, those of pictures to the store and everything else to the spec's operations.
 func (s *Server) mux() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if h, pattern := s.portal.Handler(r); pattern != "" {
 			h.ServeHTTP(w, r)
+			return
+		}
+		if s.servesPictures(r) {
+			s.servePicture(w, r)
 			return
 		}
 		s.operations.ServeHTTP(w, r)

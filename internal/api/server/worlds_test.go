@@ -152,6 +152,7 @@ func targets() map[string][]string {
 		"prod":    {"prod:plums@ana", "prod:honey@carl", "prod:none"},
 		"order":   {"order:ana@carl", "order:carl@ana", "order:none"},
 		"sess":    {"sess:ana", "sess:bea", "sess:carl"},
+		"media":   {"media:ana", "media:bea", "media:carl"},
 	}
 }
 
@@ -159,7 +160,7 @@ func targets() map[string][]string {
 func bodies() map[string]map[string]string {
 	const text, no = `{"body":"Plums again."}`, `{"reason":"No."}`
 	const rest = `"password":"correct horse","displayName":"Eve"}`
-	return map[string]map[string]string{
+	out := map[string]map[string]string{
 		"SignupRequest": {
 			"":                   `{"handle":"eve","email":"eve@example.org",` + rest,
 			"with a taken name":  `{"handle":"carl","email":"eva@example.org",` + rest,
@@ -196,9 +197,18 @@ func bodies() map[string]map[string]string {
 			"":       `{"handle":"ana","password":"correct horse"}`,
 			"as Bea": `{"handle":"bea","password":"wrong horse"}`,
 		},
-		"CreatePostRequest": {"": text}, "EditPostRequest": {"": text}, "CreateCommentRequest": {"": text},
-		"UpdateMeRequest": {"": `{"bio":"Grows plums."}`},
-		"RefreshRequest":  {"": `{"refreshToken":"{token:ana}"}`, "with junk": `{"refreshToken":"junk"}`},
+		"CreatePostRequest": {
+			"":                    text,
+			"with Bea's picture":  `{"body":"Plums again.","media":["{media:bea}"]}`,
+			"with Carl's picture": `{"body":"Plums again.","media":["{media:carl}"]}`,
+		},
+		"EditPostRequest": {"": text}, "CreateCommentRequest": {"": text},
+		"UpdateMeRequest": {
+			"":                    `{"bio":"Grows plums."}`,
+			"with Bea's picture":  `{"avatar":"{media:bea}"}`,
+			"with Carl's picture": `{"avatar":"{media:carl}"}`,
+		},
+		"RefreshRequest": {"": `{"refreshToken":"{token:ana}"}`, "with junk": `{"refreshToken":"junk"}`},
 		"ChangePasswordRequest": {
 			"":                       `{"currentPassword":"correct horse","newPassword":"correct horse"}`,
 			"with the wrong current": `{"currentPassword":"wrong horse","newPassword":"correct horse"}`,
@@ -215,6 +225,26 @@ func bodies() map[string]map[string]string {
 			"":       `{"handle":"ana","password":"correct horse"}`,
 			"as Bea": `{"handle":"bea","password":"wrong horse"}`,
 		},
+		"MarkSeenRequest": {
+			"bea's":  `{"notification":"{note:bea like}"}`,
+			"carl's": `{"notification":"{note:carl follow}"}`,
+		},
+		"CreateMediaRequest": {
+			"":             `{"contentType":"image/png","size":100,"purpose":"post"}`,
+			"of a drawing": `{"contentType":"image/svg+xml","size":100,"purpose":"post"}`,
+		},
+		apitest.Bytes:          {"": tinyGIF, "of another": tinyGIF + "!"},
+		"CreateReportRequest":  reports(),
+		"ResolveReportRequest": {"": `{"decision":"ban","reason":"No."}`},
+		"SetRoleRequest":       {"": `{"role":"admin","reason":"No."}`},
+		"RemovePostRequest":    {"": no}, "RemoveCommentRequest": {"": no}, "BanUserRequest": {"": no}, "UnbanUserRequest": {"": no},
+	}
+	maps.Copy(out, marketBodies())
+	return out
+}
+
+func marketBodies() map[string]map[string]string {
+	return map[string]map[string]string{
 		"CreateFarmRequest": {
 			"":                  `{"name":"Elm Gate","currency":"CHF"}`,
 			"with a taken name": `{"name":"FARM OF CARL"}`,
@@ -223,8 +253,11 @@ func bodies() map[string]map[string]string {
 		"SetFarmMemberRequest": {"": `{"role":"member"}`, "as owner": `{"role":"owner"}`},
 		"CreateProductRequest": {"": `{"name":"Pears","category":"fruit","price":360,"unit":"kg","available":4}`},
 		"UpdateProductRequest": {"": `{"price":410}`},
-		"SetStockRequest":      {"": `{"available":30,"expected":20}`, "over a sale": `{"available":30,"expected":1}`},
-		"SetCartItemRequest":   {"": `{"quantity":3}`},
+		"SetProductPicturesRequest": {
+			"": `{"media":[]}`, "with Bea's picture": `{"media":["{media:bea}"]}`, "with Carl's picture": `{"media":["{media:carl}"]}`,
+		},
+		"SetStockRequest":    {"": `{"available":30,"expected":20}`, "over a sale": `{"available":30,"expected":1}`},
+		"SetCartItemRequest": {"": `{"quantity":3}`},
 		"PlaceOrderRequest": {
 			"":             `{"farm":"{farm:carl}","items":[{"product":"{prod:honey@carl}","quantity":1}]}`,
 			"of the cart":  `{"farm":"{farm:carl}"}`,
@@ -233,14 +266,6 @@ func bodies() map[string]map[string]string {
 		},
 		"CancelOrderRequest": {"": `{"reason":"Changed my mind."}`},
 		"AdjustStockRequest": {"": `{"change":5}`, "below nothing": `{"change":-1000}`},
-		"MarkSeenRequest": {
-			"bea's":  `{"notification":"{note:bea like}"}`,
-			"carl's": `{"notification":"{note:carl follow}"}`,
-		},
-		"CreateReportRequest":  reports(),
-		"ResolveReportRequest": {"": `{"decision":"ban","reason":"No."}`},
-		"SetRoleRequest":       {"": `{"role":"admin","reason":"No."}`},
-		"RemovePostRequest":    {"": no}, "RemoveCommentRequest": {"": no}, "BanUserRequest": {"": no}, "UnbanUserRequest": {"": no},
 	}
 }
 
@@ -376,11 +401,14 @@ ana signup
 bea signup
 carl signup
 dora signup
+ana avatar
+bea avatar
+carl avatar
 ana post a1
 bea post b1
 carl post c1
-bea post b2
-carl post c2
+bea post b2 pictured
+carl post c2 pictured
 dora post d1
 ana follow carl
 ana follow bea
@@ -423,7 +451,9 @@ func (w *world) play(step []string) {
 		w.label("user:"+who, s["user"].(map[string]any)["id"].(string))
 		w.label("used:"+who, code)
 	case "post":
-		w.label("post:"+step[2], w.call(who, http.MethodPost, "/api/v1/posts", `{"body":"Post `+step[2]+`"}`)["id"].(string))
+		w.label("post:"+step[2], w.call(who, http.MethodPost, "/api/v1/posts", w.postBody(who, step[2], len(step) > 3))["id"].(string))
+	case "avatar":
+		w.avatar(who)
 	case "comment":
 		c := w.call(who, http.MethodPost, "/api/v1/posts/"+w.ids["post:"+step[2]]+"/comments", `{"body":"By `+who+`"}`)
 		w.label("comment:"+who+"@"+step[2], c["id"].(string))
@@ -597,8 +627,11 @@ func (w *world) send(token, method, path, body string) (*http.Response, []byte) 
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if body != "" {
+	switch {
+	case strings.HasPrefix(body, "{"):
 		req.Header.Set("Content-Type", "application/json")
+	case body != "":
+		req.Header.Set("Content-Type", "application/octet-stream")
 	}
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
@@ -694,7 +727,7 @@ func (w *world) canonical(res *http.Response, body []byte) string {
 		}
 	}
 	fmt.Fprintf(&out, "\n%s\n", body)
-	s := rfc3339.ReplaceAllString(out.String(), "<time>")
+	s := pictureURL.ReplaceAllString(rfc3339.ReplaceAllString(out.String(), "<time>"), "<picture>")
 	s = tokens.ReplaceAllString(traceID.ReplaceAllString(s, "<trace>"), `"${1}Token":"<token>"`)
 	s = publicID.ReplaceAllStringFunc(s, func(id string) string {
 		kind, _, _ := strings.Cut(id, "_")

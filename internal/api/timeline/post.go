@@ -8,12 +8,15 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/platctl/platctl/internal/api/account"
+	"github.com/platctl/platctl/internal/api/media"
 	"github.com/platctl/platctl/internal/api/postgres/db"
 	"github.com/platctl/platctl/internal/base/fault"
+	"github.com/platctl/platctl/internal/base/pg"
 	"github.com/platctl/platctl/internal/base/telemetry"
 )
 
 type postStore interface {
+	UsableMedia(ctx context.Context, arg db.UsableMediaParams) ([]int64, error)
 	CreatePost(ctx context.Context, arg db.CreatePostParams) (db.CreatePostRow, error)
 	GetPost(ctx context.Context, arg db.GetPostParams) (db.GetPostRow, error)
 	PostExists(ctx context.Context, arg db.PostExistsParams) (bool, error)
@@ -32,7 +35,8 @@ type Post struct {
 	EditedAt  *time.Time // nil: never
 	Likes     int64
 	Comments  int64
-	Liked     bool // by the viewer
+	Liked     bool            // by the viewer
+	Pictures  []media.Picture // those that are ready
 }
 
 // maxPost is the longest post in characters, as the schema has it.
@@ -40,23 +44,43 @@ const maxPost = 2000
 
 func cleanPost(body string) (string, error) { return text{field: "body", max: maxPost}.clean(body) }
 
-// Publish writes a post.
-func (s *Service) Publish(ctx context.Context, author int64, body string) (Post, error) {
+// MaxPictures is how many pictures a post may have, as the schema has it.
+const MaxPictures = 4
+
+// Publish writes a post with pictures, which become its in the same moment.
+func (s *Service) Publish(ctx context.Context, author int64, body string, pictures []int64) (Post, error) {
 	body, err := cleanPost(body)
 	if err != nil {
 		return Post{}, err
 	}
-	p, err := s.store.CreatePost(ctx, db.CreatePostParams{AuthorID: author, Body: body, TraceID: telemetry.TraceID(ctx)})
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Post{}, accountGone()
+	p, err := s.store.CreatePost(ctx, db.CreatePostParams{AuthorID: author, Body: body, TraceID: telemetry.TraceID(ctx), MediaIds: pictures})
+	if errors.Is(err, pgx.ErrNoRows) || pg.Is(err, pg.UniqueViolation) || len(pictures) > 0 && pg.Is(err, pg.ForeignKeyViolation) {
+		return Post{}, s.cannotAttach(ctx, author, "body.media", media.ForPost, pictures)
 	}
 	if err != nil {
 		return Post{}, outcome("publish", err, aPerson)
 	}
 	return Post{
-		ID: p.ID, Body: p.Body, CreatedAt: p.CreatedAt,
+		ID: p.ID, Body: p.Body, CreatedAt: p.CreatedAt, Pictures: media.Pictures(p.Pictures),
 		Author: account.Person{ID: p.AuthorID, Handle: p.Handle, DisplayName: p.DisplayName},
 	}, nil
+}
+
+// cannotAttach says which of some pictures the author can't attach, or that the account is gone. Somebody else's picture and
+// one that never was are the same answer.
+func (s *Service) cannotAttach(ctx context.Context, author int64, field, purpose string, pictures []int64) error {
+	there, err := s.store.UserExists(ctx, db.UserExistsParams{ViewerID: author, ID: author})
+	if err != nil {
+		return fault.Op("attach pictures", err)
+	}
+	if !there {
+		return accountGone()
+	}
+	usable, err := s.store.UsableMedia(ctx, db.UsableMediaParams{OwnerID: author, Purpose: purpose, Ids: pictures})
+	if err != nil {
+		return fault.Op("attach pictures", err)
+	}
+	return media.NotUsable(field, pictures, usable)
 }
 
 // Post returns the post id.
@@ -127,7 +151,7 @@ func post[R postRow](row R) Post {
 	return Post{
 		ID: r.ID, Body: r.Body, CreatedAt: r.CreatedAt, EditedAt: r.EditedAt,
 		Author: account.Person{ID: r.AuthorID, Handle: r.Handle, DisplayName: r.DisplayName},
-		Likes:  r.LikeCount, Comments: r.CommentCount, Liked: r.Liked,
+		Likes:  r.LikeCount, Comments: r.CommentCount, Liked: r.Liked, Pictures: media.Pictures(r.Pictures),
 	}
 }
 

@@ -8,17 +8,21 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/jackc/pgx/v5"
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/platctl/platctl/internal/api/account"
+	"github.com/platctl/platctl/internal/api/media"
 	"github.com/platctl/platctl/internal/api/postgres/db"
 	"github.com/platctl/platctl/internal/base/fault"
+	"github.com/platctl/platctl/internal/base/pg"
+	"github.com/platctl/platctl/internal/base/telemetry"
 )
 
 type profileStore interface {
 	UserProfile(ctx context.Context, arg db.UserProfileParams) (db.UserProfileRow, error)
 	UserExists(ctx context.Context, arg db.UserExistsParams) (bool, error)
-	UpdateProfile(ctx context.Context, arg db.UpdateProfileParams) (int64, error)
+	UpdateProfile(ctx context.Context, arg db.UpdateProfileParams) (bool, error)
 	SearchPeople(ctx context.Context, arg db.SearchPeopleParams) ([]db.SearchPeopleRow, error)
 }
 
@@ -30,7 +34,8 @@ type Profile struct {
 	Posts     int64
 	Followers int64
 	Following int64
-	Followed  bool // by the viewer
+	Followed  bool           // by the viewer
+	Avatar    *media.Picture // nil: none that is ready
 }
 
 // PersonTag stands for what a profile shows to somebody without an account, as the triggers of the schema bust it.
@@ -45,10 +50,14 @@ func (s *Service) Profile(ctx context.Context, viewer, id int64) (Profile, error
 	if err != nil {
 		return Profile{}, outcome("read profile", err, aPerson)
 	}
-	return Profile{
+	p := Profile{
 		Person: account.Person{ID: u.ID, Handle: u.Handle, DisplayName: u.DisplayName}, Bio: u.Bio, CreatedAt: u.CreatedAt,
 		Posts: u.PostCount, Followers: u.FollowerCount, Following: u.FollowingCount, Followed: u.Followed,
-	}, nil
+	}
+	if pictures := media.Pictures(u.Avatar); len(pictures) == 1 {
+		p.Avatar = &pictures[0]
+	}
+	return p, nil
 }
 
 // Me returns the viewer's own profile. A token outlives its account, so a missing one is unauthenticated.
@@ -64,6 +73,7 @@ func (s *Service) Me(ctx context.Context, viewer int64) (Profile, error) {
 type ProfileChange struct {
 	DisplayName *string
 	Bio         *string
+	Avatar      *int64 // 0 removes it
 }
 
 // UpdateMe changes the viewer's profile and returns it.
@@ -82,8 +92,19 @@ func (s *Service) UpdateMe(ctx context.Context, viewer int64, c ProfileChange) (
 		}
 		c.Bio = &bio
 	}
-	_, err := s.store.UpdateProfile(ctx, db.UpdateProfileParams{ViewerID: viewer, DisplayName: c.DisplayName, Bio: c.Bio})
-	if err != nil {
+	arg := db.UpdateProfileParams{ViewerID: viewer, DisplayName: c.DisplayName, Bio: c.Bio, TraceID: telemetry.TraceID(ctx)}
+	if c.Avatar != nil {
+		arg.SetAvatar, arg.AvatarID = true, *c.Avatar
+	}
+	ok, err := s.store.UpdateProfile(ctx, arg)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return Profile{}, accountGone()
+	case err == nil && !ok, c.Avatar != nil && pg.Is(err, pg.ForeignKeyViolation):
+		return Profile{}, fault.New(fault.Invalid, "the picture can't be an avatar").WithCode("media_not_usable").WithFields(fault.Field{
+			Field: "body.avatar", Code: "media_not_usable", Message: "it is no picture of yours that was sent for this",
+		})
+	case err != nil:
 		return Profile{}, fault.Op("update profile", err)
 	}
 	return s.Me(ctx, viewer)

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
+	"github.com/platctl/platctl/internal/api/account"
 	"github.com/platctl/platctl/internal/base/fault"
 )
 
@@ -26,8 +27,11 @@ func CleanText(field string, max int, mayBeEmpty bool, s string) (string, error)
 
 // clean trims and normalises s, and refuses what PostgreSQL can't store or what shows nothing.
 func (t text) clean(s string) (string, error) {
+	if !utf8.ValidString(s) { // a request can't be, an operator's command line can
+		return "", t.bad("invalid_utf8", "it is not UTF-8")
+	}
 	s = strings.TrimSpace(norm.NFC.String(s))
-	if s == "" && !t.empty {
+	if !t.empty && !account.Shows(s) {
 		return "", t.bad("empty", "it has no visible character")
 	}
 	if n := utf8.RuneCountInString(s); n > t.max {

@@ -55,6 +55,12 @@ func (v *verifier) checks(ctx context.Context) ([]check, error) {
 			repair: []statement{{text("user_counts_ensure"), 1}, {text("user_counts_lock"), 1}, {text("user_counts_repair"), 1}}},
 		check{name: "notification_state", rule: "nobody has seen notifications that don't exist yet", find: text("seen_find"),
 			repair: []statement{{text("seen_repair"), 1}}},
+		check{name: "media_attached", rule: "a picture is attached to what is its owner's, and what it was sent for", needs: "media_blobs",
+			find: text("media_attached_find"), repair: []statement{{text("media_attached_repair"), 1}}},
+		check{name: "media_pending", rule: "an upload becomes a picture, or fails, within an hour", needs: "media_blobs", find: text("media_pending_find"),
+			hint: "`platctl media status` says why; a running `platctl serve` works on them"},
+		check{name: "media_orphaned", rule: "the bytes of an upload are some picture's", needs: "media_blobs", find: text("media_orphaned_find"),
+			hint: "`platctl media gc` removes them, with their objects"},
 		check{name: "outbox", rule: "events are emitted within ten minutes", needs: "app_events", find: text("outbox_find"),
 			hint: "a running `platctl serve` emits them; look for errors of its relay"},
 	)

@@ -77,6 +77,9 @@ func TestDriftIsFoundAndRepaired(t *testing.T) {
 			"1 follows 2, who is hidden", 1},
 		{"notification_state", "insert into notification_state values (1, 100000)", "last_seen_id is 100000, the newest", 1},
 		{"notification_state", "insert into notification_state values (1, -1)", "last_seen_id is -1", 1},
+		{"media_attached", pictures + `insert into post_media select p.id, 1, 1 from posts p where p.author_id = 2 limit 1; insert into avatars values (1, 1);
+			insert into post_media select p.id, 1, 2 from posts p where p.author_id = 1 limit 1;
+			insert into product_media values (1, 1, 3)`, "picture 1, a post of 1, is", 3},
 		{"stock", "update products set sold = sold + 3 where id in (4, 9)", "product 4: sold is", 2},
 		{"orphans follows.followee_id", unchecked + "insert into follows values (1, 4711), (2, 4711)" + checked,
 			"follows followee_id: no row 4711 in users", 2},
@@ -144,6 +147,31 @@ func TestManyRows(t *testing.T) {
 	rep, by := run(t, url, true)
 	if f := by["like_counts"]; rep.Left != 0 || f.Drift != 1203 || f.Fixed != 1203 || len(f.Examples) != 5 {
 		t.Errorf("%+v", f)
+	}
+}
+
+// pictures are three of the first account's.
+const pictures = `insert into media_blobs (owner_id, sha256, content_type, bytes, key, state) values (1, sha256('x'), 'image/png', 9, 'key', 'ready');
+	insert into media (owner_id, purpose, content_type, bytes, blob_id) select 1, 'post', 'image/png', 9, 1 from generate_series(1, 3); `
+
+// Uploads that wait too long and bytes of no picture are found, and left to whoever can do something about them; what is about to be
+// removed is not counted.
+func TestPictures(t *testing.T) {
+	t.Parallel()
+	url, exec := community(t)
+	exec(pictures + `insert into media_blobs (owner_id, sha256, content_type, bytes, key, state, created_at, code) values
+		(1, sha256('a'), 'image/png', 9, 'a', 'processing', now() - interval '2 hours', 'storage_unreachable'), (1, sha256('b'), 'image/png', 9, 'b', 'processing', now(), null),
+		(2, sha256('c'), 'image/png', 9, 'c', 'ready', now(), null), (null, sha256('d'), 'image/png', 9, 'd', 'ready', now(), null),
+		(3, sha256('e'), 'image/png', 9, 'e', 'ready', now(), null);
+		insert into media (owner_id, purpose, content_type, bytes, blob_id) values (1, 'post', 'image/png', 9, 2), (1, 'post', 'image/png', 9, 3);
+		insert into river_job (kind, args, max_attempts) values ('media_drop', '{"blob": 6}', 5)`)
+	rep, by := run(t, url, true)
+	pending, orphaned := by["media_pending"], by["media_orphaned"]
+	if pending.Left != 1 || !strings.Contains(pending.Examples[0], "(storage_unreachable)") || pending.Hint == "" {
+		t.Errorf("%+v", pending)
+	}
+	if orphaned.Left != 1 || !strings.Contains(orphaned.Examples[0], "upload 4, 9 bytes") || orphaned.Hint == "" || rep.Left != 2 || rep.Fixed != 0 {
+		t.Errorf("%+v, %+v", orphaned, rep)
 	}
 }
 

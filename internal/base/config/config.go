@@ -7,6 +7,7 @@ package config
 
 import (
 	"fmt"
+	"math"
 	"net"
 	"net/url"
 	"slices"
@@ -28,6 +29,7 @@ type Config struct {
 	LocalPG     LocalPG  `mapstructure:"localpg"`
 	Auth        Auth     `mapstructure:"auth"`
 	Mail        Mail     `mapstructure:"mail"`
+	Media       Media    `mapstructure:"media"`
 	Migrations  Source   `mapstructure:"migrations"`
 	Edge        Edge     `mapstructure:"edge"`
 	Deploy      Deploy   `mapstructure:"deploy"`
@@ -105,6 +107,20 @@ type Mail struct {
 	From    string `mapstructure:"from"`
 	SMTPURL Secret `mapstructure:"smtp_url"`
 	Dir     string `mapstructure:"dir"`
+}
+
+// Media is where pictures are kept, and what people may send.
+type Media struct {
+	Dir          string `mapstructure:"dir"`
+	S3URL        string `mapstructure:"s3_url"`
+	S3Region     string `mapstructure:"s3_region"`
+	S3AccessKey  Secret `mapstructure:"s3_access_key"`
+	S3SecretKey  Secret `mapstructure:"s3_secret_key"`
+	PublicURL    string `mapstructure:"public_url"`
+	MaxBytes     int64  `mapstructure:"max_bytes"`
+	AccountFiles int64  `mapstructure:"account_files"`
+	AccountBytes int64  `mapstructure:"account_bytes"`
+	Workers      int    `mapstructure:"workers"`
 }
 
 // Source is a folder of files that a tool reads; empty means the ones built in.
@@ -197,6 +213,7 @@ func (c *Config) Validate() error {
 		}
 	}
 	c.validateNumbers(add)
+	c.Media.validate(add)
 	if c.Environment == Production && (c.Debug.FaultStatus != 0 || c.Debug.FaultDelay != 0) {
 		add("debug", "production", "fault injection is refused in production")
 	}
@@ -254,15 +271,14 @@ func (c *Config) validateNumbers(add func(key, code, format string, args ...any)
 		add("cache.max_bytes", "range", "%d is not between 0 and 2^40 bytes", n)
 	}
 	for key, d := range map[string]time.Duration{
-		"auth.access_ttl": c.Auth.AccessTTL, "auth.refresh_ttl": c.Auth.RefreshTTL,
-		"auth.deletion_grace": c.Auth.DeletionGrace, "deploy.lock_ttl": c.Deploy.LockTTL,
-		"deploy.ready_timeout": c.Deploy.ReadyTimeout, "server.shutdown_grace": c.Server.ShutdownGrace,
+		"deploy.lock_ttl": c.Deploy.LockTTL, "deploy.ready_timeout": c.Deploy.ReadyTimeout, "server.shutdown_grace": c.Server.ShutdownGrace,
 		"deploy.drain_timeout": c.Deploy.DrainTimeout, "edge.shutdown_grace": c.Edge.ShutdownGrace,
 	} {
 		if d <= 0 {
 			add(key, "range", "%s is not a positive duration", d)
 		}
 	}
+	c.validateLives(add)
 	for key, d := range map[string]time.Duration{
 		"server.drain_delay": c.Server.DrainDelay, "edge.drain_delay": c.Edge.DrainDelay, "debug.fault_delay": c.Debug.FaultDelay,
 	} {
@@ -273,4 +289,54 @@ func (c *Config) validateNumbers(add func(key, code, format string, args ...any)
 	if s := c.Debug.FaultStatus; s != 0 && (s < 400 || s > 599) {
 		add("debug.fault_status", "range", "%d is not an HTTP error status", s)
 	}
+}
+
+const (
+	shortLife = time.Second
+	dayLife   = 24 * time.Hour
+	longLife  = 10 * 365 * dayLife
+)
+
+// validateLives bounds how long tokens and deleted accounts live. Revocations and old keys are kept for as long as an access token
+// lives and a margin; near the longest duration that there is the sum would be negative, and nothing would be revoked.
+func (c *Config) validateLives(add func(key, code, format string, args ...any)) {
+	for key, l := range map[string]struct{ d, most time.Duration }{
+		"auth.access_ttl": {c.Auth.AccessTTL, dayLife}, "auth.refresh_ttl": {c.Auth.RefreshTTL, longLife},
+		"auth.deletion_grace": {c.Auth.DeletionGrace, longLife},
+	} {
+		if l.d < shortLife || l.d > l.most {
+			add(key, "range", "%s is not between %s and %s", l.d, shortLife, l.most)
+		}
+	}
+	if c.Auth.RefreshTTL < c.Auth.AccessTTL {
+		add("auth.refresh_ttl", "range", "%s is shorter than auth.access_ttl, %s", c.Auth.RefreshTTL, c.Auth.AccessTTL)
+	}
+}
+
+// maxPicture bounds media.max_bytes: the process that decodes a picture reads all of it.
+const maxPicture = 64 << 20
+
+func (m Media) validate(add func(key, code, format string, args ...any)) {
+	for key, v := range map[string]string{"media.s3_url": m.S3URL, "media.public_url": m.PublicURL} {
+		if v != "" && !plainURL(v) {
+			add(key, "url", "it is not https://HOST/PATH")
+		}
+	}
+	if m.S3URL != "" && m.PublicURL == "" {
+		add("media.public_url", "missing", "media.s3_url needs it: where clients find what is in the bucket's folder public/")
+	}
+	for key, r := range map[string]struct{ n, low, high int64 }{
+		"media.max_bytes": {m.MaxBytes, 1 << 10, maxPicture}, "media.workers": {int64(m.Workers), 1, 64},
+		"media.account_files": {m.AccountFiles, 1, math.MaxInt64}, "media.account_bytes": {m.AccountBytes, 1, math.MaxInt64},
+	} {
+		if r.n < r.low || r.n > r.high {
+			add(key, "range", "%d is not between %d and %d", r.n, r.low, r.high)
+		}
+	}
+}
+
+// plainURL says whether text is a URL of the web without a password or parameters.
+func plainURL(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http") && u.User == nil && u.RawQuery == ""
 }

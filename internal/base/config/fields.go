@@ -1,5 +1,7 @@
 package config
 
+import "slices"
+
 // Field documents one key: the default, what it means and whether its value is secret.
 type Field struct {
 	Key     string
@@ -11,6 +13,10 @@ type Field struct {
 // Fields lists every key in the order in which `config show` prints them. The default state directory depends on the
 // user, so the caller gives it.
 func Fields(stateDir string) []Field {
+	return slices.Concat(apiFields(stateDir), pictureFields(), toolFields())
+}
+
+func apiFields(stateDir string) []Field {
 	return []Field{
 		{Key: "environment", Default: "development", Doc: "development, production or a name of yours; configs/<environment>.yaml is read when it exists"},
 		{Key: "state_dir", Default: stateDir, Doc: "where platctl keeps what must survive a restart"},
@@ -41,6 +47,26 @@ func Fields(stateDir string) []Field {
 		{Key: "mail.smtp_url", Default: "", Secret: true, Doc: "smtp://USER:PASSWORD@HOST:587 (STARTTLS, but on this machine) or smtps://, or env:NAME, or file:PATH; empty: mail.dir"},
 		{Key: "mail.dir", Default: "", Doc: "folder that mail is written to where no server is set; empty: <state_dir>/outbox"},
 		{Key: "auth.deletion_grace", Default: "720h", Doc: "how long a deleted account can be restored before it is purged"},
+	}
+}
+
+func pictureFields() []Field {
+	return []Field{
+		{Key: "media.dir", Default: "", Doc: "folder for pictures, and for those on their way; empty: <state_dir>/media"},
+		{Key: "media.s3_url", Default: "", Doc: "https://HOST[:PORT]/BUCKET to keep pictures in; empty: media.dir"},
+		{Key: "media.s3_region", Default: "us-east-1", Doc: "region of the bucket"},
+		{Key: "media.s3_access_key", Default: "", Secret: true, Doc: "who writes to the bucket"},
+		{Key: "media.s3_secret_key", Default: "", Secret: true, Doc: "and its secret"},
+		{Key: "media.public_url", Default: "", Doc: "where clients find pictures; empty: /media of this server, which media.s3_url can't use"},
+		{Key: "media.max_bytes", Default: 10 << 20, Doc: "bytes of one picture as it is sent"},
+		{Key: "media.account_files", Default: 2000, Doc: "pictures of one account"},
+		{Key: "media.account_bytes", Default: 2 << 30, Doc: "their bytes together, as they were sent"},
+		{Key: "media.workers", Default: 1, Doc: "pictures worked on at once by this server; each takes up to 512 MB for up to 20 s"},
+	}
+}
+
+func toolFields() []Field {
+	return []Field{
 		{Key: "migrations.dir", Default: "", Doc: "folder of migrations; empty: the ones built in"},
 		{Key: "edge.listen", Default: "127.0.0.1:8000", Doc: "the address clients talk to"},
 		{Key: "edge.admin_listen", Default: "127.0.0.1:9091", Doc: "the edge's metrics; empty turns them off"},

@@ -20,9 +20,13 @@ func (s Secret) IsReference() bool {
 // File returns the path of a secret that is kept in a file.
 func (s Secret) File() (path string, ok bool) { return strings.CutPrefix(string(s), "file:") }
 
-// Resolve returns the secret itself. lookup reads the environment; files are read here and lose one trailing newline.
+// Resolve returns the secret itself, which is never empty where s isn't: a key that is set must not count as one that is left
+// out. lookup reads the environment; files are read here and lose one trailing newline.
 func (s Secret) Resolve(key string, lookup func(string) (string, bool)) (string, error) {
 	kind, name, _ := strings.Cut(string(s), ":")
+	if name == "" && s.IsReference() {
+		return "", fault.New(fault.Config, "%s is %q and refers to nothing", key, string(s)).WithHint("set it to env:NAME or file:PATH")
+	}
 	switch kind {
 	case "env":
 		v, ok := lookup(name)
@@ -36,7 +40,11 @@ func (s Secret) Resolve(key string, lookup func(string) (string, bool)) (string,
 		if err != nil {
 			return "", fault.Wrap(err, fault.Config, "%s refers to the file %s, which can't be read", key, name)
 		}
-		return strings.TrimSuffix(string(b), "\n"), nil
+		v := strings.TrimSuffix(string(b), "\n")
+		if v == "" {
+			return "", fault.New(fault.Config, "%s refers to the file %s, which is empty", key, name).WithHint("write the secret into it")
+		}
+		return v, nil
 	}
 	return string(s), nil
 }

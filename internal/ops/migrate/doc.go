@@ -1,7 +1,7 @@
 // Package migrate applies SQL migrations to PostgreSQL and tells which are applied.
 //
-// It reads goose's file format as it is (Up, Down, StatementBegin, StatementEnd, NO TRANSACTION) and `-- platctl:`
-// directives: phase, lock_timeout, statement_timeout.
+// It reads folders of goose (Up, Down, StatementBegin, StatementEnd, NO TRANSACTION, ENVSUB), dbmate and golang-migrate as they
+// are, and `-- platctl:` directives: phase, lock_timeout, statement_timeout.
 //
 // Invariants:
 //   - One runner a database: a session-level advisory lock that is polled, never waited for inside the server, because a
@@ -9,6 +9,8 @@
 //     file checks that its session has it.
 //   - A migration in a transaction and its ledger row commit together. A migration without one has a row "running" before
 //     its first statement and a count of the statements that are done, so a crash is visible and resumable.
+//   - The way down is run from the ledger, so any platctl can take back what another one applied. The ledger's log,
+//     platctl.migration_events, is only added to.
 //   - The text of an applied migration doesn't change; the ledger keeps text and SHA-256 of up and down.
 //   - Status takes no lock and answers while a migration runs.
 //   - Nothing here prints: Options.OnEvent hears what happens.

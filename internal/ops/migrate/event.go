@@ -17,6 +17,7 @@ const (
 	EventStatement EventKind = "statement" // Done of Total, Took
 	EventRetry     EventKind = "retry"     // the file, or statement Done+1, didn't get a lock; again after Took
 	EventApplied   EventKind = "applied"   // Took
+	EventReverted  EventKind = "reverted"  // like applied, on the way down
 	EventFailed    EventKind = "failed"    // Message
 )
 

@@ -41,23 +41,23 @@ func (f *failure) line() int {
 }
 
 // explain makes the error of a file: what failed, and in what state the database is now.
-func (r *runner) explain(ctx context.Context, mg *Migration, err error, state string) error {
+func (r *runner) explain(ctx context.Context, p pass, err error, state string) error {
 	if ctx.Err() != nil {
-		return fault.Wrap(ctx.Err(), fault.Canceled, "%s was interrupted: %s", mg.File, state)
+		return fault.Wrap(ctx.Err(), fault.Canceled, "%s was interrupted: %s", p.mg.File, state)
 	}
 	var known *fault.Error
 	if errors.As(err, &known) {
 		return err
 	}
 	if pg.Is(err, pg.LockNotAvailable) || pg.Is(err, pg.DeadlockDetected) {
-		return fault.Wrap(err, fault.Busy, "%s didn't get its lock in %d attempts: %s", mg.File, r.m.opts.Attempts, state).
+		return fault.Wrap(err, fault.Busy, "%s didn't get its lock in %d attempts: %s", p.mg.File, r.m.opts.Attempts, state).
 			WithHint("look for long transactions in pg_stat_activity and run it again")
 	}
 	if pg.Down(err) || r.conn.IsClosed() {
-		return fault.Wrap(err, fault.Unavailable, "the connection broke in %s", mg.File).
+		return fault.Wrap(err, fault.Unavailable, "the connection broke in %s", p.mg.File).
 			WithHint("`platctl migrate status` shows what is applied")
 	}
-	f := fault.Wrap(err, fault.Failed, "%s: %s", mg.File, state)
+	f := fault.Wrap(err, fault.Failed, "%s: %s", p.mg.File, state)
 	var e *pgconn.PgError
 	if errors.As(err, &e) && e.Hint != "" {
 		return f.WithHint("%s", e.Hint)
@@ -66,17 +66,22 @@ func (r *runner) explain(ctx context.Context, mg *Migration, err error, state st
 }
 
 // note keeps the failure in the ledger. It is best effort: the connection may be gone, and the error itself is reported.
-func (r *runner) note(mg *Migration, done int, why error, began time.Time) {
+func (r *runner) note(p pass, done int, why error) {
 	r.rollback()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	_ = r.script(ctx, resetRole)
-	if mg.Transaction {
-		_ = r.record(ctx, mg, Failed, done, why.Error(), began)
-		return
+	_ = r.exec(ctx, resetRole)
+	switch {
+	case !p.script.Stepwise && !p.down:
+		_ = r.record(ctx, p, Failed, done, why.Error())
+	case !p.script.Stepwise: // it stays applied
+		_, _ = r.conn.Exec(ctx, sqlFailed, p.mg.Version, Applied, "down: "+why.Error())
+	case p.down:
+		_, _ = r.conn.Exec(ctx, sqlFailed, p.mg.Version, Reverting, why.Error())
+	default:
+		// The counter is right already: it knows which statements a transaction of the file's own has taken back.
+		_, _ = r.conn.Exec(ctx, sqlFailed, p.mg.Version, Failed, why.Error())
 	}
-	// The counter is right already: it knows which statements a transaction of the file's own has taken back.
-	_, _ = r.conn.Exec(ctx, sqlFailed, mg.Version, why.Error())
 }
 
 func (r *runner) rollback() {
@@ -85,7 +90,7 @@ func (r *runner) rollback() {
 	// Twice: a request to cancel that comes late can hit the first one.
 	for range 2 {
 		if !r.conn.IsClosed() && r.conn.PgConn().TxStatus() != 'I' {
-			_ = r.script(ctx, "rollback")
+			_ = r.exec(ctx, "rollback")
 		}
 	}
 }

@@ -23,6 +23,9 @@ var sqlRead string
 //go:embed sql/record.sql
 var sqlRecord string
 
+//go:embed sql/record_down.sql
+var sqlRecordDown string
+
 //go:embed sql/done.sql
 var sqlDone string
 
@@ -31,29 +34,34 @@ type State string
 
 // The states. Pending is not in the ledger: it is a file without a row.
 const (
-	Pending State = "pending"
-	Running State = "running"
-	Applied State = "applied"
-	Failed  State = "failed"
+	Pending   State = "pending"
+	Running   State = "running"
+	Applied   State = "applied"
+	Failed    State = "failed"
+	Reverting State = "reverting"
+	Reverted  State = "reverted" // its down ran; it can be applied again
 )
 
 // entry is one row of platctl.migrations.
 type entry struct {
-	Version     int64
-	Name        string
-	State       State
-	Phase       string
-	UpText      string
-	UpSHA256    string `db:"up_sha256"`
-	DownSHA256  string `db:"down_sha256"`
-	StmtTotal   int
-	StmtDone    int
-	Error       string
-	StartedAt   time.Time
-	DurationMS  int64 `db:"duration_ms"`
-	Release     string
-	ToolVersion string
-	DBUser      string `db:"db_user"`
+	Version    int64
+	Name       string
+	State      State
+	Phase      string
+	UpText     string
+	UpSHA256   string `db:"up_sha256"`
+	DownText   string
+	DownSHA256 string `db:"down_sha256"`
+	// DownStepwise is nil in rows of before it was noted.
+	DownStepwise *bool
+	StmtTotal    int
+	StmtDone     int
+	Error        string
+	StartedAt    time.Time
+	DurationMS   int64 `db:"duration_ms"`
+	Release      string
+	ToolVersion  string
+	DBUser       string `db:"db_user"`
 }
 
 // Querier runs a query: a connection, a pool or a transaction.
@@ -89,22 +97,10 @@ func (r *runner) ensureLedger(ctx context.Context) error {
 	if exists {
 		return nil // so that a role that may not create schemas can migrate
 	}
-	if err := r.script(ctx, sqlLedger); err != nil {
+	if err := r.exec(ctx, sqlLedger); err != nil {
 		return databaseFault(err, "the ledger platctl.migrations can't be made")
 	}
 	return nil
-}
-
-// record writes the row of a migration.
-func (r *runner) record(ctx context.Context, mg *Migration, st State, done int, why string, began time.Time) error {
-	_, err := r.conn.Exec(ctx, sqlRecord, pgx.NamedArgs{
-		"version": mg.Version, "name": mg.Name, "state": st, "phase": mg.Phase,
-		"up_text": mg.Up.Text, "up_sha256": mg.Up.SHA256, "down_text": mg.Down.Text, "down_sha256": mg.Down.SHA256,
-		"total": len(mg.Up.Statements), "done": done, "error": why,
-		"started_at": began, "duration": time.Since(began),
-		"release": r.m.opts.Release, "tool_version": r.m.opts.ToolVersion,
-	})
-	return err
 }
 
 // databaseFault gives a failed statement of our own a kind.

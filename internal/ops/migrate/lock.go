@@ -84,10 +84,8 @@ func (r *runner) fence(ctx context.Context) error {
 	return nil
 }
 
-func (r *runner) release() {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	_, _ = r.conn.Exec(ctx, sqlUnlock, lockKey) // closing the session releases it as well
+func (r *runner) release(ctx context.Context) {
+	_, _ = r.conn.Exec(ctx, sqlUnlock, lockKey) // closing the session releases it as well, a moment later
 }
 
 func jitter(from, to time.Duration) time.Duration {

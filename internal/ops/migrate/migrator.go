@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/platctl/platctl/internal/base/fault"
@@ -19,6 +20,7 @@ type Options struct {
 	Attempts    int           // 10; how often a file is tried when it doesn't get its lock
 	RunnerWait  time.Duration // 1m; how long to wait for another runner
 	OnEvent     func(Event)   // nobody; called in the runner's goroutine, in order
+	Env         Env           // no variables; for files with ENVSUB
 	OutOfOrder  bool          // apply a migration that is older than the newest applied one
 }
 
@@ -33,7 +35,7 @@ var goMigration = regexp.MustCompile(`^\d+_.+\.go$`)
 
 // New reads every migration in the root of fsys.
 func New(fsys fs.FS, o Options) (*Migrator, error) {
-	m, err := load(fsys)
+	m, err := load(fsys, o.Env)
 	if err != nil {
 		return nil, fault.Op("read migrations", err)
 	}
@@ -48,36 +50,29 @@ func New(fsys fs.FS, o Options) (*Migrator, error) {
 	return m, nil
 }
 
-func load(fsys fs.FS) (*Migrator, error) {
+func load(fsys fs.FS, env Env) (*Migrator, error) {
 	entries, err := fs.ReadDir(fsys, ".")
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Config, "the folder can't be read").WithHint("set migrations.dir to the folder of migrations")
 	}
-	m := &Migrator{}
+	var names []string
 	for _, e := range entries {
 		if goMigration.MatchString(e.Name()) {
 			return nil, fault.New(fault.Unsupported, "%s is a migration written in Go; only SQL is read", e.Name())
 		}
-		if e.IsDir() || !isSQL(e.Name()) {
-			continue
+		if !e.IsDir() && strings.HasSuffix(e.Name(), ".sql") {
+			names = append(names, e.Name())
 		}
-		text, err := fs.ReadFile(fsys, e.Name())
-		if err != nil {
-			return nil, fault.Wrap(err, fault.Config, "%s can't be read", e.Name())
-		}
-		mg, err := parseFile(e.Name(), string(text))
-		if err != nil {
-			return nil, err
-		}
-		m.all = append(m.all, mg)
+	}
+	m := &Migrator{}
+	if m.all, err = collect(fsys, names, env); err != nil {
+		return nil, err
 	}
 	if len(m.all) == 0 {
 		return nil, fault.New(fault.Config, "there are no migrations").WithHint("set migrations.dir to a folder of NUMBER_name.sql files")
 	}
 	return m, m.order()
 }
-
-func isSQL(name string) bool { return len(name) > 4 && name[len(name)-4:] == ".sql" }
 
 // order sorts by version, refuses a version that is there twice and notes numbers that are missing in a sequence.
 func (m *Migrator) order() error {

@@ -14,12 +14,11 @@ import (
 
 // Migration is one file.
 type Migration struct {
-	Version     int64
-	Name        string // the file's name without number and extension
-	File        string
-	Phase       string // expand, contract or backfill; empty where the file doesn't say
-	Transaction bool   // false: NO TRANSACTION
-	Up, Down    Script
+	Version  int64
+	Name     string // the file's name without number and extension
+	File     string
+	Phase    string // expand, contract or backfill; empty where the file doesn't say
+	Up, Down Script
 
 	lockTimeout      *time.Duration // nil: the runner's
 	statementTimeout *time.Duration // nil: the server's
@@ -30,6 +29,9 @@ type Script struct {
 	Text       string // as in the file, without the marks around it
 	SHA256     string // of Text
 	Statements []Statement
+	Stepwise   bool // NO TRANSACTION: one statement after the other, each counted
+
+	unset error // names a variable of the environment that the script needs and that isn't set
 }
 
 var fileName = regexp.MustCompile(`^(\d+)_(.+)\.sql$`)
@@ -37,6 +39,10 @@ var fileName = regexp.MustCompile(`^(\d+)_(.+)\.sql$`)
 // parser reads one file line by line.
 type parser struct {
 	m        *Migration
+	dialect  dialect
+	env      Env
+	envsub   bool
+	unset    error   // of the section
 	section  *Script // nil before "+goose Up"
 	text     strings.Builder
 	split    splitter
@@ -46,8 +52,8 @@ type parser struct {
 	downSeen bool
 }
 
-// parseFile reads a migration. Every error names the line.
-func parseFile(name, text string) (*Migration, error) {
+// newParser begins a file whose name is NUMBER_name and one of the suffixes of dialects.
+func newParser(name string, d dialect, env Env) (*parser, error) {
 	match := fileName.FindStringSubmatch(name)
 	if match == nil {
 		return nil, fault.New(fault.Invalid, "%s: the name is not NUMBER_name.sql", name)
@@ -56,24 +62,39 @@ func parseFile(name, text string) (*Migration, error) {
 	if err != nil || version < 1 {
 		return nil, fault.New(fault.Invalid, "%s: %s is not a version from 1 to %d", name, match[1], int64(1<<63-1))
 	}
-	p := &parser{m: &Migration{Version: version, Name: match[2], File: name, Transaction: true}, seen: map[string]int{}}
+	return &parser{m: &Migration{Version: version, Name: match[2], File: name}, dialect: d, env: env, seen: map[string]int{}}, nil
+}
+
+// parseFile reads a migration that has its ways up and down in one file. Every error names the line.
+func parseFile(name, text string, env Env) (*Migration, error) {
+	p, err := newParser(name, dialectOf(text), env)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.read(text); err != nil {
+		return nil, err
+	}
+	if p.section == nil {
+		return nil, p.fail("there is no line \"-- +goose Up\" or \"-- migrate:up\"")
+	}
+	if err := p.endSection(); err != nil {
+		return nil, err
+	}
+	return p.m, checkControl(name, &p.m.Up)
+}
+
+func (p *parser) read(text string) error {
 	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
-		return nil, fault.New(fault.Invalid, "%s is not UTF-8 text", name)
+		return fault.New(fault.Invalid, "%s is not UTF-8 text", p.m.File)
 	}
 	text = strings.ReplaceAll(strings.TrimPrefix(text, "\ufeff"), "\r\n", "\n")
 	for line := range strings.Lines(text) {
 		p.line++
 		if err := p.add(line); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	if p.section == nil {
-		return nil, p.fail("there is no line \"-- +goose Up\"")
-	}
-	if err := p.endSection(); err != nil {
-		return nil, err
-	}
-	return p.m, p.checkControl()
+	return nil
 }
 
 func (p *parser) fail(format string, args ...any) *fault.Error {
@@ -81,8 +102,8 @@ func (p *parser) fail(format string, args ...any) *fault.Error {
 }
 
 func (p *parser) add(line string) error {
-	if mark, ok := annotation(line, "+goose"); ok && (p.block || p.split.lex.in == 0) {
-		return p.goose(mark, line)
+	if marked, err := p.mark(line); marked || err != nil {
+		return err
 	}
 	if mark, ok := annotation(line, "platctl:"); ok && !p.block && p.split.lex.in == 0 {
 		if p.section != nil {
@@ -90,16 +111,17 @@ func (p *parser) add(line string) error {
 		}
 		return p.directive(mark)
 	}
-	switch {
-	case p.section == nil:
+	if p.section == nil {
 		if t := strings.TrimSpace(line); t != "" && !strings.HasPrefix(t, "--") {
-			return p.fail("SQL before the line \"-- +goose Up\"")
+			return p.fail("SQL before the line that begins the way up")
 		}
-	case p.block:
-		p.text.WriteString(line)
+		return nil
+	}
+	p.text.WriteString(line)
+	line = p.expand(line)
+	if p.block {
 		p.split.buf.WriteString(line)
-	default:
-		p.text.WriteString(line)
+	} else {
 		p.split.add(line, p.line)
 	}
 	return nil
@@ -124,24 +146,45 @@ func (p *parser) goose(mark, line string) error {
 	}
 	switch mark {
 	case "Up":
-		if p.section != nil {
-			return p.fail("a second +goose Up")
-		}
-		p.section = &p.m.Up
+		return p.beginUp("+goose Up")
 	case "Down":
-		if p.section == nil || p.downSeen {
-			return p.fail("+goose Down is not after one +goose Up")
-		}
-		if err := p.endSection(); err != nil {
-			return err
-		}
-		p.section, p.downSeen = &p.m.Down, true
+		return p.beginDown("+goose Down", "+goose Up")
 	case "NO TRANSACTION":
-		p.m.Transaction = false
+		p.m.Up.Stepwise, p.m.Down.Stepwise = true, true
+	case "ENVSUB ON", "ENVSUB OFF":
+		p.substitute(mark == "ENVSUB ON", line)
 	default:
 		return p.fail("unknown annotation \"+goose %s\"", mark)
 	}
 	return nil
+}
+
+func (p *parser) beginUp(mark string) error {
+	if p.section != nil {
+		return p.fail("a second %s", mark)
+	}
+	p.begin(&p.m.Up)
+	return nil
+}
+
+func (p *parser) beginDown(mark, up string) error {
+	if p.section == nil || p.downSeen {
+		return p.fail("%s is not after one %s", mark, up)
+	}
+	if err := p.endSection(); err != nil {
+		return err
+	}
+	p.downSeen = true
+	p.begin(&p.m.Down)
+	return nil
+}
+
+// begin opens a section. Its text says what its lines mean, also when it is read without the lines above.
+func (p *parser) begin(section *Script) {
+	p.section = section
+	if p.envsub {
+		p.text.WriteString("-- +goose ENVSUB ON\n")
+	}
 }
 
 // bracket reads StatementBegin and StatementEnd: what is between them is one statement, whatever it holds.
@@ -177,9 +220,9 @@ func (p *parser) endSection() error {
 	}
 	text := p.text.String()
 	sum := sha256.Sum256([]byte(text))
-	*p.section = Script{Text: text, SHA256: hex.EncodeToString(sum[:]), Statements: p.split.out}
+	*p.section = Script{Text: text, SHA256: hex.EncodeToString(sum[:]), Statements: p.split.out, Stepwise: p.section.Stepwise, unset: p.unset}
 	p.text.Reset()
-	p.split = splitter{}
+	p.split, p.unset = splitter{}, nil
 	return nil
 }
 
@@ -220,14 +263,13 @@ func (p *parser) timeout(word, value string) (*time.Duration, error) {
 }
 
 // checkControl refuses statements that would end the runner's own transaction halfway through a file.
-func (p *parser) checkControl() error {
-	if !p.m.Transaction {
+func checkControl(file string, script *Script) error {
+	if script.Stepwise {
 		return nil
 	}
-	for _, st := range p.m.Up.Statements {
+	for _, st := range script.Statements {
 		if word := transactionControl(st.SQL); word != "" {
-			p.line = st.Line
-			return p.fail("%s in a file that runs in one transaction", word).
+			return fault.New(fault.Invalid, "%s:%d: %s in a file that runs in one transaction", file, st.Line, word).
 				WithHint("remove it, or add the line \"-- +goose NO TRANSACTION\"")
 		}
 	}

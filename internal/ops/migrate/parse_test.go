@@ -27,11 +27,11 @@ create index concurrently i on a (v);
 
 -- +goose Down
 drop table a;
-`, "\n", "\r\n"))
+`, "\n", "\r\n"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.Version != 12 || m.Name != "add_things" || m.Phase != "expand" || m.Transaction {
+	if m.Version != 12 || m.Name != "add_things" || m.Phase != "expand" || !m.Up.Stepwise || !m.Down.Stepwise {
 		t.Errorf("%+v", m)
 	}
 	if *m.lockTimeout != 500*time.Millisecond || *m.statementTimeout != 0 {
@@ -49,11 +49,11 @@ drop table a;
 			t.Errorf("statement %d is %v, want %v", i, m.Up.Statements[i], want[i])
 		}
 	}
-	unix, err := parseFile("12_x.sql", "-- +goose Up\nselect 1;\n")
+	unix, err := parseFile("12_x.sql", "-- +goose Up\nselect 1;\n", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	dos, err := parseFile("12_x.sql", "-- +goose Up\r\nselect 1;\r\n")
+	dos, err := parseFile("12_x.sql", "-- +goose Up\r\nselect 1;\r\n", nil)
 	if err != nil || dos.Up.SHA256 != unix.Up.SHA256 {
 		t.Errorf("line ends change the hash: %v %v", dos, err)
 	}
@@ -75,7 +75,6 @@ func TestParseErrors(t *testing.T) {
 		{"1_x.sql", up + "-- +goose StatementBegin\nselect 1;", "StatementBegin on line 2 has no"},
 		{"1_x.sql", up + "-- +goose StatementEnd\n", ":2: StatementEnd without"},
 		{"1_x.sql", up + "select\n-- +goose StatementBegin\n1;", ":3: StatementBegin inside the statement"},
-		{"1_x.sql", up + "-- +goose ENVSUB ON\n", ":2: unknown annotation"},
 		{"1_x.sql", up + "-- platctl: lock_timout 2s\n", `:2: unknown directive "lock_timout"`},
 		{"1_x.sql", up + "-- platctl: lock_timeout 2\n", ":2: lock_timeout"},
 		{"1_x.sql", up + "-- platctl: lock_timeout -2s\n", ":2: lock_timeout"},
@@ -86,12 +85,12 @@ func TestParseErrors(t *testing.T) {
 		{"1_x.sql", up + "select 1;\x00", "not UTF-8"},
 		{"1_x.sql", up + "select '\xff';", "not UTF-8"},
 	} {
-		_, err := parseFile(tc.file, tc.text)
+		_, err := parseFile(tc.file, tc.text, nil)
 		if !errors.Is(err, fault.Invalid) || !strings.Contains(err.Error(), tc.says) {
 			t.Errorf("%q: got %v, want invalid saying %q", tc.text, err, tc.says)
 		}
 	}
-	if _, err := parseFile("1_x.sql", up+"savepoint a; rollback to a;\n"); err != nil {
+	if _, err := parseFile("1_x.sql", up+"savepoint a; rollback to a;\n", nil); err != nil {
 		t.Errorf("savepoints are fine: %v", err)
 	}
 }
@@ -100,7 +99,7 @@ func FuzzParseFile(f *testing.F) {
 	f.Add("-- +goose Up\nselect 1;\n-- +goose Down\nselect 2;")
 	f.Add("-- platctl: phase expand\n-- +goose NO TRANSACTION\n-- +goose Up\n-- +goose StatementBegin\nx;\n-- +goose StatementEnd\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		m, err := parseFile("1_x.sql", text)
+		m, err := parseFile("1_x.sql", text, nil)
 		if err != nil {
 			if !errors.Is(err, fault.Invalid) || !strings.HasPrefix(err.Error(), "1_x.sql") {
 				t.Fatalf("error %v is not an invalid file's", err)
@@ -116,7 +115,7 @@ func FuzzParseFile(f *testing.F) {
 			last = st.Line
 		}
 		// What the ledger keeps parses into the same statements; resuming depends on it.
-		again, err := parseFile("1_x.sql", "-- +goose NO TRANSACTION\n-- +goose Up\n"+m.Up.Text)
+		again, err := parseFile("1_x.sql", "-- +goose NO TRANSACTION\n-- +goose Up\n"+m.Up.Text, nil)
 		if err != nil || len(again.Up.Statements) != len(m.Up.Statements) {
 			t.Fatalf("kept text of %q: %v", text, err)
 		}

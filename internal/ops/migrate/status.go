@@ -60,7 +60,7 @@ func (m *Migrator) compare(entries map[int64]*entry) *Status {
 		}
 	}
 	for _, mg := range m.all {
-		row := Row{Version: mg.Version, Name: mg.Name, State: Pending, Phase: mg.Phase, Transaction: mg.Transaction,
+		row := Row{Version: mg.Version, Name: mg.Name, State: Pending, Phase: mg.Phase, Transaction: !mg.Up.Stepwise,
 			Statements: len(mg.Up.Statements)}
 		if e := entries[mg.Version]; e != nil {
 			row = row.with(e)
@@ -84,6 +84,11 @@ func (r Row) with(e *entry) Row {
 	return r
 }
 
+// halfway says that the file neither is applied nor isn't.
+func (r Row) halfway() bool {
+	return r.State == Failed || r.State == Running || r.State == Reverting
+}
+
 // changed names the sections that differ from what was applied. What was never applied may change.
 func changed(mg *Migration, e *entry) []string {
 	var out []string
@@ -103,10 +108,10 @@ func (s *Status) count(row Row) {
 		warn("the database is ahead: %d_%s is %s, and this platctl has no such file", row.Version, row.Name, row.State)
 	case row.NoFile:
 		warn("%d_%s is %s, and its file is missing", row.Version, row.Name, row.State)
-	case row.State == Pending:
+	case row.State == Pending || row.State == Reverted:
 		s.Pending++
 	}
-	if !row.NoFile && (row.State == Failed || row.State == Running) {
+	if !row.NoFile && row.halfway() {
 		s.Failed++
 	}
 	if row.OutOfOrder {
@@ -170,6 +175,9 @@ func (m *Migrator) refuse(st *Status, row Row, to int64) error {
 		return fault.New(fault.Conflict, "%d_%s was changed after it was applied: %s; nothing was done",
 			row.Version, row.Name, strings.Join(row.Changed, " and ")).
 			WithHint("restore the file; a change belongs in a new migration")
+	case row.State == Reverting:
+		return fault.New(fault.Conflict, "%d_%s is half reverted; nothing was done", row.Version, row.Name).
+			WithHint("`platctl migrate down` goes on with it")
 	case row.OutOfOrder && row.Version <= to && !m.opts.OutOfOrder:
 		return fault.New(fault.Conflict, "%d_%s is older than %d, which is applied; nothing was done", row.Version, row.Name, st.Current).
 			WithHint("give it a newer version, or add --out-of-order if it doesn't depend on the order")

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -18,7 +17,7 @@ var sqlInvalid string
 
 // stepwise runs a file without a transaction: a row "running" first, then one statement after the other, each counted. A
 // file that stopped halfway goes on behind the last statement that was counted.
-func (r *runner) stepwise(ctx context.Context, mg *Migration, done int, began time.Time) error {
+func (r *runner) stepwise(ctx context.Context, p pass, done int) error {
 	if err := r.fence(ctx); err != nil {
 		return err
 	}
@@ -26,35 +25,43 @@ func (r *runner) stepwise(ctx context.Context, mg *Migration, done int, began ti
 	if done > 0 {
 		kind = EventResumed
 	}
-	r.emit(Event{Kind: kind, Version: mg.Version, Name: mg.Name, Done: done, Total: len(mg.Up.Statements)})
-	if err := r.record(ctx, mg, Running, done, "", began); err != nil {
-		return databaseFault(err, "%s can't be noted as running; nothing of it was applied", mg.File)
+	r.emit(Event{Kind: kind, Version: p.mg.Version, Name: p.mg.Name, Done: done, Total: p.total()})
+	during, after := p.states()
+	if err := r.record(ctx, p, during, done, ""); err != nil {
+		return databaseFault(err, "%s can't be noted as %s; nothing of it was %s", p.mg.File, during, p.changed())
 	}
-	for i := done; i < len(mg.Up.Statements); i++ {
-		err := r.step(ctx, mg, i, mg.Up.Statements[i])
-		if err != nil {
-			r.note(mg, done, err, began)
-			return r.explain(ctx, mg, err, fmt.Sprintf("%d of its %d statements are applied, and `platctl migrate up` goes on behind them",
-				done, len(mg.Up.Statements)))
+	if err := r.steps(ctx, p, done); err != nil {
+		return err
+	}
+	if err := r.exec(ctx, resetRole); err != nil {
+		return databaseFault(err, "%s is %s and not noted", p.mg.File, after)
+	}
+	if err := r.end(ctx, p); err != nil {
+		return databaseFault(err, "%s is %s and not noted", p.mg.File, after).(*fault.Error).
+			WithHint("`%s` notes it; every statement is counted", p.command())
+	}
+	return r.warnInvalid(ctx, p.mg)
+}
+
+// steps runs the statements behind the ones that are done.
+func (r *runner) steps(ctx context.Context, p pass, done int) error {
+	for i := done; i < p.total(); i++ {
+		if err := r.step(ctx, p, i, p.script.Statements[i]); err != nil {
+			r.note(p, done, err)
+			return r.explain(ctx, p, err, fmt.Sprintf("%d of its %d statements are %s, and `%s` goes on behind them",
+				done, p.total(), p.changed(), p.command()))
 		}
 		if r.conn.PgConn().TxStatus() == 'I' { // else the file's own transaction is open and may take it back
 			done = i + 1
 		}
 	}
-	if r.conn.PgConn().TxStatus() != 'I' {
-		r.rollback()
-		err := errors.New("the file leaves a transaction open")
-		r.note(mg, 0, err, began)
-		return fault.Wrap(err, fault.Failed, "%s", mg.File).WithHint("commit it in the file")
+	if r.conn.PgConn().TxStatus() == 'I' {
+		return nil
 	}
-	if err := r.script(ctx, resetRole); err != nil {
-		return databaseFault(err, "%s is applied and not noted", mg.File)
-	}
-	if err := r.record(ctx, mg, Applied, len(mg.Up.Statements), "", began); err != nil {
-		return databaseFault(err, "%s is applied and not noted", mg.File).(*fault.Error).
-			WithHint("`platctl migrate up` notes it; every statement is counted")
-	}
-	return r.warnInvalid(ctx, mg)
+	r.rollback()
+	err := errors.New("the file leaves a transaction open")
+	r.note(p, 0, err)
+	return fault.Wrap(err, fault.Failed, "%s", p.mg.File).WithHint("commit it in the file")
 }
 
 // warnInvalid tells of indexes that an interrupted CREATE INDEX CONCURRENTLY left behind: with IF NOT EXISTS the statement
@@ -76,30 +83,30 @@ func (r *runner) warnInvalid(ctx context.Context, mg *Migration) error {
 	return nil
 }
 
-func (r *runner) step(ctx context.Context, mg *Migration, i int, st Statement) error {
+func (r *runner) step(ctx context.Context, p pass, i int, st Statement) error {
 	limit := r.m.opts.LockTimeout
 	if concurrent(st.SQL) {
 		limit = 0 // it waits for old transactions and holds nobody up; stopped halfway it leaves an invalid index
 	}
 	if r.conn.PgConn().TxStatus() == 'I' {
-		if err := r.script(ctx, timeouts(mg, limit, "set")); err != nil {
+		if err := r.exec(ctx, timeouts(p.mg, limit, "set")); err != nil {
 			return err
 		}
 	}
-	if err := r.retry(ctx, mg, i, func() error { return r.statement(ctx, mg, i, st) }); err != nil {
+	if err := r.retry(ctx, p, i, func() error { return r.statement(ctx, p, i, st) }); err != nil {
 		return err
 	}
 	if r.conn.PgConn().TxStatus() != 'I' {
 		return nil // the file's own transaction; its statements are counted when it has ended
 	}
-	return r.count(context.WithoutCancel(ctx), mg, i+1)
+	return r.count(context.WithoutCancel(ctx), p.mg, i+1)
 }
 
 // count writes how many statements are done, with the session's own role and without taking away the one that the file
 // has set: SET LOCAL ends with the transaction.
 func (r *runner) count(ctx context.Context, mg *Migration, done int) error {
 	return pgx.BeginFunc(ctx, r.conn, func(tx pgx.Tx) error {
-		if err := r.script(ctx, "set local session authorization default; set local role to default"); err != nil {
+		if err := r.exec(ctx, "set local session authorization default; set local role to default"); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, sqlDone, mg.Version, done)
@@ -119,15 +126,15 @@ func concurrent(sql string) bool {
 
 // resumeAt returns how many statements of the file an earlier run has done. The file may have been corrected since, but
 // not in what is done already.
-func resumeAt(mg *Migration, before *entry) (int, error) {
-	if before == nil || before.StmtDone == 0 || before.State == Applied {
+func (r *runner) resumeAt(mg *Migration, before *entry) (int, error) {
+	if before == nil || before.StmtDone == 0 || before.State == Applied || before.State == Reverted {
 		return 0, nil
 	}
-	if mg.Transaction {
+	if !mg.Up.Stepwise {
 		return 0, fault.New(fault.Conflict, "%s stopped behind statement %d without a transaction, and now wants one; nothing was done",
 			mg.File, before.StmtDone).WithHint("restore the line \"-- +goose NO TRANSACTION\"")
 	}
-	old, err := parseFile(mg.File, "-- +goose NO TRANSACTION\n-- +goose Up\n"+before.UpText)
+	old, err := parseFile(fmt.Sprintf("%d_%s.sql", mg.Version, mg.Name), "-- +goose NO TRANSACTION\n-- +goose Up\n"+before.UpText, r.m.opts.Env)
 	if err != nil {
 		return 0, err
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -43,13 +44,31 @@ func Run(ctx context.Context, args []string, streams *term.Streams, env []string
 	if err == nil {
 		return 0
 	}
-	err = classify(cmd, err)
+	err = interrupted(ctx, classify(cmd, err))
 	var printed *output.Printed
 	if !errors.As(err, &printed) {
 		p := d.Printer(cmd)
+		p.JSON = p.JSON || wantsJSON(args) && errors.Is(err, fault.Usage) // flags after a wrong one were not read
 		p.Failure(err, streams.Err)
 	}
 	return fault.Lookup(fault.KindOf(err)).Exit
+}
+
+// wantsJSON says whether --json stands on the line.
+func wantsJSON(args []string) bool {
+	if end := slices.Index(args, "--"); end >= 0 {
+		args = args[:end]
+	}
+	return slices.Contains(args, "--json") || slices.Contains(args, "--json=true")
+}
+
+// interrupted is err, but an interruption where that is what an error without a kind comes from: a statement that a signal ended
+// fails with the database's words.
+func interrupted(ctx context.Context, err error) error {
+	if ctx.Err() == nil || fault.KindOf(err) != fault.Internal {
+		return err
+	}
+	return fault.Wrap(err, fault.Canceled, "interrupted")
 }
 
 // NewRoot returns the command tree and its dependencies.

@@ -28,18 +28,23 @@ func TestWrongUsage(t *testing.T) {
 		if code != 2 || stdout != "" || !strings.HasPrefix(stderr, "platctl: ") || !strings.Contains(stderr, "\n  next: ") {
 			t.Errorf("%s: %d\n%s%s", line, code, stdout, stderr)
 		}
-		code, stdout, stderr = run(t.Context(), nil, append([]string{"--json"}, args...)...)
-		var e struct {
-			Schema string
-			OK     bool
-			Error  struct {
-				Kind string
-				Exit int
+		for _, args := range [][]string{append([]string{"--json"}, args...), append(args, "--json")} {
+			if line == "config show --config" && args[0] != "--json" { // the file's name is --json
+				continue
 			}
-		}
-		if err := json.Unmarshal([]byte(stdout), &e); err != nil || code != 2 || e.OK || e.Error.Kind != "usage" || e.Error.Exit != 2 ||
-			!strings.HasPrefix(e.Schema, "platctl") || stderr != "" {
-			t.Errorf("--json %s: %d %v\n%s%s", line, code, err, stdout, stderr)
+			code, stdout, stderr = run(t.Context(), nil, args...)
+			var e struct {
+				Schema string
+				OK     bool
+				Error  struct {
+					Kind string
+					Exit int
+				}
+			}
+			if err := json.Unmarshal([]byte(stdout), &e); err != nil || code != 2 || e.OK || e.Error.Kind != "usage" || e.Error.Exit != 2 ||
+				!strings.HasPrefix(e.Schema, "platctl") || stderr != "" {
+				t.Errorf("%q: %d %v\n%s%s", args, code, err, stdout, stderr)
+			}
 		}
 	}
 }

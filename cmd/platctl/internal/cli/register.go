@@ -14,6 +14,8 @@ import (
 	"github.com/platctl/platctl/cmd/platctl/internal/command/history"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/keys"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/mail"
+	"github.com/platctl/platctl/cmd/platctl/internal/command/media"
+	"github.com/platctl/platctl/cmd/platctl/internal/command/media_worker"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/migrate"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/perf"
 	"github.com/platctl/platctl/cmd/platctl/internal/command/ratelimit"
@@ -39,6 +41,7 @@ func register(root *cobra.Command, d *command.Deps) {
 		auth.New(d),
 		keys.New(d),
 		mail.New(d),
+		media.New(d),
 		ratelimit.New(d),
 		release.New(d),
 		sbom.New(d),
@@ -46,6 +49,7 @@ func register(root *cobra.Command, d *command.Deps) {
 		config.New(d),
 		doctor.New(d),
 		version.New(d),
+		media_worker.New(d), // hidden: the server starts it
 		hash_worker.New(d),
 	)
 }

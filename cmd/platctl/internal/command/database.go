@@ -9,6 +9,7 @@ import (
 	"github.com/platctl/platctl/internal/base/config"
 	"github.com/platctl/platctl/internal/base/fault"
 	"github.com/platctl/platctl/internal/base/localpg"
+	"github.com/platctl/platctl/internal/base/pg"
 )
 
 // PrivateDatabase is the database that platctl uses on the private PostgreSQL.
@@ -88,4 +89,13 @@ func (d *Deps) MigrationFiles() (fs.FS, error) {
 	}
 	return nil, fault.New(fault.Config, "this platctl has no migrations built in, and migrations.dir is not set").
 		WithHint("set migrations.dir to the folder of migrations")
+}
+
+// Explain turns what the database says about a schema that is too old into the next step.
+func Explain(err error) error {
+	if pg.Is(err, pg.UndefinedTable) {
+		return fault.Wrap(err, fault.Unavailable, "the schema of this database is too old").
+			WithHint("`platctl migrate status` shows the schema; `platctl migrate up` brings it forward")
+	}
+	return err
 }

@@ -66,7 +66,8 @@ func (p *Printer) Answer(data any, err error, text func(w io.Writer) error) erro
 	return err
 }
 
-// Failure prints err: an envelope on stdout with JSON, else a message and a hint on the conversation.
+// Failure prints err: an envelope on stdout with JSON, else a message, what is wrong with each input where the message doesn't
+// say it, and a hint on the conversation.
 func (p *Printer) Failure(err error, conversation io.Writer) {
 	if p.JSON {
 		_ = p.encode(Envelope{Schema: p.Schema, Error: errorOf(err)})
@@ -74,6 +75,11 @@ func (p *Printer) Failure(err error, conversation io.Writer) {
 	}
 	e := fault.From(err)
 	fmt.Fprintf(conversation, "platctl: %s\n", err.Error())
+	for _, f := range e.Fields {
+		if !strings.Contains(err.Error(), f.Message) {
+			fmt.Fprintf(conversation, "  %s: %s\n", f.Field, f.Message)
+		}
+	}
 	if e.Hint != "" {
 		fmt.Fprintf(conversation, "  next: %s\n", e.Hint)
 	}

@@ -63,6 +63,11 @@ func TestTextFailure(t *testing.T) {
 	if got := conversation.String(); got != "platctl: host is locked by ann\n  next: wait, or `platctl status`\n" || out.Len() > 0 {
 		t.Errorf("stderr %q, stdout %q", got, out.String())
 	}
+	conversation.Reset()
+	p.Failure(fault.New(fault.Usage, "b: wrong").WithFields(fault.Field{Field: "a", Message: "too long"}, fault.Field{Field: "b", Message: "wrong"}), &conversation)
+	if got := conversation.String(); got != "platctl: b: wrong\n  a: too long\n" {
+		t.Errorf("fields: %q", got)
+	}
 }
 
 func TestAnswerInText(t *testing.T) {

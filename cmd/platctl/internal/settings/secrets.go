@@ -61,7 +61,7 @@ func (s *Settings) MailServer() (string, error) {
 func (s *Settings) SigningKeys() (keyring.Place, error) {
 	const key = "auth.signing_key"
 	ref := s.Config.Auth.SigningKey
-	if path, ok := ref.File(); ok {
+	if path, ok := ref.File(); ok && path != "" {
 		return keyring.Place{Name: key, Path: path}, nil
 	}
 	text, err := s.required(key, ref)

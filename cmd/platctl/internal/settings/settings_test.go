@@ -127,6 +127,11 @@ func TestRefusals(t *testing.T) {
 		"path for a name": {env: []string{"PLATCTL_ENVIRONMENT=../x"}, want: []string{`"../x" is not a name`}},
 		"out of range": {env: []string{"PLATCTL_DATABASE_MAX_CONNS=0", "PLATCTL_SERVER_DRAIN_DELAY=-1s", "PLATCTL_SERVER_LISTEN=x"},
 			want: []string{"database.max_conns: 0", "server.drain_delay: -1s", `server.listen: "x"`}},
+		"lives out of range": {env: []string{"PLATCTL_AUTH_ACCESS_TTL=2562047h", "PLATCTL_AUTH_REFRESH_TTL=1ns", "PLATCTL_AUTH_DELETION_GRACE=-1h"},
+			want: []string{"auth.access_ttl: 2562047h0m0s is not between 1s and 24h", "auth.refresh_ttl: 1ns is not", "auth.deletion_grace: -1h0m0s is not"}},
+		"sessions shorter than tokens": {env: []string{"PLATCTL_AUTH_REFRESH_TTL=5m"}, want: []string{"5m0s is shorter than auth.access_ttl, 10m0s"}},
+		"pictures": {env: []string{"PLATCTL_MEDIA_S3_URL=s3.example.org/b", "PLATCTL_MEDIA_MAX_BYTES=1", "PLATCTL_MEDIA_WORKERS=0", "PLATCTL_MEDIA_ACCOUNT_FILES=0"},
+			want: []string{"media.s3_url: it is not https://HOST/PATH", "media.public_url: media.s3_url needs it", "media.max_bytes: 1 is not between", "media.workers: 0 is not", "media.account_files: 0 is not"}},
 		"unknown word": {env: []string{"PLATCTL_AUTH_EMAIL_VERIFICATION=yes"}, want: []string{"is not auto, on or off"}},
 		"fault in production": {env: []string{"PLATCTL_ENVIRONMENT=production", "PLATCTL_DEBUG_FAULT_STATUS=500"},
 			want: []string{"refused in production"}},
@@ -172,7 +177,7 @@ func TestSecretsAreNotShown(t *testing.T) {
 func TestServerSecrets(t *testing.T) {
 	t.Parallel()
 	b64 := func(n int) string { return base64.StdEncoding.EncodeToString(make([]byte, n)) }
-	dir := folder(t, map[string]string{"id.key": b64(16) + "\n"})
+	dir := folder(t, map[string]string{"id.key": b64(16) + "\n", "empty": "\n"})
 	production := []string{"PLATCTL_ENVIRONMENT=production", "PLATCTL_DATABASE_URL=env:DB", "DB=postgres://h/x",
 		"PLATCTL_AUTH_SIGNING_KEY=" + b64(32), "PLATCTL_AUTH_ID_KEY=file:" + filepath.Join(dir, "id.key"),
 		"PLATCTL_MAIL_FROM=noreply@example.org", "PLATCTL_MAIL_SMTP_URL=env:SMTP", "SMTP=smtps://mail.example.org"}
@@ -203,6 +208,10 @@ func TestServerSecrets(t *testing.T) {
 		"variable NOBODY, which is not": "PLATCTL_DATABASE_URL=env:NOBODY",
 		"none.key, which can't be read": "PLATCTL_AUTH_ID_KEY=file:" + dir + "/none.key",
 		"variable DB, which is not set": "DB=",
+		`"file:" and refers to nothing`: "PLATCTL_AUTH_SIGNING_KEY=file:",
+		`"env:" and refers to nothing`:  "PLATCTL_DATABASE_URL=env:",
+		"database.url refers to the":    "PLATCTL_DATABASE_URL=file:" + dir + "/empty",
+		"empty, which is empty":         "PLATCTL_MAIL_SMTP_URL=file:" + dir + "/empty",
 		"mail.smtp_url is not set":      "PLATCTL_MAIL_SMTP_URL=",
 		"mail.from is not set":          "PLATCTL_MAIL_FROM=",
 		"variable SMTP, which is not":   "SMTP=",

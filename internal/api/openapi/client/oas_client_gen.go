@@ -112,6 +112,22 @@ type Invoker interface {
 	//
 	// POST /api/v1/farms
 	CreateFarm(ctx context.Context, request *CreateFarmRequest) (*FarmResponse, error)
+	// CreateMedia invokes createMedia operation.
+	//
+	// A picture is announced, sent to `uploadUrl` with PUT, worked on, and then `ready` or `failed`. It is
+	// attached to one post or made your avatar by its id, as soon as it was sent. One that is attached to
+	// nothing is removed after a day.
+	//
+	// JPEG, PNG, WebP and GIF are read, of an animation the first frame; up to 10 MiB, 33 megapixels and
+	// 12,000 pixels a side. What is shown is made anew in up to three sizes: where and with what a
+	// photograph was taken does not leave the server.
+	//
+	// A client that can't do that sends `multipart/form-data` with the picture in `file`; then it is
+	// announced and sent in one. A type that is not read is 415 `unsupported_type`, too many bytes are 413
+	// `too_large`, and an account that has as many pictures as fit is 409 `media_quota`.
+	//
+	// POST /api/v1/media
+	CreateMedia(ctx context.Context, request CreateMediaReq) (*MediaResponse, error)
 	// CreatePost invokes createPost operation.
 	//
 	// Publish a post.
@@ -147,6 +163,12 @@ type Invoker interface {
 	//
 	// POST /api/v1/me/delete
 	DeleteMe(ctx context.Context, request *DeleteMeRequest) (*DeletionResponse, error)
+	// DeleteMedia invokes deleteMedia operation.
+	//
+	// It disappears from what it is attached to. Somebody else's is 404, like one that is deleted already.
+	//
+	// DELETE /api/v1/media/{id}
+	DeleteMedia(ctx context.Context, params DeleteMediaParams) error
 	// DeletePost invokes deletePost operation.
 	//
 	// Somebody else's is 403 `not_yours`. Deleting it again is 404.
@@ -163,9 +185,9 @@ type Invoker interface {
 	//
 	// One JSON object a line, `{"type":…,"data":{…}}`, as long as it takes: first `export`, then
 	// `account`, `post`, `comment`, `like`, `follow`, `block`, `notification`, `session`, `report`,
-	// `farm`, `cartItem` and `order`, and `end` with the number of lines before it as the last: without it
-	// the answer was cut off. Of others it holds what you may see of them. A wrong password is 403
-	// `wrong_password`; one export of an account runs at a time, a second is 429 `export_running`.
+	// `picture`, `farm`, `cartItem` and `order`, and `end` with the number of lines before it as the last:
+	// without it the answer was cut off. Of others it holds what you may see of them. A wrong password is
+	// 403 `wrong_password`; one export of an account runs at a time, a second is 429 `export_running`.
 	//
 	// POST /api/v1/me/export
 	ExportMe(ctx context.Context, request *ExportRequest) (ExportMeOK, error)
@@ -214,6 +236,12 @@ type Invoker interface {
 	//
 	// GET /api/v1/me
 	GetMe(ctx context.Context) (*ProfileResponse, error)
+	// GetMedia invokes getMedia operation.
+	//
+	// Somebody else's is 404.
+	//
+	// GET /api/v1/media/{id}
+	GetMedia(ctx context.Context, params GetMediaParams) (*MediaResponse, error)
 	// GetOrder invokes getOrder operation.
 	//
 	// For its buyer and the members of its farm; for everybody else it is 404.
@@ -505,6 +533,15 @@ type Invoker interface {
 	//
 	// PUT /api/v1/farms/{id}/members/{user}
 	SetFarmMember(ctx context.Context, request *SetFarmMemberRequest, params SetFarmMemberParams) (*FarmMemberResponse, error)
+	// SetProductPictures invokes setProductPictures operation.
+	//
+	// For members of the product's farm: all of them, in order; the first is what lists show. Each was
+	// announced for a product by whoever asks, sent, and is attached to nothing else, or is one that the
+	// product has already. They go when the product is archived or the member who sent them leaves for
+	// good.
+	//
+	// PUT /api/v1/products/{id}/pictures
+	SetProductPictures(ctx context.Context, request *SetProductPicturesRequest, params SetProductPicturesParams) (*ProductResponse, error)
 	// SetRole invokes setRole operation.
 	//
 	// For admins; it counts from their next request. Yourself is 409 `self_moderation`.
@@ -574,6 +611,19 @@ type Invoker interface {
 	//
 	// PATCH /api/v1/products/{id}
 	UpdateProduct(ctx context.Context, request *UpdateProductRequest, params UpdateProductParams) (*ProductResponse, error)
+	// UploadMedia invokes uploadMedia operation.
+	//
+	// The bytes as they are, exactly as many as were announced. They may take a while, at 32 KiB a second
+	// or more. The answer means that they can't get lost any more. Sending them again changes nothing;
+	// other bytes are 409 `already_uploaded`.
+	//
+	// Bytes that are none of the pictures that are read are 415 `unsupported_type`, another kind than was
+	// announced 415 `type_mismatch`. While the store of pictures does not answer it is 503
+	// `storage_unreachable`, when it takes nothing 503 `storage_put_failed`: nothing was kept, send it
+	// again later.
+	//
+	// PUT /api/v1/media/{id}/content
+	UploadMedia(ctx context.Context, request UploadMediaReq, params UploadMediaParams) (*MediaResponse, error)
 	// VerifySignup invokes verifySignup operation.
 	//
 	// Makes the account and logs it in. A code that is wrong, used or too old is 403 `bad_code`, also
@@ -1903,6 +1953,118 @@ func (c *Client) sendCreateFarm(ctx context.Context, request *CreateFarmRequest)
 	return result, nil
 }
 
+// CreateMedia invokes createMedia operation.
+//
+// A picture is announced, sent to `uploadUrl` with PUT, worked on, and then `ready` or `failed`. It is
+// attached to one post or made your avatar by its id, as soon as it was sent. One that is attached to
+// nothing is removed after a day.
+//
+// JPEG, PNG, WebP and GIF are read, of an animation the first frame; up to 10 MiB, 33 megapixels and
+// 12,000 pixels a side. What is shown is made anew in up to three sizes: where and with what a
+// photograph was taken does not leave the server.
+//
+// A client that can't do that sends `multipart/form-data` with the picture in `file`; then it is
+// announced and sent in one. A type that is not read is 415 `unsupported_type`, too many bytes are 413
+// `too_large`, and an account that has as many pictures as fit is 409 `media_quota`.
+//
+// POST /api/v1/media
+func (c *Client) CreateMedia(ctx context.Context, request CreateMediaReq) (*MediaResponse, error) {
+	res, err := c.sendCreateMedia(ctx, request)
+	return res, err
+}
+
+func (c *Client) sendCreateMedia(ctx context.Context, request CreateMediaReq) (res *MediaResponse, err error) {
+	// Validate request before sending.
+	switch request := request.(type) {
+	case *CreateMediaRequest:
+		if err := func() error {
+			if err := request.Validate(); err != nil {
+				return err
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "validate")
+		}
+	case *CreateMediaFormMultipart:
+		if err := func() error {
+			if err := request.Validate(); err != nil {
+				return err
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "validate")
+		}
+	default:
+		return res, errors.Errorf("unexpected request type: %T", request)
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [1]string
+	pathParts[0] = "/api/v1/media"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "POST", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeCreateMediaRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, CreateMediaOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeCreateMediaResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
 // CreatePost invokes createPost operation.
 //
 // Publish a post.
@@ -2379,6 +2541,103 @@ func (c *Client) sendDeleteMe(ctx context.Context, request *DeleteMeRequest) (re
 	return result, nil
 }
 
+// DeleteMedia invokes deleteMedia operation.
+//
+// It disappears from what it is attached to. Somebody else's is 404, like one that is deleted already.
+//
+// DELETE /api/v1/media/{id}
+func (c *Client) DeleteMedia(ctx context.Context, params DeleteMediaParams) error {
+	_, err := c.sendDeleteMedia(ctx, params)
+	return err
+}
+
+func (c *Client) sendDeleteMedia(ctx context.Context, params DeleteMediaParams) (res *DeleteMediaNoContent, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [2]string
+	pathParts[0] = "/api/v1/media/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "DELETE", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, DeleteMediaOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeDeleteMediaResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
 // DeletePost invokes deletePost operation.
 //
 // Somebody else's is 403 `not_yours`. Deleting it again is 404.
@@ -2589,9 +2848,9 @@ func (c *Client) sendEditPost(ctx context.Context, request *EditPostRequest, par
 //
 // One JSON object a line, `{"type":…,"data":{…}}`, as long as it takes: first `export`, then
 // `account`, `post`, `comment`, `like`, `follow`, `block`, `notification`, `session`, `report`,
-// `farm`, `cartItem` and `order`, and `end` with the number of lines before it as the last: without it
-// the answer was cut off. Of others it holds what you may see of them. A wrong password is 403
-// `wrong_password`; one export of an account runs at a time, a second is 429 `export_running`.
+// `picture`, `farm`, `cartItem` and `order`, and `end` with the number of lines before it as the last:
+// without it the answer was cut off. Of others it holds what you may see of them. A wrong password is
+// 403 `wrong_password`; one export of an account runs at a time, a second is 429 `export_running`.
 //
 // POST /api/v1/me/export
 func (c *Client) ExportMe(ctx context.Context, request *ExportRequest) (ExportMeOK, error) {
@@ -3161,6 +3420,103 @@ func (c *Client) sendGetMe(ctx context.Context) (res *ProfileResponse, err error
 	}()
 
 	result, err := decodeGetMeResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// GetMedia invokes getMedia operation.
+//
+// Somebody else's is 404.
+//
+// GET /api/v1/media/{id}
+func (c *Client) GetMedia(ctx context.Context, params GetMediaParams) (*MediaResponse, error) {
+	res, err := c.sendGetMedia(ctx, params)
+	return res, err
+}
+
+func (c *Client) sendGetMedia(ctx context.Context, params GetMediaParams) (res *MediaResponse, err error) {
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [2]string
+	pathParts[0] = "/api/v1/media/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "GET", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, GetMediaOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeGetMediaResponse(resp)
 	if err != nil {
 		return res, errors.Wrap(err, "decode response")
 	}
@@ -7678,6 +8034,119 @@ func (c *Client) sendSetFarmMember(ctx context.Context, request *SetFarmMemberRe
 	return result, nil
 }
 
+// SetProductPictures invokes setProductPictures operation.
+//
+// For members of the product's farm: all of them, in order; the first is what lists show. Each was
+// announced for a product by whoever asks, sent, and is attached to nothing else, or is one that the
+// product has already. They go when the product is archived or the member who sent them leaves for
+// good.
+//
+// PUT /api/v1/products/{id}/pictures
+func (c *Client) SetProductPictures(ctx context.Context, request *SetProductPicturesRequest, params SetProductPicturesParams) (*ProductResponse, error) {
+	res, err := c.sendSetProductPictures(ctx, request, params)
+	return res, err
+}
+
+func (c *Client) sendSetProductPictures(ctx context.Context, request *SetProductPicturesRequest, params SetProductPicturesParams) (res *ProductResponse, err error) {
+	// Validate request before sending.
+	if err := func() error {
+		if err := request.Validate(); err != nil {
+			return err
+		}
+		return nil
+	}(); err != nil {
+		return res, errors.Wrap(err, "validate")
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [3]string
+	pathParts[0] = "/api/v1/products/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	pathParts[2] = "/pictures"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "PUT", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeSetProductPicturesRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, SetProductPicturesOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeSetProductPicturesResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
 // SetRole invokes setRole operation.
 //
 // For admins; it counts from their next request. Yourself is 409 `self_moderation`.
@@ -8665,6 +9134,123 @@ func (c *Client) sendUpdateProduct(ctx context.Context, request *UpdateProductRe
 	}()
 
 	result, err := decodeUpdateProductResponse(resp)
+	if err != nil {
+		return res, errors.Wrap(err, "decode response")
+	}
+
+	return result, nil
+}
+
+// UploadMedia invokes uploadMedia operation.
+//
+// The bytes as they are, exactly as many as were announced. They may take a while, at 32 KiB a second
+// or more. The answer means that they can't get lost any more. Sending them again changes nothing;
+// other bytes are 409 `already_uploaded`.
+//
+// Bytes that are none of the pictures that are read are 415 `unsupported_type`, another kind than was
+// announced 415 `type_mismatch`. While the store of pictures does not answer it is 503
+// `storage_unreachable`, when it takes nothing 503 `storage_put_failed`: nothing was kept, send it
+// again later.
+//
+// PUT /api/v1/media/{id}/content
+func (c *Client) UploadMedia(ctx context.Context, request UploadMediaReq, params UploadMediaParams) (*MediaResponse, error) {
+	res, err := c.sendUploadMedia(ctx, request, params)
+	return res, err
+}
+
+func (c *Client) sendUploadMedia(ctx context.Context, request UploadMediaReq, params UploadMediaParams) (res *MediaResponse, err error) {
+	// Validate request before sending.
+	switch request := request.(type) {
+	case *UploadMediaReqApplicationOctetStream:
+		// Validation is not required for this type.
+	case *UploadMediaReqImageWithContentType:
+		// Validation is not required for this type.
+	default:
+		return res, errors.Errorf("unexpected request type: %T", request)
+	}
+
+	u := uri.Clone(c.requestURL(ctx))
+	var pathParts [3]string
+	pathParts[0] = "/api/v1/media/"
+	{
+		// Encode "id" parameter.
+		e := uri.NewPathEncoder(uri.PathEncoderConfig{
+			Param:   "id",
+			Style:   uri.PathStyleSimple,
+			Explode: false,
+		})
+		if err := func() error {
+			if unwrapped := string(params.ID); true {
+				return e.EncodeValue(conv.StringToString(unwrapped))
+			}
+			return nil
+		}(); err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		encoded, err := e.Result()
+		if err != nil {
+			return res, errors.Wrap(err, "encode path")
+		}
+		pathParts[1] = encoded
+	}
+	pathParts[2] = "/content"
+	uri.AddPathParts(u, pathParts[:]...)
+
+	r, err := ht.NewRequest(ctx, "PUT", u)
+	if err != nil {
+		return res, errors.Wrap(err, "create request")
+	}
+	if err := encodeUploadMediaRequest(request, r); err != nil {
+		return res, errors.Wrap(err, "encode request")
+	}
+
+	{
+		type bitset = [1]uint8
+		var satisfied bitset
+		{
+
+			switch err := c.securityBearer(ctx, UploadMediaOperation, r); {
+			case err == nil: // if NO error
+				satisfied[0] |= 1 << 0
+			case errors.Is(err, ogenerrors.ErrSkipClientSecurity):
+				// Skip this security.
+			default:
+				return res, errors.Wrap(err, "security \"Bearer\"")
+			}
+		}
+
+		if ok := func() bool {
+		nextRequirement:
+			for _, requirement := range []bitset{
+				{0b00000001},
+			} {
+				for i, mask := range requirement {
+					if satisfied[i]&mask != mask {
+						continue nextRequirement
+					}
+				}
+				return true
+			}
+			return false
+		}(); !ok {
+			return res, ogenerrors.ErrSecurityRequirementIsNotSatisfied
+		}
+	}
+
+	resp, err := c.cfg.Client.Do(r)
+	if err != nil {
+		return res, errors.Wrap(err, "do request")
+	}
+	body := resp.Body
+	defer func() {
+		// Drain the body to EOF before closing, so the underlying
+		// connection can be reused by the Transport regardless of the
+		// response status code. See https://github.com/ogen-go/ogen/issues/1670.
+		_, _ = io.Copy(io.Discard, body)
+		_ = body.Close()
+	}()
+
+	result, err := decodeUploadMediaResponse(resp)
 	if err != nil {
 		return res, errors.Wrap(err, "decode response")
 	}

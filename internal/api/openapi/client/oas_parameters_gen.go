@@ -52,6 +52,11 @@ type DeleteCommentParams struct {
 	ID CommentId
 }
 
+// DeleteMediaParams is parameters of deleteMedia operation.
+type DeleteMediaParams struct {
+	ID MediaId
+}
+
 // DeletePostParams is parameters of deletePost operation.
 type DeletePostParams struct {
 	ID PostId
@@ -70,6 +75,11 @@ type FollowUserParams struct {
 // GetFarmParams is parameters of getFarm operation.
 type GetFarmParams struct {
 	ID FarmId
+}
+
+// GetMediaParams is parameters of getMedia operation.
+type GetMediaParams struct {
+	ID MediaId
 }
 
 // GetOrderParams is parameters of getOrder operation.
@@ -293,6 +303,11 @@ type SetFarmMemberParams struct {
 	User UserId
 }
 
+// SetProductPicturesParams is parameters of setProductPictures operation.
+type SetProductPicturesParams struct {
+	ID ProductId
+}
+
 // SetRoleParams is parameters of setRole operation.
 type SetRoleParams struct {
 	ID UserId
@@ -331,4 +346,9 @@ type UpdateFarmParams struct {
 // UpdateProductParams is parameters of updateProduct operation.
 type UpdateProductParams struct {
 	ID ProductId
+}
+
+// UploadMediaParams is parameters of uploadMedia operation.
+type UploadMediaParams struct {
+	ID MediaId
 }

@@ -4,10 +4,15 @@ package client
 
 import (
 	"bytes"
+	"mime"
+	"mime/multipart"
 	"net/http"
 
+	"github.com/go-faster/errors"
 	"github.com/go-faster/jx"
+	"github.com/ogen-go/ogen/conv"
 	ht "github.com/ogen-go/ogen/http"
+	"github.com/ogen-go/ogen/uri"
 )
 
 func encodeAdjustStockRequest(
@@ -126,6 +131,54 @@ func encodeCreateFarmRequest(
 	encoded := e.Bytes()
 	ht.SetBody(r, bytes.NewReader(encoded), contentType)
 	return nil
+}
+
+func encodeCreateMediaRequest(
+	req CreateMediaReq,
+	r *http.Request,
+) error {
+	switch req := req.(type) {
+	case *CreateMediaRequest:
+		const contentType = "application/json"
+		e := new(jx.Encoder)
+		{
+			req.Encode(e)
+		}
+		encoded := e.Bytes()
+		ht.SetBody(r, bytes.NewReader(encoded), contentType)
+		return nil
+	case *CreateMediaFormMultipart:
+		const contentType = "multipart/form-data"
+		request := req
+
+		q := uri.NewFormEncoder(map[string]string{})
+		{
+			// Encode "purpose" form field.
+			cfg := uri.QueryParameterEncodingConfig{
+				Name:    "purpose",
+				Style:   uri.QueryStyleForm,
+				Explode: true,
+			}
+			if err := q.EncodeParam(cfg, func(e uri.Encoder) error {
+				return e.EncodeValue(conv.StringToString(string(request.Purpose)))
+			}); err != nil {
+				return errors.Wrap(err, "encode query")
+			}
+		}
+		body, boundary := ht.CreateMultipartBody(func(w *multipart.Writer) error {
+			if err := request.File.WriteMultipart("file", w); err != nil {
+				return errors.Wrap(err, "write \"file\"")
+			}
+			if err := q.WriteMultipart(w); err != nil {
+				return errors.Wrap(err, "write multipart")
+			}
+			return nil
+		})
+		ht.SetCloserBody(r, body, mime.FormatMediaType(contentType, map[string]string{"boundary": boundary}))
+		return nil
+	default:
+		return errors.Errorf("unexpected request type: %T", req)
+	}
 }
 
 func encodeCreatePostRequest(
@@ -380,6 +433,20 @@ func encodeSetFarmMemberRequest(
 	return nil
 }
 
+func encodeSetProductPicturesRequest(
+	req *SetProductPicturesRequest,
+	r *http.Request,
+) error {
+	const contentType = "application/json"
+	e := new(jx.Encoder)
+	{
+		req.Encode(e)
+	}
+	encoded := e.Bytes()
+	ht.SetBody(r, bytes.NewReader(encoded), contentType)
+	return nil
+}
+
 func encodeSetRoleRequest(
 	req *SetRoleRequest,
 	r *http.Request,
@@ -476,6 +543,32 @@ func encodeUpdateProductRequest(
 	encoded := e.Bytes()
 	ht.SetBody(r, bytes.NewReader(encoded), contentType)
 	return nil
+}
+
+func encodeUploadMediaRequest(
+	req UploadMediaReq,
+	r *http.Request,
+) error {
+	switch req := req.(type) {
+	case *UploadMediaReqApplicationOctetStream:
+		const contentType = "application/octet-stream"
+		body := req
+		ht.SetBody(r, body, contentType)
+		return nil
+	case *UploadMediaReqImageWithContentType:
+		contentType := req.ContentType
+		if contentType != "" && !ht.MatchContentType("image/*", contentType) {
+			return errors.Errorf("%q does not match mask %q", contentType, "image/*")
+		}
+		{
+			req := req.Content
+			body := req
+			ht.SetBody(r, body, contentType)
+			return nil
+		}
+	default:
+		return errors.Errorf("unexpected request type: %T", req)
+	}
 }
 
 func encodeVerifySignupRequest(

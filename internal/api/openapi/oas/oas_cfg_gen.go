@@ -21,6 +21,7 @@ var regexMap = map[string]ogenregex.Regexp{
 	"^action_[1-9A-HJ-NP-Za-km-z]{11}$":  ogenregex.MustCompile("^action_[1-9A-HJ-NP-Za-km-z]{11}$"),
 	"^comment_[1-9A-HJ-NP-Za-km-z]{11}$": ogenregex.MustCompile("^comment_[1-9A-HJ-NP-Za-km-z]{11}$"),
 	"^farm_[1-9A-HJ-NP-Za-km-z]{11}$":    ogenregex.MustCompile("^farm_[1-9A-HJ-NP-Za-km-z]{11}$"),
+	"^media_[1-9A-HJ-NP-Za-km-z]{11}$":   ogenregex.MustCompile("^media_[1-9A-HJ-NP-Za-km-z]{11}$"),
 	"^note_[1-9A-HJ-NP-Za-km-z]{11}$":    ogenregex.MustCompile("^note_[1-9A-HJ-NP-Za-km-z]{11}$"),
 	"^order_[1-9A-HJ-NP-Za-km-z]{11}$":   ogenregex.MustCompile("^order_[1-9A-HJ-NP-Za-km-z]{11}$"),
 	"^post_[1-9A-HJ-NP-Za-km-z]{11}$":    ogenregex.MustCompile("^post_[1-9A-HJ-NP-Za-km-z]{11}$"),

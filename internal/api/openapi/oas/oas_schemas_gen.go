@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-faster/errors"
+	ht "github.com/ogen-go/ogen/http"
 )
 
 func (s *ProblemStatusCode) Error() string {
@@ -741,10 +742,80 @@ func (s *CreateFarmRequest) SetCurrency(val OptString) {
 	s.Currency = val
 }
 
+// Ref: #/components/schemas/CreateMediaForm
+type CreateMediaFormMultipart struct {
+	File    ht.MultipartFile `json:"file"`
+	Purpose MediaPurpose     `json:"purpose"`
+}
+
+// GetFile returns the value of File.
+func (s *CreateMediaFormMultipart) GetFile() ht.MultipartFile {
+	return s.File
+}
+
+// GetPurpose returns the value of Purpose.
+func (s *CreateMediaFormMultipart) GetPurpose() MediaPurpose {
+	return s.Purpose
+}
+
+// SetFile sets the value of File.
+func (s *CreateMediaFormMultipart) SetFile(val ht.MultipartFile) {
+	s.File = val
+}
+
+// SetPurpose sets the value of Purpose.
+func (s *CreateMediaFormMultipart) SetPurpose(val MediaPurpose) {
+	s.Purpose = val
+}
+
+func (*CreateMediaFormMultipart) createMediaReq() {}
+
+// Ref: #/components/schemas/CreateMediaRequest
+type CreateMediaRequest struct {
+	ContentType string `json:"contentType"`
+	// Bytes that will be sent.
+	Size    int64        `json:"size"`
+	Purpose MediaPurpose `json:"purpose"`
+}
+
+// GetContentType returns the value of ContentType.
+func (s *CreateMediaRequest) GetContentType() string {
+	return s.ContentType
+}
+
+// GetSize returns the value of Size.
+func (s *CreateMediaRequest) GetSize() int64 {
+	return s.Size
+}
+
+// GetPurpose returns the value of Purpose.
+func (s *CreateMediaRequest) GetPurpose() MediaPurpose {
+	return s.Purpose
+}
+
+// SetContentType sets the value of ContentType.
+func (s *CreateMediaRequest) SetContentType(val string) {
+	s.ContentType = val
+}
+
+// SetSize sets the value of Size.
+func (s *CreateMediaRequest) SetSize(val int64) {
+	s.Size = val
+}
+
+// SetPurpose sets the value of Purpose.
+func (s *CreateMediaRequest) SetPurpose(val MediaPurpose) {
+	s.Purpose = val
+}
+
+func (*CreateMediaRequest) createMediaReq() {}
+
 // Ref: #/components/schemas/CreatePostRequest
 type CreatePostRequest struct {
 	// Plain text, up to 2,000 characters.
 	Body string `json:"body"`
+	// Pictures of yours that were announced for a post, sent, and are attached to nothing yet.
+	Media []MediaId `json:"media"`
 }
 
 // GetBody returns the value of Body.
@@ -752,9 +823,19 @@ func (s *CreatePostRequest) GetBody() string {
 	return s.Body
 }
 
+// GetMedia returns the value of Media.
+func (s *CreatePostRequest) GetMedia() []MediaId {
+	return s.Media
+}
+
 // SetBody sets the value of Body.
 func (s *CreatePostRequest) SetBody(val string) {
 	s.Body = val
+}
+
+// SetMedia sets the value of Media.
+func (s *CreatePostRequest) SetMedia(val []MediaId) {
+	s.Media = val
 }
 
 // Ref: #/components/schemas/CreateProductRequest
@@ -887,6 +968,9 @@ func (s *DeleteMeRequest) GetCurrentPassword() string {
 func (s *DeleteMeRequest) SetCurrentPassword(val string) {
 	s.CurrentPassword = val
 }
+
+// DeleteMediaNoContent is response for DeleteMedia operation.
+type DeleteMediaNoContent struct{}
 
 // DeletePostNoContent is response for DeletePost operation.
 type DeletePostNoContent struct{}
@@ -2273,6 +2357,383 @@ func (s *MarkSeenRequest) SetNotification(val NotificationId) {
 	s.Notification = val
 }
 
+// Ref: #/components/schemas/Media
+type Media struct {
+	ID          MediaId      `json:"id"`
+	Purpose     MediaPurpose `json:"purpose"`
+	ContentType string       `json:"contentType"`
+	Size        int64        `json:"size"`
+	State       MediaState   `json:"state"`
+	// Where its bytes are sent to with PUT.
+	UploadUrl string `json:"uploadUrl"`
+	// Largest first; empty until it is ready.
+	Sizes     []PictureSize   `json:"sizes"`
+	Failure   OptMediaFailure `json:"failure"`
+	CreatedAt time.Time       `json:"createdAt"`
+}
+
+// GetID returns the value of ID.
+func (s *Media) GetID() MediaId {
+	return s.ID
+}
+
+// GetPurpose returns the value of Purpose.
+func (s *Media) GetPurpose() MediaPurpose {
+	return s.Purpose
+}
+
+// GetContentType returns the value of ContentType.
+func (s *Media) GetContentType() string {
+	return s.ContentType
+}
+
+// GetSize returns the value of Size.
+func (s *Media) GetSize() int64 {
+	return s.Size
+}
+
+// GetState returns the value of State.
+func (s *Media) GetState() MediaState {
+	return s.State
+}
+
+// GetUploadUrl returns the value of UploadUrl.
+func (s *Media) GetUploadUrl() string {
+	return s.UploadUrl
+}
+
+// GetSizes returns the value of Sizes.
+func (s *Media) GetSizes() []PictureSize {
+	return s.Sizes
+}
+
+// GetFailure returns the value of Failure.
+func (s *Media) GetFailure() OptMediaFailure {
+	return s.Failure
+}
+
+// GetCreatedAt returns the value of CreatedAt.
+func (s *Media) GetCreatedAt() time.Time {
+	return s.CreatedAt
+}
+
+// SetID sets the value of ID.
+func (s *Media) SetID(val MediaId) {
+	s.ID = val
+}
+
+// SetPurpose sets the value of Purpose.
+func (s *Media) SetPurpose(val MediaPurpose) {
+	s.Purpose = val
+}
+
+// SetContentType sets the value of ContentType.
+func (s *Media) SetContentType(val string) {
+	s.ContentType = val
+}
+
+// SetSize sets the value of Size.
+func (s *Media) SetSize(val int64) {
+	s.Size = val
+}
+
+// SetState sets the value of State.
+func (s *Media) SetState(val MediaState) {
+	s.State = val
+}
+
+// SetUploadUrl sets the value of UploadUrl.
+func (s *Media) SetUploadUrl(val string) {
+	s.UploadUrl = val
+}
+
+// SetSizes sets the value of Sizes.
+func (s *Media) SetSizes(val []PictureSize) {
+	s.Sizes = val
+}
+
+// SetFailure sets the value of Failure.
+func (s *Media) SetFailure(val OptMediaFailure) {
+	s.Failure = val
+}
+
+// SetCreatedAt sets the value of CreatedAt.
+func (s *Media) SetCreatedAt(val time.Time) {
+	s.CreatedAt = val
+}
+
+// Ref: #/components/schemas/MediaFailure
+type MediaFailure struct {
+	// Why there is no picture.
+	Code   MediaFailureCode `json:"code"`
+	Detail string           `json:"detail"`
+}
+
+// GetCode returns the value of Code.
+func (s *MediaFailure) GetCode() MediaFailureCode {
+	return s.Code
+}
+
+// GetDetail returns the value of Detail.
+func (s *MediaFailure) GetDetail() string {
+	return s.Detail
+}
+
+// SetCode sets the value of Code.
+func (s *MediaFailure) SetCode(val MediaFailureCode) {
+	s.Code = val
+}
+
+// SetDetail sets the value of Detail.
+func (s *MediaFailure) SetDetail(val string) {
+	s.Detail = val
+}
+
+// Why there is no picture.
+type MediaFailureCode string
+
+const (
+	MediaFailureCodeTooLarge           MediaFailureCode = "too_large"
+	MediaFailureCodeUnsupportedType    MediaFailureCode = "unsupported_type"
+	MediaFailureCodeTypeMismatch       MediaFailureCode = "type_mismatch"
+	MediaFailureCodeTooManyPixels      MediaFailureCode = "too_many_pixels"
+	MediaFailureCodeCorrupt            MediaFailureCode = "corrupt"
+	MediaFailureCodeDecodeTimeout      MediaFailureCode = "decode_timeout"
+	MediaFailureCodeDecodeOom          MediaFailureCode = "decode_oom"
+	MediaFailureCodeStoragePutFailed   MediaFailureCode = "storage_put_failed"
+	MediaFailureCodeStorageUnreachable MediaFailureCode = "storage_unreachable"
+	MediaFailureCodeOrphanStaging      MediaFailureCode = "orphan_staging"
+	MediaFailureCodeStuckRunning       MediaFailureCode = "stuck_running"
+	MediaFailureCodePoison             MediaFailureCode = "poison"
+)
+
+// AllValues returns all MediaFailureCode values.
+func (MediaFailureCode) AllValues() []MediaFailureCode {
+	return []MediaFailureCode{
+		MediaFailureCodeTooLarge,
+		MediaFailureCodeUnsupportedType,
+		MediaFailureCodeTypeMismatch,
+		MediaFailureCodeTooManyPixels,
+		MediaFailureCodeCorrupt,
+		MediaFailureCodeDecodeTimeout,
+		MediaFailureCodeDecodeOom,
+		MediaFailureCodeStoragePutFailed,
+		MediaFailureCodeStorageUnreachable,
+		MediaFailureCodeOrphanStaging,
+		MediaFailureCodeStuckRunning,
+		MediaFailureCodePoison,
+	}
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (s MediaFailureCode) MarshalText() ([]byte, error) {
+	switch s {
+	case MediaFailureCodeTooLarge:
+		return []byte(s), nil
+	case MediaFailureCodeUnsupportedType:
+		return []byte(s), nil
+	case MediaFailureCodeTypeMismatch:
+		return []byte(s), nil
+	case MediaFailureCodeTooManyPixels:
+		return []byte(s), nil
+	case MediaFailureCodeCorrupt:
+		return []byte(s), nil
+	case MediaFailureCodeDecodeTimeout:
+		return []byte(s), nil
+	case MediaFailureCodeDecodeOom:
+		return []byte(s), nil
+	case MediaFailureCodeStoragePutFailed:
+		return []byte(s), nil
+	case MediaFailureCodeStorageUnreachable:
+		return []byte(s), nil
+	case MediaFailureCodeOrphanStaging:
+		return []byte(s), nil
+	case MediaFailureCodeStuckRunning:
+		return []byte(s), nil
+	case MediaFailureCodePoison:
+		return []byte(s), nil
+	default:
+		return nil, errors.Errorf("invalid value: %q", s)
+	}
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *MediaFailureCode) UnmarshalText(data []byte) error {
+	switch MediaFailureCode(data) {
+	case MediaFailureCodeTooLarge:
+		*s = MediaFailureCodeTooLarge
+		return nil
+	case MediaFailureCodeUnsupportedType:
+		*s = MediaFailureCodeUnsupportedType
+		return nil
+	case MediaFailureCodeTypeMismatch:
+		*s = MediaFailureCodeTypeMismatch
+		return nil
+	case MediaFailureCodeTooManyPixels:
+		*s = MediaFailureCodeTooManyPixels
+		return nil
+	case MediaFailureCodeCorrupt:
+		*s = MediaFailureCodeCorrupt
+		return nil
+	case MediaFailureCodeDecodeTimeout:
+		*s = MediaFailureCodeDecodeTimeout
+		return nil
+	case MediaFailureCodeDecodeOom:
+		*s = MediaFailureCodeDecodeOom
+		return nil
+	case MediaFailureCodeStoragePutFailed:
+		*s = MediaFailureCodeStoragePutFailed
+		return nil
+	case MediaFailureCodeStorageUnreachable:
+		*s = MediaFailureCodeStorageUnreachable
+		return nil
+	case MediaFailureCodeOrphanStaging:
+		*s = MediaFailureCodeOrphanStaging
+		return nil
+	case MediaFailureCodeStuckRunning:
+		*s = MediaFailureCodeStuckRunning
+		return nil
+	case MediaFailureCodePoison:
+		*s = MediaFailureCodePoison
+		return nil
+	default:
+		return errors.Errorf("invalid value: %q", data)
+	}
+}
+
+type MediaId string
+
+// What it will be attached to.
+// Ref: #/components/schemas/MediaPurpose
+type MediaPurpose string
+
+const (
+	MediaPurposePost    MediaPurpose = "post"
+	MediaPurposeAvatar  MediaPurpose = "avatar"
+	MediaPurposeProduct MediaPurpose = "product"
+)
+
+// AllValues returns all MediaPurpose values.
+func (MediaPurpose) AllValues() []MediaPurpose {
+	return []MediaPurpose{
+		MediaPurposePost,
+		MediaPurposeAvatar,
+		MediaPurposeProduct,
+	}
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (s MediaPurpose) MarshalText() ([]byte, error) {
+	switch s {
+	case MediaPurposePost:
+		return []byte(s), nil
+	case MediaPurposeAvatar:
+		return []byte(s), nil
+	case MediaPurposeProduct:
+		return []byte(s), nil
+	default:
+		return nil, errors.Errorf("invalid value: %q", s)
+	}
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *MediaPurpose) UnmarshalText(data []byte) error {
+	switch MediaPurpose(data) {
+	case MediaPurposePost:
+		*s = MediaPurposePost
+		return nil
+	case MediaPurposeAvatar:
+		*s = MediaPurposeAvatar
+		return nil
+	case MediaPurposeProduct:
+		*s = MediaPurposeProduct
+		return nil
+	default:
+		return errors.Errorf("invalid value: %q", data)
+	}
+}
+
+// Ref: #/components/schemas/MediaResponse
+type MediaResponse struct {
+	Success Success `json:"success"`
+	Data    Media   `json:"data"`
+}
+
+// GetSuccess returns the value of Success.
+func (s *MediaResponse) GetSuccess() Success {
+	return s.Success
+}
+
+// GetData returns the value of Data.
+func (s *MediaResponse) GetData() Media {
+	return s.Data
+}
+
+// SetSuccess sets the value of Success.
+func (s *MediaResponse) SetSuccess(val Success) {
+	s.Success = val
+}
+
+// SetData sets the value of Data.
+func (s *MediaResponse) SetData(val Media) {
+	s.Data = val
+}
+
+type MediaState string
+
+const (
+	MediaStateAwaiting   MediaState = "awaiting"
+	MediaStateProcessing MediaState = "processing"
+	MediaStateReady      MediaState = "ready"
+	MediaStateFailed     MediaState = "failed"
+)
+
+// AllValues returns all MediaState values.
+func (MediaState) AllValues() []MediaState {
+	return []MediaState{
+		MediaStateAwaiting,
+		MediaStateProcessing,
+		MediaStateReady,
+		MediaStateFailed,
+	}
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (s MediaState) MarshalText() ([]byte, error) {
+	switch s {
+	case MediaStateAwaiting:
+		return []byte(s), nil
+	case MediaStateProcessing:
+		return []byte(s), nil
+	case MediaStateReady:
+		return []byte(s), nil
+	case MediaStateFailed:
+		return []byte(s), nil
+	default:
+		return nil, errors.Errorf("invalid value: %q", s)
+	}
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *MediaState) UnmarshalText(data []byte) error {
+	switch MediaState(data) {
+	case MediaStateAwaiting:
+		*s = MediaStateAwaiting
+		return nil
+	case MediaStateProcessing:
+		*s = MediaStateProcessing
+		return nil
+	case MediaStateReady:
+		*s = MediaStateReady
+		return nil
+	case MediaStateFailed:
+		*s = MediaStateFailed
+		return nil
+	default:
+		return errors.Errorf("invalid value: %q", data)
+	}
+}
+
 // Ref: #/components/schemas/ModeratedPerson
 type ModeratedPerson struct {
 	ID          UserId `json:"id"`
@@ -2754,6 +3215,51 @@ func (o NilDateTime) Get() (v time.Time, ok bool) {
 
 // Or returns value if set, or given parameter if does not.
 func (o NilDateTime) Or(d time.Time) time.Time {
+	if v, ok := o.Get(); ok {
+		return v
+	}
+	return d
+}
+
+// NewNilPicture returns new NilPicture with value set to v.
+func NewNilPicture(v Picture) NilPicture {
+	return NilPicture{
+		Value: v,
+	}
+}
+
+// NilPicture is nullable Picture.
+type NilPicture struct {
+	Value Picture
+	Null  bool
+}
+
+// SetTo sets value to v.
+func (o *NilPicture) SetTo(v Picture) {
+	o.Null = false
+	o.Value = v
+}
+
+// IsNull returns true if value is Null.
+func (o NilPicture) IsNull() bool { return o.Null }
+
+// SetToNull sets value to null.
+func (o *NilPicture) SetToNull() {
+	o.Null = true
+	var v Picture
+	o.Value = v
+}
+
+// Get returns value and boolean that denotes whether value was set.
+func (o NilPicture) Get() (v Picture, ok bool) {
+	if o.Null {
+		return v, false
+	}
+	return o.Value, true
+}
+
+// Or returns value if set, or given parameter if does not.
+func (o NilPicture) Or(d Picture) Picture {
 	if v, ok := o.Get(); ok {
 		return v
 	}
@@ -3517,6 +4023,52 @@ func (o OptListReportsStatus) Or(d ListReportsStatus) ListReportsStatus {
 	return d
 }
 
+// NewOptMediaFailure returns new OptMediaFailure with value set to v.
+func NewOptMediaFailure(v MediaFailure) OptMediaFailure {
+	return OptMediaFailure{
+		Value: v,
+		Set:   true,
+	}
+}
+
+// OptMediaFailure is optional MediaFailure.
+type OptMediaFailure struct {
+	Value MediaFailure
+	Set   bool
+}
+
+// IsSet returns true if OptMediaFailure was set.
+func (o OptMediaFailure) IsSet() bool { return o.Set }
+
+// Reset unsets value.
+func (o *OptMediaFailure) Reset() {
+	var v MediaFailure
+	o.Value = v
+	o.Set = false
+}
+
+// SetTo sets value to v.
+func (o *OptMediaFailure) SetTo(v MediaFailure) {
+	o.Set = true
+	o.Value = v
+}
+
+// Get returns value and boolean that denotes whether value was set.
+func (o OptMediaFailure) Get() (v MediaFailure, ok bool) {
+	if !o.Set {
+		return v, false
+	}
+	return o.Value, true
+}
+
+// Or returns value if set, or given parameter if does not.
+func (o OptMediaFailure) Or(d MediaFailure) MediaFailure {
+	if v, ok := o.Get(); ok {
+		return v
+	}
+	return d
+}
+
 // NewOptModeratedPerson returns new OptModeratedPerson with value set to v.
 func NewOptModeratedPerson(v ModeratedPerson) OptModeratedPerson {
 	return OptModeratedPerson{
@@ -3557,6 +4109,74 @@ func (o OptModeratedPerson) Get() (v ModeratedPerson, ok bool) {
 
 // Or returns value if set, or given parameter if does not.
 func (o OptModeratedPerson) Or(d ModeratedPerson) ModeratedPerson {
+	if v, ok := o.Get(); ok {
+		return v
+	}
+	return d
+}
+
+// NewOptNilString returns new OptNilString with value set to v.
+func NewOptNilString(v string) OptNilString {
+	return OptNilString{
+		Value: v,
+		Set:   true,
+	}
+}
+
+// OptNilString is optional nullable string.
+type OptNilString struct {
+	Value string
+	Set   bool
+	Null  bool
+}
+
+// IsSet returns true if OptNilString was set.
+func (o OptNilString) IsSet() bool { return o.Set }
+
+// Reset unsets value.
+func (o *OptNilString) Reset() {
+	var v string
+	o.Value = v
+	o.Set = false
+	o.Null = false
+}
+
+// SetTo sets value to v.
+func (o *OptNilString) SetTo(v string) {
+	o.Set = true
+	o.Null = false
+	o.Value = v
+}
+
+// IsNull returns true if value is Null.
+func (o OptNilString) IsNull() bool { return o.Null }
+
+// SetToNull sets value to null.
+func (o *OptNilString) SetToNull() {
+	o.Set = true
+	o.Null = true
+	var v string
+	o.Value = v
+}
+
+// IsEmpty returns true if the field was omitted from the payload (not Set and not Null).
+func (o OptNilString) IsEmpty() bool {
+	return !o.Set && !o.Null
+}
+
+// Get returns value and boolean that denotes whether value was set.
+func (o OptNilString) Get() (v string, ok bool) {
+	if o.Null {
+		return v, false
+	}
+	if !o.Set {
+		return v, false
+	}
+	return o.Value, true
+}
+
+// Or returns value if set, or given parameter if does not.
+func (o OptNilString) Or(d string) string {
 	if v, ok := o.Get(); ok {
 		return v
 	}
@@ -4750,6 +5370,71 @@ func (s *PersonListResponse) SetMeta(val StreamMeta) {
 	s.Meta = val
 }
 
+// Ref: #/components/schemas/Picture
+type Picture struct {
+	ID MediaId `json:"id"`
+	// Up to three, largest first; none is larger than what was sent.
+	Sizes []PictureSize `json:"sizes"`
+}
+
+// GetID returns the value of ID.
+func (s *Picture) GetID() MediaId {
+	return s.ID
+}
+
+// GetSizes returns the value of Sizes.
+func (s *Picture) GetSizes() []PictureSize {
+	return s.Sizes
+}
+
+// SetID sets the value of ID.
+func (s *Picture) SetID(val MediaId) {
+	s.ID = val
+}
+
+// SetSizes sets the value of Sizes.
+func (s *Picture) SetSizes(val []PictureSize) {
+	s.Sizes = val
+}
+
+// Ref: #/components/schemas/PictureSize
+type PictureSize struct {
+	// WebP. A path of this API, or a URL of another host. It never changes, and nobody can guess it.
+	URL    string `json:"url"`
+	Width  int32  `json:"width"`
+	Height int32  `json:"height"`
+}
+
+// GetURL returns the value of URL.
+func (s *PictureSize) GetURL() string {
+	return s.URL
+}
+
+// GetWidth returns the value of Width.
+func (s *PictureSize) GetWidth() int32 {
+	return s.Width
+}
+
+// GetHeight returns the value of Height.
+func (s *PictureSize) GetHeight() int32 {
+	return s.Height
+}
+
+// SetURL sets the value of URL.
+func (s *PictureSize) SetURL(val string) {
+	s.URL = val
+}
+
+// SetWidth sets the value of Width.
+func (s *PictureSize) SetWidth(val int32) {
+	s.Width = val
+}
+
+// SetHeight sets the value of Height.
+func (s *PictureSize) SetHeight(val int32) {
+	s.Height = val
+}
+
 // Ref: #/components/schemas/PlaceOrderItem
 type PlaceOrderItem struct {
 	Product  ProductId `json:"product"`
@@ -4829,6 +5514,8 @@ type Post struct {
 	CommentCount int64 `json:"commentCount"`
 	// Whether you like it.
 	Liked bool `json:"liked"`
+	// Those that are ready.
+	Pictures []Picture `json:"pictures"`
 }
 
 // GetID returns the value of ID.
@@ -4871,6 +5558,11 @@ func (s *Post) GetLiked() bool {
 	return s.Liked
 }
 
+// GetPictures returns the value of Pictures.
+func (s *Post) GetPictures() []Picture {
+	return s.Pictures
+}
+
 // SetID sets the value of ID.
 func (s *Post) SetID(val PostId) {
 	s.ID = val
@@ -4909,6 +5601,11 @@ func (s *Post) SetCommentCount(val int64) {
 // SetLiked sets the value of Liked.
 func (s *Post) SetLiked(val bool) {
 	s.Liked = val
+}
+
+// SetPictures sets the value of Pictures.
+func (s *Post) SetPictures(val []Picture) {
+	s.Pictures = val
 }
 
 type PostId string
@@ -5135,6 +5832,8 @@ type Product struct {
 	Available int64     `json:"available"`
 	Farm      Farm      `json:"farm"`
 	CreatedAt time.Time `json:"createdAt"`
+	// Those that are ready.
+	Pictures []Picture `json:"pictures"`
 }
 
 // GetID returns the value of ID.
@@ -5187,6 +5886,11 @@ func (s *Product) GetCreatedAt() time.Time {
 	return s.CreatedAt
 }
 
+// GetPictures returns the value of Pictures.
+func (s *Product) GetPictures() []Picture {
+	return s.Pictures
+}
+
 // SetID sets the value of ID.
 func (s *Product) SetID(val ProductId) {
 	s.ID = val
@@ -5235,6 +5939,11 @@ func (s *Product) SetFarm(val Farm) {
 // SetCreatedAt sets the value of CreatedAt.
 func (s *Product) SetCreatedAt(val time.Time) {
 	s.CreatedAt = val
+}
+
+// SetPictures sets the value of Pictures.
+func (s *Product) SetPictures(val []Picture) {
+	s.Pictures = val
 }
 
 type ProductId string
@@ -5315,6 +6024,8 @@ type Profile struct {
 	FollowingCount int64     `json:"followingCount"`
 	// Whether you follow them.
 	Following bool `json:"following"`
+	// Null for somebody without a picture, or whose picture is not ready.
+	Avatar NilPicture `json:"avatar"`
 }
 
 // GetID returns the value of ID.
@@ -5362,6 +6073,11 @@ func (s *Profile) GetFollowing() bool {
 	return s.Following
 }
 
+// GetAvatar returns the value of Avatar.
+func (s *Profile) GetAvatar() NilPicture {
+	return s.Avatar
+}
+
 // SetID sets the value of ID.
 func (s *Profile) SetID(val UserId) {
 	s.ID = val
@@ -5405,6 +6121,11 @@ func (s *Profile) SetFollowingCount(val int64) {
 // SetFollowing sets the value of Following.
 func (s *Profile) SetFollowing(val bool) {
 	s.Following = val
+}
+
+// SetAvatar sets the value of Avatar.
+func (s *Profile) SetAvatar(val NilPicture) {
+	s.Avatar = val
 }
 
 // Ref: #/components/schemas/ProfileResponse
@@ -6490,6 +7211,21 @@ func (s *SetFarmMemberRequest) SetRole(val FarmRole) {
 	s.Role = val
 }
 
+// Ref: #/components/schemas/SetProductPicturesRequest
+type SetProductPicturesRequest struct {
+	Media []MediaId `json:"media"`
+}
+
+// GetMedia returns the value of Media.
+func (s *SetProductPicturesRequest) GetMedia() []MediaId {
+	return s.Media
+}
+
+// SetMedia sets the value of Media.
+func (s *SetProductPicturesRequest) SetMedia(val []MediaId) {
+	s.Media = val
+}
+
 // Ref: #/components/schemas/SetRoleRequest
 type SetRoleRequest struct {
 	Role   Role             `json:"role"`
@@ -6778,6 +7514,8 @@ type UpdateMeRequest struct {
 	DisplayName OptString `json:"displayName"`
 	// Plain text, up to 500 characters; empty removes it.
 	Bio OptString `json:"bio"`
+	// A picture of yours that was announced as an avatar and sent; null removes the present one.
+	Avatar OptNilString `json:"avatar"`
 }
 
 // GetDisplayName returns the value of DisplayName.
@@ -6790,6 +7528,11 @@ func (s *UpdateMeRequest) GetBio() OptString {
 	return s.Bio
 }
 
+// GetAvatar returns the value of Avatar.
+func (s *UpdateMeRequest) GetAvatar() OptNilString {
+	return s.Avatar
+}
+
 // SetDisplayName sets the value of DisplayName.
 func (s *UpdateMeRequest) SetDisplayName(val OptString) {
 	s.DisplayName = val
@@ -6798,6 +7541,11 @@ func (s *UpdateMeRequest) SetDisplayName(val OptString) {
 // SetBio sets the value of Bio.
 func (s *UpdateMeRequest) SetBio(val OptString) {
 	s.Bio = val
+}
+
+// SetAvatar sets the value of Avatar.
+func (s *UpdateMeRequest) SetAvatar(val OptNilString) {
+	s.Avatar = val
 }
 
 // Ref: #/components/schemas/UpdateProductRequest
@@ -6859,6 +7607,64 @@ func (s *UpdateProductRequest) SetPrice(val OptInt64) {
 func (s *UpdateProductRequest) SetUnit(val OptString) {
 	s.Unit = val
 }
+
+type UploadMediaReqApplicationOctetStream struct {
+	Data io.Reader
+}
+
+// Read reads data from the Data reader.
+//
+// Kept to satisfy the io.Reader interface.
+func (s UploadMediaReqApplicationOctetStream) Read(p []byte) (n int, err error) {
+	if s.Data == nil {
+		return 0, io.EOF
+	}
+	return s.Data.Read(p)
+}
+
+func (*UploadMediaReqApplicationOctetStream) uploadMediaReq() {}
+
+type UploadMediaReqImage struct {
+	Data io.Reader
+}
+
+// Read reads data from the Data reader.
+//
+// Kept to satisfy the io.Reader interface.
+func (s UploadMediaReqImage) Read(p []byte) (n int, err error) {
+	if s.Data == nil {
+		return 0, io.EOF
+	}
+	return s.Data.Read(p)
+}
+
+// UploadMediaReqImageWithContentType wraps UploadMediaReqImage with Content-Type.
+type UploadMediaReqImageWithContentType struct {
+	ContentType string
+	Content     UploadMediaReqImage
+}
+
+// GetContentType returns the value of ContentType.
+func (s *UploadMediaReqImageWithContentType) GetContentType() string {
+	return s.ContentType
+}
+
+// GetContent returns the value of Content.
+func (s *UploadMediaReqImageWithContentType) GetContent() UploadMediaReqImage {
+	return s.Content
+}
+
+// SetContentType sets the value of ContentType.
+func (s *UploadMediaReqImageWithContentType) SetContentType(val string) {
+	s.ContentType = val
+}
+
+// SetContent sets the value of Content.
+func (s *UploadMediaReqImageWithContentType) SetContent(val UploadMediaReqImage) {
+	s.Content = val
+}
+
+func (*UploadMediaReqImageWithContentType) uploadMediaReq() {}
 
 type UserId string
 

@@ -99,6 +99,22 @@ type Handler interface {
 	//
 	// POST /api/v1/farms
 	CreateFarm(ctx context.Context, req *CreateFarmRequest) (*FarmResponse, error)
+	// CreateMedia implements createMedia operation.
+	//
+	// A picture is announced, sent to `uploadUrl` with PUT, worked on, and then `ready` or `failed`. It is
+	// attached to one post or made your avatar by its id, as soon as it was sent. One that is attached to
+	// nothing is removed after a day.
+	//
+	// JPEG, PNG, WebP and GIF are read, of an animation the first frame; up to 10 MiB, 33 megapixels and
+	// 12,000 pixels a side. What is shown is made anew in up to three sizes: where and with what a
+	// photograph was taken does not leave the server.
+	//
+	// A client that can't do that sends `multipart/form-data` with the picture in `file`; then it is
+	// announced and sent in one. A type that is not read is 415 `unsupported_type`, too many bytes are 413
+	// `too_large`, and an account that has as many pictures as fit is 409 `media_quota`.
+	//
+	// POST /api/v1/media
+	CreateMedia(ctx context.Context, req CreateMediaReq) (*MediaResponse, error)
 	// CreatePost implements createPost operation.
 	//
 	// Publish a post.
@@ -134,6 +150,12 @@ type Handler interface {
 	//
 	// POST /api/v1/me/delete
 	DeleteMe(ctx context.Context, req *DeleteMeRequest) (*DeletionResponse, error)
+	// DeleteMedia implements deleteMedia operation.
+	//
+	// It disappears from what it is attached to. Somebody else's is 404, like one that is deleted already.
+	//
+	// DELETE /api/v1/media/{id}
+	DeleteMedia(ctx context.Context, params DeleteMediaParams) error
 	// DeletePost implements deletePost operation.
 	//
 	// Somebody else's is 403 `not_yours`. Deleting it again is 404.
@@ -191,6 +213,12 @@ type Handler interface {
 	//
 	// GET /api/v1/me
 	GetMe(ctx context.Context) (*ProfileResponse, error)
+	// GetMedia implements getMedia operation.
+	//
+	// Somebody else's is 404.
+	//
+	// GET /api/v1/media/{id}
+	GetMedia(ctx context.Context, params GetMediaParams) (*MediaResponse, error)
 	// GetOrder implements getOrder operation.
 	//
 	// For its buyer and the members of its farm; for everybody else it is 404.
@@ -372,6 +400,15 @@ type Handler interface {
 	//
 	// PUT /api/v1/farms/{id}/members/{user}
 	SetFarmMember(ctx context.Context, req *SetFarmMemberRequest, params SetFarmMemberParams) (*FarmMemberResponse, error)
+	// SetProductPictures implements setProductPictures operation.
+	//
+	// For members of the product's farm: all of them, in order; the first is what lists show. Each was
+	// announced for a product by whoever asks, sent, and is attached to nothing else, or is one that the
+	// product has already. They go when the product is archived or the member who sent them leaves for
+	// good.
+	//
+	// PUT /api/v1/products/{id}/pictures
+	SetProductPictures(ctx context.Context, req *SetProductPicturesRequest, params SetProductPicturesParams) (*ProductResponse, error)
 	// SetRole implements setRole operation.
 	//
 	// For admins; it counts from their next request. Yourself is 409 `self_moderation`.
@@ -441,6 +478,19 @@ type Handler interface {
 	//
 	// PATCH /api/v1/products/{id}
 	UpdateProduct(ctx context.Context, req *UpdateProductRequest, params UpdateProductParams) (*ProductResponse, error)
+	// UploadMedia implements uploadMedia operation.
+	//
+	// The bytes as they are, exactly as many as were announced. They may take a while, at 32 KiB a second
+	// or more. The answer means that they can't get lost any more. Sending them again changes nothing;
+	// other bytes are 409 `already_uploaded`.
+	//
+	// Bytes that are none of the pictures that are read are 415 `unsupported_type`, another kind than was
+	// announced 415 `type_mismatch`. While the store of pictures does not answer it is 503
+	// `storage_unreachable`, when it takes nothing 503 `storage_put_failed`: nothing was kept, send it
+	// again later.
+	//
+	// PUT /api/v1/media/{id}/content
+	UploadMedia(ctx context.Context, req UploadMediaReq, params UploadMediaParams) (*MediaResponse, error)
 	// VerifySignup implements verifySignup operation.
 	//
 	// Makes the account and logs it in. A code that is wrong, used or too old is 403 `bad_code`, also
@@ -461,9 +511,9 @@ type RawHandler interface {
 	//
 	// One JSON object a line, `{"type":…,"data":{…}}`, as long as it takes: first `export`, then
 	// `account`, `post`, `comment`, `like`, `follow`, `block`, `notification`, `session`, `report`,
-	// `farm`, `cartItem` and `order`, and `end` with the number of lines before it as the last: without it
-	// the answer was cut off. Of others it holds what you may see of them. A wrong password is 403
-	// `wrong_password`; one export of an account runs at a time, a second is 429 `export_running`.
+	// `picture`, `farm`, `cartItem` and `order`, and `end` with the number of lines before it as the last:
+	// without it the answer was cut off. Of others it holds what you may see of them. A wrong password is
+	// 403 `wrong_password`; one export of an account runs at a time, a second is 429 `export_running`.
 	//
 	// POST /api/v1/me/export
 	ExportMe(ctx context.Context, req *ExportRequest, w http.ResponseWriter) error

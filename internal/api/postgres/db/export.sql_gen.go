@@ -441,6 +441,68 @@ func (q *Queries) ExportOrders(ctx context.Context, arg ExportOrdersParams) ([]E
 	return items, nil
 }
 
+const exportPictures = `-- name: ExportPictures :many
+select m.id, m.purpose, m.content_type, m.bytes, m.created_at, coalesce(b.code, '')::text as code,
+       (case when m.expired_at is not null then 'failed' else coalesce(b.state, 'awaiting') end)::text as state,
+       coalesce(p.post_id, 0)::bigint as post_id, coalesce(x.product_id, 0)::bigint as product_id,
+       case when b.state = 'ready' then jsonb_build_object('id', m.id, 'key', b.key, 'sizes', b.sizes) end::jsonb as picture
+from media m left join media_blobs b on b.id = m.blob_id
+     left join post_media p on p.media_id = m.id left join product_media x on x.media_id = m.id
+where m.owner_id = $1::bigint and m.id > $2
+order by m.id limit $3::int
+`
+
+type ExportPicturesParams struct {
+	ID       int64
+	AfterID  int64
+	PageSize int32
+}
+
+type ExportPicturesRow struct {
+	ID          int64
+	Purpose     string
+	ContentType string
+	Bytes       int64
+	CreatedAt   time.Time
+	Code        string
+	State       string
+	PostID      int64
+	ProductID   int64
+	Picture     []byte
+}
+
+// Their own, whatever became of them, with what they are attached to.
+func (q *Queries) ExportPictures(ctx context.Context, arg ExportPicturesParams) ([]ExportPicturesRow, error) {
+	rows, err := q.db.Query(ctx, exportPictures, arg.ID, arg.AfterID, arg.PageSize)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ExportPicturesRow
+	for rows.Next() {
+		var i ExportPicturesRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Purpose,
+			&i.ContentType,
+			&i.Bytes,
+			&i.CreatedAt,
+			&i.Code,
+			&i.State,
+			&i.PostID,
+			&i.ProductID,
+			&i.Picture,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const exportPosts = `-- name: ExportPosts :many
 select p.id, p.body, p.created_at, p.edited_at, p.deleted_at from posts p
 where p.author_id = $1 and p.id > $2

@@ -42,6 +42,45 @@ func (q *Queries) ArchiveProduct(ctx context.Context, id int64) (int64, error) {
 	return result.RowsAffected(), nil
 }
 
+const attachProductPictures = `-- name: AttachProductPictures :exec
+with attached as (
+    insert into product_media (product_id, position, media_id)
+    select $2::bigint, w.position, w.id from unnest($5::bigint[]) with ordinality w (id, position)
+)
+insert into app_events (kind, payload, trace_id)
+select 'media_attached', jsonb_build_object('media_id', n.id, 'owner_id', $1::bigint, 'target', 'product', 'target_id', $2::bigint), $3
+from unnest($4::bigint[]) n (id)
+`
+
+type AttachProductPicturesParams struct {
+	ViewerID  int64
+	ProductID int64
+	TraceID   string
+	Fresh     []int64
+	MediaIds  []int64
+}
+
+// In this order. Those that are new to the product are told.
+func (q *Queries) AttachProductPictures(ctx context.Context, arg AttachProductPicturesParams) error {
+	_, err := q.db.Exec(ctx, attachProductPictures,
+		arg.ViewerID,
+		arg.ProductID,
+		arg.TraceID,
+		arg.Fresh,
+		arg.MediaIds,
+	)
+	return err
+}
+
+const clearProductPictures = `-- name: ClearProductPictures :exec
+delete from product_media where product_id = $1::bigint
+`
+
+func (q *Queries) ClearProductPictures(ctx context.Context, productID int64) error {
+	_, err := q.db.Exec(ctx, clearProductPictures, productID)
+	return err
+}
+
 const countProducts = `-- name: CountProducts :one
 select count(*) from products p
 where p.archived_at is null
@@ -185,7 +224,8 @@ with page as materialized (
     limit $6::int offset $5::int
 )
 select page.id, page.name, page.description, page.category, page.price, page.currency, page.unit, page.available, page.created_at,
-       f.id as farm_id, f.name as farm_name
+       f.id as farm_id, f.name as farm_name,
+       (select jsonb_agg(x.picture order by x.position) from product_pictures x where x.product_id = page.id) as pictures
 from page join farms f on f.id = page.farm_id
 order by page.id desc
 `
@@ -211,6 +251,7 @@ type ListProductsRow struct {
 	CreatedAt   time.Time
 	FarmID      int64
 	FarmName    string
+	Pictures    []byte
 }
 
 // The page is cut before the farms are joined. Each of the four lists has the index it walks; what else is asked for filters.
@@ -242,6 +283,7 @@ func (q *Queries) ListProducts(ctx context.Context, arg ListProductsParams) ([]L
 			&i.CreatedAt,
 			&i.FarmID,
 			&i.FarmName,
+			&i.Pictures,
 		); err != nil {
 			return nil, err
 		}
@@ -263,7 +305,8 @@ with page as materialized (
     limit $7::int offset $6::int
 )
 select page.id, page.name, page.description, page.category, page.price, page.currency, page.unit, page.available, page.created_at,
-       f.id as farm_id, f.name as farm_name
+       f.id as farm_id, f.name as farm_name,
+       (select jsonb_agg(x.picture order by x.position) from product_pictures x where x.product_id = page.id) as pictures
 from page join farms f on f.id = page.farm_id
 order by page.id desc
 `
@@ -290,6 +333,7 @@ type ListProductsInCategoryRow struct {
 	CreatedAt   time.Time
 	FarmID      int64
 	FarmName    string
+	Pictures    []byte
 }
 
 func (q *Queries) ListProductsInCategory(ctx context.Context, arg ListProductsInCategoryParams) ([]ListProductsInCategoryRow, error) {
@@ -321,6 +365,7 @@ func (q *Queries) ListProductsInCategory(ctx context.Context, arg ListProductsIn
 			&i.CreatedAt,
 			&i.FarmID,
 			&i.FarmName,
+			&i.Pictures,
 		); err != nil {
 			return nil, err
 		}
@@ -344,7 +389,8 @@ with page as materialized (
     limit $9::int offset $8::int
 )
 select page.id, page.name, page.description, page.category, page.price, page.currency, page.unit, page.available, page.created_at,
-       f.id as farm_id, f.name as farm_name
+       f.id as farm_id, f.name as farm_name,
+       (select jsonb_agg(x.picture order by x.position) from product_pictures x where x.product_id = page.id) as pictures
 from page join farms f on f.id = page.farm_id
 order by page.id desc
 `
@@ -373,6 +419,7 @@ type ListProductsMatchingRow struct {
 	CreatedAt   time.Time
 	FarmID      int64
 	FarmName    string
+	Pictures    []byte
 }
 
 func (q *Queries) ListProductsMatching(ctx context.Context, arg ListProductsMatchingParams) ([]ListProductsMatchingRow, error) {
@@ -406,6 +453,7 @@ func (q *Queries) ListProductsMatching(ctx context.Context, arg ListProductsMatc
 			&i.CreatedAt,
 			&i.FarmID,
 			&i.FarmName,
+			&i.Pictures,
 		); err != nil {
 			return nil, err
 		}
@@ -428,7 +476,8 @@ with page as materialized (
     limit $8::int offset $7::int
 )
 select page.id, page.name, page.description, page.category, page.price, page.currency, page.unit, page.available, page.created_at,
-       f.id as farm_id, f.name as farm_name
+       f.id as farm_id, f.name as farm_name,
+       (select jsonb_agg(x.picture order by x.position) from product_pictures x where x.product_id = page.id) as pictures
 from page join farms f on f.id = page.farm_id
 order by page.id desc
 `
@@ -456,6 +505,7 @@ type ListProductsOfFarmRow struct {
 	CreatedAt   time.Time
 	FarmID      int64
 	FarmName    string
+	Pictures    []byte
 }
 
 func (q *Queries) ListProductsOfFarm(ctx context.Context, arg ListProductsOfFarmParams) ([]ListProductsOfFarmRow, error) {
@@ -488,6 +538,7 @@ func (q *Queries) ListProductsOfFarm(ctx context.Context, arg ListProductsOfFarm
 			&i.CreatedAt,
 			&i.FarmID,
 			&i.FarmName,
+			&i.Pictures,
 		); err != nil {
 			return nil, err
 		}
@@ -499,9 +550,22 @@ func (q *Queries) ListProductsOfFarm(ctx context.Context, arg ListProductsOfFarm
 	return items, nil
 }
 
+const lockProduct = `-- name: LockProduct :one
+select id from products where id = $1 and archived_at is null for no key update
+`
+
+// One change of a product's pictures at a time.
+func (q *Queries) LockProduct(ctx context.Context, id int64) (int64, error) {
+	row := q.db.QueryRow(ctx, lockProduct, id)
+	var id_2 int64
+	err := row.Scan(&id_2)
+	return id_2, err
+}
+
 const productByID = `-- name: ProductByID :one
 select p.id, p.name, p.description, p.category, p.price, p.currency, p.unit, p.available, p.created_at,
-       f.id as farm_id, f.name as farm_name
+       f.id as farm_id, f.name as farm_name,
+       (select jsonb_agg(x.picture order by x.position) from product_pictures x where x.product_id = p.id) as pictures
 from products p join farms f on f.id = p.farm_id
 where p.id = $1 and p.archived_at is null
 `
@@ -518,6 +582,7 @@ type ProductByIDRow struct {
 	CreatedAt   time.Time
 	FarmID      int64
 	FarmName    string
+	Pictures    []byte
 }
 
 func (q *Queries) ProductByID(ctx context.Context, id int64) (ProductByIDRow, error) {
@@ -535,6 +600,7 @@ func (q *Queries) ProductByID(ctx context.Context, id int64) (ProductByIDRow, er
 		&i.CreatedAt,
 		&i.FarmID,
 		&i.FarmName,
+		&i.Pictures,
 	)
 	return i, err
 }
@@ -612,4 +678,43 @@ func (q *Queries) UpdateProduct(ctx context.Context, arg UpdateProductParams) (i
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const usableForProduct = `-- name: UsableForProduct :many
+select m.id, (a.product_id is not null)::bool as has_it
+from media m join media_blobs b on b.id = m.blob_id left join product_media a on a.media_id = m.id
+where m.id = any($1::bigint[]) and m.purpose = 'product' and b.state in ('processing', 'ready')
+  and (a.product_id = $2::bigint or a.product_id is null and m.owner_id = $3::bigint)
+`
+
+type UsableForProductParams struct {
+	Ids       []int64
+	ProductID int64
+	ViewerID  int64
+}
+
+type UsableForProductRow struct {
+	ID    int64
+	HasIt bool
+}
+
+// Which of some pictures a member may give to a product: their own that are attached to nothing, and those that it has.
+func (q *Queries) UsableForProduct(ctx context.Context, arg UsableForProductParams) ([]UsableForProductRow, error) {
+	rows, err := q.db.Query(ctx, usableForProduct, arg.Ids, arg.ProductID, arg.ViewerID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []UsableForProductRow
+	for rows.Next() {
+		var i UsableForProductRow
+		if err := rows.Scan(&i.ID, &i.HasIt); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

@@ -69,6 +69,16 @@ type AppEvent struct {
 	EmittedAt *time.Time
 }
 
+type Avatar struct {
+	UserID  int64
+	MediaID int64
+}
+
+type AvatarPicture struct {
+	UserID  int64
+	Picture []byte
+}
+
 type Block struct {
 	BlockerID int64
 	BlockedID int64
@@ -172,6 +182,37 @@ type LoginAttempt struct {
 	KnownUntil *time.Time
 }
 
+type MediaBlob struct {
+	ID           int64
+	OwnerID      *int64
+	Sha256       []byte
+	ContentType  string
+	Bytes        int64
+	Key          string
+	Staging      *string
+	State        string
+	Code         *string
+	Detail       string
+	Sizes        []byte
+	Tries        int32
+	Rescues      int32
+	Claim        int64
+	ClaimedUntil *time.Time
+	CreatedAt    time.Time
+	FinishedAt   *time.Time
+}
+
+type Medium struct {
+	ID          int64
+	OwnerID     int64
+	Purpose     string
+	ContentType string
+	Bytes       int64
+	BlobID      *int64
+	ExpiredAt   *time.Time
+	CreatedAt   time.Time
+}
+
 type ModerationLog struct {
 	ID         int64
 	ActorID    *int64
@@ -258,6 +299,18 @@ type Post struct {
 	EditedAt  *time.Time
 }
 
+type PostMedium struct {
+	PostID   int64
+	Position int16
+	MediaID  int64
+}
+
+type PostPicture struct {
+	PostID   int64
+	Position int16
+	Picture  []byte
+}
+
 type PostStat struct {
 	PostID       int64
 	LikeCount    int64
@@ -277,6 +330,18 @@ type Product struct {
 	CreatedAt   time.Time
 	ArchivedAt  *time.Time
 	Sold        int64
+}
+
+type ProductMedium struct {
+	ProductID int64
+	Position  int16
+	MediaID   int64
+}
+
+type ProductPicture struct {
+	ProductID int64
+	Position  int16
+	Picture   []byte
 }
 
 type RatelimitAccount struct {

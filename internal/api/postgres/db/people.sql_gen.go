@@ -349,24 +349,55 @@ func (q *Queries) UnfollowUser(ctx context.Context, arg UnfollowUserParams) (Unf
 	return i, err
 }
 
-const updateProfile = `-- name: UpdateProfile :execrows
-update users
-set display_name = coalesce($1, display_name), bio = coalesce($2, bio)
-where id = $3 and deleted_at is null
+const updateProfile = `-- name: UpdateProfile :one
+with me as (
+    select u.id from visible_users($1::bigint) u where u.id = $1::bigint
+), picture as (
+    select m.id from media m join media_blobs b on b.id = m.blob_id
+    where m.id = $2::bigint and m.owner_id = $1::bigint and m.purpose = 'avatar' and b.state in ('processing', 'ready')
+), allowed as (
+    select me.id, (not $3::bool or $2::bigint = 0 or exists (select 1 from picture)) as ok from me
+), edit as (
+    update users w
+    set display_name = coalesce($4::text, w.display_name), bio = coalesce($5::text, w.bio)
+    from allowed a where w.id = a.id and a.ok and w.deleted_at is null
+), removed as (
+    delete from avatars d using allowed a where d.user_id = a.id and $3::bool and $2::bigint = 0
+), attached as (
+    insert into avatars as x (user_id, media_id) select a.id, p.id from allowed a cross join picture p where $3::bool
+    on conflict (user_id) do update set media_id = excluded.media_id where x.media_id <> excluded.media_id
+    returning user_id, media_id
+), event as (
+    insert into app_events (kind, payload, trace_id)
+    select 'media_attached', jsonb_build_object('media_id', a.media_id, 'owner_id', a.user_id, 'target', 'avatar', 'target_id', a.user_id), $6
+    from attached a
+)
+select ok::bool as ok from allowed
 `
 
 type UpdateProfileParams struct {
+	ViewerID    int64
+	AvatarID    int64
+	SetAvatar   bool
 	DisplayName *string
 	Bio         *string
-	ViewerID    int64
+	TraceID     string
 }
 
-func (q *Queries) UpdateProfile(ctx context.Context, arg UpdateProfileParams) (int64, error) {
-	result, err := q.db.Exec(ctx, updateProfile, arg.DisplayName, arg.Bio, arg.ViewerID)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+// Whether the avatar is the viewer's to use: nothing changes otherwise. No row: the account is gone. With set_avatar, avatar_id 0
+// removes the present one.
+func (q *Queries) UpdateProfile(ctx context.Context, arg UpdateProfileParams) (bool, error) {
+	row := q.db.QueryRow(ctx, updateProfile,
+		arg.ViewerID,
+		arg.AvatarID,
+		arg.SetAvatar,
+		arg.DisplayName,
+		arg.Bio,
+		arg.TraceID,
+	)
+	var ok bool
+	err := row.Scan(&ok)
+	return ok, err
 }
 
 const userExists = `-- name: UserExists :one
@@ -389,7 +420,8 @@ const userProfile = `-- name: UserProfile :one
 select u.id, u.handle, u.display_name, u.bio, u.created_at,
        n.post_count, n.follower_count, n.following_count,
        exists (select 1 from visible_follows($1::bigint) f
-               where f.follower_id = $1::bigint and f.followee_id = u.id) as followed
+               where f.follower_id = $1::bigint and f.followee_id = u.id) as followed,
+       (select x.picture from avatar_pictures x where x.user_id = u.id) as avatar
 from visible_users($1) u
 cross join lateral user_counts($1, u.id) n
 where u.id = $2::bigint
@@ -410,6 +442,7 @@ type UserProfileRow struct {
 	FollowerCount  int64
 	FollowingCount int64
 	Followed       bool
+	Avatar         []byte
 }
 
 func (q *Queries) UserProfile(ctx context.Context, arg UserProfileParams) (UserProfileRow, error) {
@@ -425,6 +458,7 @@ func (q *Queries) UserProfile(ctx context.Context, arg UserProfileParams) (UserP
 		&i.FollowerCount,
 		&i.FollowingCount,
 		&i.Followed,
+		&i.Avatar,
 	)
 	return i, err
 }

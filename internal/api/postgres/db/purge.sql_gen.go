@@ -54,6 +54,7 @@ union all select 'blocks', (select count(*) from blocks b where b.blocker_id = $
 union all select 'posts', (select count(*) from posts p where p.author_id = $1)
 union all select 'comments by others', (select count(*) from comments c join posts p on p.id = c.post_id where p.author_id = $1 and c.author_id <> $1)
 union all select 'likes by others', (select count(*) from likes l join posts p on p.id = l.post_id where p.author_id = $1 and l.user_id <> $1)
+union all select 'pictures', (select count(*) from media m where m.owner_id = $1)
 union all select 'sessions', (select count(*) from sessions s where s.user_id = $1)
 union all select 'reports', (select count(*) from reports r where r.reporter_id = $1 or r.subject_id = $1 or r.resolved_by = $1)
 union all select 'orders', (select count(*) from orders o where o.buyer_id = $1)
@@ -271,6 +272,18 @@ func (q *Queries) PurgeAddresses(ctx context.Context, arg PurgeAddressesParams) 
 	return result.RowsAffected(), nil
 }
 
+const purgeAvatar = `-- name: PurgeAvatar :execrows
+delete from avatars where user_id = $1
+`
+
+func (q *Queries) PurgeAvatar(ctx context.Context, id int64) (int64, error) {
+	result, err := q.db.Exec(ctx, purgeAvatar, id)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const purgeBacklog = `-- name: PurgeBacklog :one
 select count(*) as due, coalesce(extract(epoch from now() - min(purge_at)), 0)::float8 as oldest_seconds
 from users where purge_at <= now()
@@ -326,6 +339,23 @@ type PurgeBuyerParams struct {
 // An order is the farm's record too. It stays without its buyer, and without what they wrote.
 func (q *Queries) PurgeBuyer(ctx context.Context, arg PurgeBuyerParams) (int64, error) {
 	result, err := q.db.Exec(ctx, purgeBuyer, arg.ID, arg.Batch)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const purgeBytes = `-- name: PurgeBytes :execrows
+update media_blobs b set owner_id = null from (select m.id from media_blobs m where m.owner_id = $1::bigint limit $2) x where b.id = x.id
+`
+
+type PurgeBytesParams struct {
+	ID    int64
+	Batch int32
+}
+
+func (q *Queries) PurgeBytes(ctx context.Context, arg PurgeBytesParams) (int64, error) {
+	result, err := q.db.Exec(ctx, purgeBytes, arg.ID, arg.Batch)
 	if err != nil {
 		return 0, err
 	}
@@ -535,6 +565,24 @@ type PurgeOutboxParams struct {
 // concealment: exempt a purge is about people whom nobody sees
 func (q *Queries) PurgeOutbox(ctx context.Context, arg PurgeOutboxParams) (int64, error) {
 	result, err := q.db.Exec(ctx, purgeOutbox, arg.ID, arg.Batch)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const purgePictures = `-- name: PurgePictures :execrows
+delete from media d using (select m.id from media m where m.owner_id = $1 limit $2) x where d.id = x.id
+`
+
+type PurgePicturesParams struct {
+	ID    int64
+	Batch int32
+}
+
+// With what they are attached to. Their bytes are nobody's then, which is for the clean-up of pictures.
+func (q *Queries) PurgePictures(ctx context.Context, arg PurgePicturesParams) (int64, error) {
+	result, err := q.db.Exec(ctx, purgePictures, arg.ID, arg.Batch)
 	if err != nil {
 		return 0, err
 	}

@@ -29,6 +29,9 @@ type Querier interface {
 	// A version that is there already is somebody else's: two who apply at once can not overwrite each other.
 	ApplyRatelimitPolicy(ctx context.Context, arg ApplyRatelimitPolicyParams) error
 	ArchiveProduct(ctx context.Context, id int64) (int64, error)
+	// In this order. Those that are new to the product are told.
+	AttachProductPictures(ctx context.Context, arg AttachProductPicturesParams) error
+	AwaitingMedia(ctx context.Context) (int64, error)
 	BeatReplica(ctx context.Context, arg BeatReplicaParams) error
 	// Whose password the reset replaces, and which one: it has no effect on any other.
 	BindReset(ctx context.Context, arg BindResetParams) error
@@ -37,6 +40,8 @@ type Querier interface {
 	BlockUser(ctx context.Context, arg BlockUserParams) (BlockUserRow, error)
 	// Whether something with one of these tags has changed that a snapshot had not seen.
 	BustedSince(ctx context.Context, arg BustedSinceParams) (bool, error)
+	// Takes a blob to work on for a while. A claim that ran out was somebody's who is gone. No row: there is nothing to do.
+	ClaimBlob(ctx context.Context, arg ClaimBlobParams) (ClaimBlobRow, error)
 	// Marks the oldest pending events as told; the caller tells them before it commits. Relays of other replicas skip them.
 	ClaimEvents(ctx context.Context, batch int32) ([]ClaimEventsRow, error)
 	// One export at a time of an account, on all servers; a lease, because a server may die with it. No row: another one runs, or
@@ -49,6 +54,7 @@ type Querier interface {
 	// concealment: exempt a purge is about people whom nobody sees
 	ClaimPurge(ctx context.Context, skip []int64) (int64, error)
 	ClearCart(ctx context.Context, viewerID int64) error
+	ClearProductPictures(ctx context.Context, productID int64) error
 	// concealment: exempt a moderator removes what people wrote who block them
 	CommentAuthor(ctx context.Context, id int64) (int64, error)
 	// Makes an account due at once, deleted or not. None: it is gone, or purged but for its ban.
@@ -70,12 +76,18 @@ type Querier interface {
 	CountProductsMatching(ctx context.Context, arg CountProductsMatchingParams) (int64, error)
 	CountProductsOfFarm(ctx context.Context, arg CountProductsOfFarmParams) (int64, error)
 	CountUnread(ctx context.Context, arg CountUnreadParams) (int64, error)
+	// What DeleteUnusedMedia and ExpireMedia would do.
+	// concealment: exempt the clean-up has no viewer
+	CountUnusedMedia(ctx context.Context, arg CountUnusedMediaParams) (CountUnusedMediaRow, error)
+	CreateBlob(ctx context.Context, arg CreateBlobParams) (int64, error)
 	// No row: there is no such post, or the viewer is gone. The counter is written last, so its row is locked for the commit only.
 	CreateComment(ctx context.Context, arg CreateCommentParams) (CreateCommentRow, error)
 	CreateConfirmation(ctx context.Context, arg CreateConfirmationParams) (int64, error)
 	// No row: the account is gone.
 	CreateFarm(ctx context.Context, arg CreateFarmParams) (CreateFarmRow, error)
-	// No row: the account is gone.
+	// No row: the quota is used up, or the account is gone.
+	CreateMedia(ctx context.Context, arg CreateMediaParams) (CreateMediaRow, error)
+	// No row: the account is gone, or one of the pictures is not the author's to attach.
 	CreatePost(ctx context.Context, arg CreatePostParams) (CreatePostRow, error)
 	CreateProduct(ctx context.Context, arg CreateProductParams) (int64, error)
 	// No row: the viewer sees no such thing, or is gone. A report that the viewer has open already is answered with itself: the
@@ -90,9 +102,11 @@ type Querier interface {
 	// No row: the account is gone, banned, or has another password by now. Counters let go of it in the same statement: 0.55 s
 	// for 100,000 likes.
 	DeleteAccount(ctx context.Context, arg DeleteAccountParams) (time.Time, error)
+	DeleteBlob(ctx context.Context, id int64) (int64, error)
 	// Whether it was the viewer's to delete: their comment, or a comment on their post. No row: there is no such comment, or its
 	// author has just gone and taken it out of the counter.
 	DeleteComment(ctx context.Context, arg DeleteCommentParams) (bool, error)
+	DeleteMedia(ctx context.Context, arg DeleteMediaParams) (*int64, error)
 	// Whether it was the viewer's to delete. No row: there is no such post.
 	DeletePost(ctx context.Context, arg DeletePostParams) (bool, error)
 	// The counter follows, so that nothing contradicts it in between.
@@ -106,7 +120,14 @@ type Querier interface {
 	// Before the posts, as whoever likes one locks them.
 	DeletePostStats(ctx context.Context, posts []int64) (int64, error)
 	DeletePosts(ctx context.Context, posts []int64) (int64, error)
+	// Pictures that are attached to nothing that can come back: never attached, or to a post that is deleted
+	// or a product that is archived. Those that failed or
+	// never came stay a week, so that their owners learn of it.
+	// concealment: exempt the clean-up has no viewer
+	DeleteUnusedMedia(ctx context.Context, arg DeleteUnusedMediaParams) (int64, error)
 	DismissReport(ctx context.Context, arg DismissReportParams) (int64, error)
+	// Marks a blob that no picture has. Its row is locked by then, so no picture can take it.
+	DropBlob(ctx context.Context, id int64) (DropBlobRow, error)
 	DropConfirmation(ctx context.Context, id int64) error
 	// Whether it was the viewer's to edit. No row: there is no such post.
 	EditPost(ctx context.Context, arg EditPostParams) (bool, error)
@@ -125,6 +146,8 @@ type Querier interface {
 	ExpireConfirmations(ctx context.Context, arg ExpireConfirmationsParams) (int64, error)
 	ExpireEvents(ctx context.Context, arg ExpireEventsParams) (int64, error)
 	ExpireKeys(ctx context.Context, arg ExpireKeysParams) (int64, error)
+	// Announced, and the bytes did not come in a day.
+	ExpireMedia(ctx context.Context, arg ExpireMediaParams) (int64, error)
 	// Ids are given in the order of time, so what is old stands at the head of the primary key, and the time needs no index.
 	// concealment: exempt what is old goes whoever may see it
 	ExpireNotifications(ctx context.Context, arg ExpireNotificationsParams) (int64, error)
@@ -152,6 +175,8 @@ type Querier interface {
 	ExportNotifications(ctx context.Context, arg ExportNotificationsParams) ([]ExportNotificationsRow, error)
 	// With their lines: an array of name, unit, price and quantity as they were ordered.
 	ExportOrders(ctx context.Context, arg ExportOrdersParams) ([]ExportOrdersRow, error)
+	// Their own, whatever became of them, with what they are attached to.
+	ExportPictures(ctx context.Context, arg ExportPicturesParams) ([]ExportPicturesRow, error)
 	// Also the deleted ones that are still there.
 	// concealment: exempt the account reads what it wrote
 	ExportPosts(ctx context.Context, arg ExportPostsParams) ([]ExportPostsRow, error)
@@ -166,11 +191,14 @@ type Querier interface {
 	FarmForMember(ctx context.Context, arg FarmForMemberParams) (FarmForMemberRow, error)
 	// The lines, what they cost, the first event and the intent to be paid.
 	FillOrder(ctx context.Context, arg FillOrderParams) error
+	FinishBlob(ctx context.Context, arg FinishBlobParams) (int64, error)
 	// Idempotent. No row: nobody visible to the viewer has that id.
 	FollowUser(ctx context.Context, arg FollowUserParams) (FollowUserRow, error)
 	ForgetReplica(ctx context.Context, id string) error
+	ForgetStaging(ctx context.Context, arg ForgetStagingParams) error
 	// Who is deleted loses an address that somebody else has just proven to be theirs.
 	FreeAddress(ctx context.Context, email string) error
+	GetMedia(ctx context.Context, arg GetMediaParams) (GetMediaRow, error)
 	// liked counts to one: exists() may be planned as reading everything that the viewer has ever liked.
 	GetPost(ctx context.Context, arg GetPostParams) (GetPostRow, error)
 	// No row: there is none, or it is about the viewer.
@@ -191,6 +219,8 @@ type Querier interface {
 	// Jobs that failed at every attempt; they stay seven days.
 	JobsGivenUp(ctx context.Context) (int64, error)
 	KeepAnswer(ctx context.Context, arg KeepAnswerParams) (int64, error)
+	KnownKeys(ctx context.Context, keys []string) ([]string, error)
+	KnownStaging(ctx context.Context, names []string) ([]string, error)
 	// Books what was used without asking and lends up to what is wanted, whole units only. Ordered, so that two servers lock the
 	// accounts in the same order. A new account owes nothing yet.
 	LendUnits(ctx context.Context, arg LendUnitsParams) ([]LendUnitsRow, error)
@@ -237,20 +267,32 @@ type Querier interface {
 	LockAccounts(ctx context.Context, ids []int64) ([]LockAccountsRow, error)
 	// Until the end of the transaction: of two mails to one address at once the second sees the first.
 	LockAddress(ctx context.Context, arg LockAddressParams) error
+	LockBlob(ctx context.Context, id int64) (int64, error)
 	// Changes of a farm's members take turns.
 	LockFarm(ctx context.Context, id int64) (int64, error)
+	// The picture's blob, locked against a second upload at the same time.
+	LockMedia(ctx context.Context, arg LockMediaParams) (LockMediaRow, error)
+	// One announcement of an owner at a time, so that a quota holds.
+	LockMediaOwner(ctx context.Context, ownerID int64) error
+	// One change of a product's pictures at a time.
+	LockProduct(ctx context.Context, id int64) (int64, error)
 	// Changes of roles take turns, so that two can't each leave the other as the last admin.
 	LockRoles(ctx context.Context) error
 	// Nobody knows whether the request was carried out.
 	LoseAnswer(ctx context.Context, arg LoseAnswerParams) error
 	// No row: the viewer has no such notification.
 	MarkSeen(ctx context.Context, arg MarkSeenParams) (int64, error)
+	// How many uploads wait, and for how long the oldest does, for the metrics.
+	MediaBacklog(ctx context.Context) (MediaBacklogRow, error)
+	MediaCounts(ctx context.Context) ([]MediaCountsRow, error)
 	// One step, told to the other side: to the buyer of what the farm did, to the members of the farm of what the buyer did, to all
 	// of what neither did. actor_id is 0 for the system. No row: the order is not in the state that the step starts from.
 	MoveOrder(ctx context.Context, arg MoveOrderParams) (MoveOrderRow, error)
 	// No row: somebody else has resolved it.
 	MovePayment(ctx context.Context, arg MovePaymentParams) (int64, error)
 	NoteReplacedAddress(ctx context.Context, arg NoteReplacedAddressParams) error
+	// Uploads of failed blobs that nobody has tried again in a week.
+	OldStaging(ctx context.Context, arg OldStagingParams) ([]OldStagingRow, error)
 	// Takes the key. No row: it is taken, the farm does not exist or the account is gone. Of two with one key the second waits for
 	// the first's transaction.
 	OpenOrder(ctx context.Context, arg OpenOrderParams) (OpenOrderRow, error)
@@ -275,6 +317,7 @@ type Querier interface {
 	ProductForMember(ctx context.Context, arg ProductForMemberParams) (ProductForMemberRow, error)
 	// Confirmations of addresses, and their codes with them.
 	PurgeAddresses(ctx context.Context, arg PurgeAddressesParams) (int64, error)
+	PurgeAvatar(ctx context.Context, id int64) (int64, error)
 	// Accounts whose time has come, and for how long the oldest has waited.
 	// concealment: exempt a purge is about people whom nobody sees
 	PurgeBacklog(ctx context.Context) (PurgeBacklogRow, error)
@@ -282,6 +325,7 @@ type Querier interface {
 	PurgeBlocks(ctx context.Context, arg PurgeBlocksParams) (int64, error)
 	// An order is the farm's record too. It stays without its buyer, and without what they wrote.
 	PurgeBuyer(ctx context.Context, arg PurgeBuyerParams) (int64, error)
+	PurgeBytes(ctx context.Context, arg PurgeBytesParams) (int64, error)
 	PurgeCart(ctx context.Context, arg PurgeCartParams) (int64, error)
 	// The counters let go of them when the account was deleted.
 	// concealment: exempt a purge is about people whom nobody sees
@@ -303,6 +347,8 @@ type Querier interface {
 	PurgeOrderSteps(ctx context.Context, arg PurgeOrderStepsParams) (int64, error)
 	// concealment: exempt a purge is about people whom nobody sees
 	PurgeOutbox(ctx context.Context, arg PurgeOutboxParams) (int64, error)
+	// With what they are attached to. Their bytes are nobody's then, which is for the clean-up of pictures.
+	PurgePictures(ctx context.Context, arg PurgePicturesParams) (int64, error)
 	// Whom a report is about stays with a ban, and goes without one.
 	// concealment: exempt a purge is about people whom nobody sees
 	PurgeReported(ctx context.Context, arg PurgeReportedParams) (int64, error)
@@ -321,6 +367,8 @@ type Querier interface {
 	// What every server asks twice a second: the newest version, and how many servers are alive.
 	RatelimitState(ctx context.Context) (RatelimitStateRow, error)
 	ReadKey(ctx context.Context, arg ReadKeyParams) (ReadKeyRow, error)
+	// Gives a claim back, with why.
+	ReleaseBlob(ctx context.Context, arg ReleaseBlobParams) (int64, error)
 	ReleaseExport(ctx context.Context, id int64) error
 	ReleaseKey(ctx context.Context, arg ReleaseKeyParams) error
 	RemoveCartItem(ctx context.Context, arg RemoveCartItemParams) error
@@ -340,6 +388,9 @@ type Querier interface {
 	RestoreAccount(ctx context.Context, arg RestoreAccountParams) (bool, error)
 	// What an order took, in the order in which it was taken.
 	ReturnStock(ctx context.Context, orderID int64) error
+	RevivableBlobs(ctx context.Context, arg RevivableBlobsParams) ([]int64, error)
+	// Makes a failed blob pending again. No row: its upload is gone, or the owner has sent the same bytes again since.
+	ReviveBlob(ctx context.Context, id int64) (int64, error)
 	RevocationTotals(ctx context.Context) (RevocationTotalsRow, error)
 	// The number of sessions revoked: 0 when it is not the user's, or no longer alive. Every replica learns it by the row in
 	// revocations, which commits with it.
@@ -352,6 +403,8 @@ type Querier interface {
 	// No row: the account is gone.
 	// concealment: exempt what an account may do is asked of the account itself
 	RoleOf(ctx context.Context, id int64) (string, error)
+	// A blob of the owner's with the same bytes, kept from being dropped until the commit.
+	SameBlob(ctx context.Context, arg SameBlobParams) (int64, error)
 	// The one whose handle is exactly that stands first on the first page; the others follow, newest first. lo and hi bound the
 	// handles with a prefix in byte order, which the index has whatever the collation.
 	SearchPeople(ctx context.Context, arg SearchPeopleParams) ([]SearchPeopleRow, error)
@@ -370,6 +423,7 @@ type Querier interface {
 	// No row: the viewer sees nobody with that id, and they are no member.
 	// concealment: exempt a member stays known to the owners
 	SetFarmMember(ctx context.Context, arg SetFarmMemberParams) (SetFarmMemberRow, error)
+	SetMediaBlob(ctx context.Context, arg SetMediaBlobParams) error
 	SetPassword(ctx context.Context, arg SetPasswordParams) (int64, error)
 	SetRole(ctx context.Context, arg SetRoleParams) error
 	// Only over the stock that was seen: a sale in between is not undone.
@@ -384,6 +438,8 @@ type Querier interface {
 	StalePayments(ctx context.Context, arg StalePaymentsParams) ([]int64, error)
 	// Why products could not be taken.
 	StockOf(ctx context.Context, arg StockOfParams) ([]StockOfRow, error)
+	// Pending blobs that nobody works on or will: their claim ran out, or their job is gone.
+	StuckBlobs(ctx context.Context, arg StuckBlobsParams) ([]int64, error)
 	// Empties the cart of what it has of one farm, in the transaction that orders it.
 	TakeCart(ctx context.Context, arg TakeCartParams) ([]TakeCartRow, error)
 	// A row for each product that there was enough of. The rows are locked in the order of their ids, each before it is written, so
@@ -391,6 +447,9 @@ type Querier interface {
 	TakeStock(ctx context.Context, arg TakeStockParams) ([]TakeStockRow, error)
 	// Accounts that owe nothing, and attempts that are forgotten. Whoever lends right now is left alone.
 	TidyRatelimits(ctx context.Context) error
+	// The newest that failed, or wait for another try.
+	// concealment: exempt operators see everybody's
+	TroubledBlobs(ctx context.Context, atMost int32) ([]TroubledBlobsRow, error)
 	// Spends a try of every code that may be meant, before anybody compares: however many guess at once, a code is compared
 	// max_tries times. It is looked for by the account that asked where user_id is given, else by the address.
 	TryCode(ctx context.Context, arg TryCodeParams) ([]TryCodeRow, error)
@@ -410,9 +469,17 @@ type Querier interface {
 	// (xid below pg_snapshot_xmin) it isn't held up by a long transaction of somebody else. Whoever begins has nothing to forget,
 	// so no bust is news to the snapshot before the first transaction.
 	UnseenChanges(ctx context.Context, seen string) ([]UnseenChangesRow, error)
+	// Blobs of no picture, and those whose removal was begun.
+	UnusedBlobs(ctx context.Context, arg UnusedBlobsParams) ([]int64, error)
 	UpdateFarm(ctx context.Context, arg UpdateFarmParams) (UpdateFarmRow, error)
 	UpdateProduct(ctx context.Context, arg UpdateProductParams) (int64, error)
-	UpdateProfile(ctx context.Context, arg UpdateProfileParams) (int64, error)
+	// Whether the avatar is the viewer's to use: nothing changes otherwise. No row: the account is gone. With set_avatar, avatar_id 0
+	// removes the present one.
+	UpdateProfile(ctx context.Context, arg UpdateProfileParams) (bool, error)
+	// Which of some pictures a member may give to a product: their own that are attached to nothing, and those that it has.
+	UsableForProduct(ctx context.Context, arg UsableForProductParams) ([]UsableForProductRow, error)
+	// Which of some pictures their owner may attach now.
+	UsableMedia(ctx context.Context, arg UsableMediaParams) ([]int64, error)
 	// Once: of two at once the second finds it used.
 	UseConfirmation(ctx context.Context, id int64) (int64, error)
 	// concealment: exempt an operator looks an account up

@@ -13,19 +13,35 @@ import (
 const createPost = `-- name: CreatePost :one
 with me as (
     select u.id, u.handle, u.display_name from visible_users($1::bigint) u where u.id = $1::bigint
+), pictures as (
+    select m.id, w.position from unnest($2::bigint[]) with ordinality w (id, position)
+    join media m on m.id = w.id and m.owner_id = $1::bigint and m.purpose = 'post'
+    join media_blobs b on b.id = m.blob_id and b.state in ('processing', 'ready')
+    where not exists (select 1 from post_media a where a.media_id = m.id)
 ), p as (
-    insert into posts (author_id, body) select me.id, $2 from me
+    insert into posts (author_id, body) select me.id, $3 from me
+    where (select count(*) from pictures) = cardinality($2::bigint[])
     returning id, author_id, body, created_at
+), attached as (
+    insert into post_media (post_id, position, media_id) select p.id, x.position, x.id from p cross join pictures x
+    returning post_id, media_id
 ), event as (
     insert into app_events (kind, payload, trace_id)
-    select 'post_created', jsonb_build_object('post_id', p.id, 'author_id', p.author_id), $3 from p
+    select 'post_created', jsonb_build_object('post_id', p.id, 'author_id', p.author_id), $4 from p
+), told as (
+    insert into app_events (kind, payload, trace_id)
+    select 'media_attached', jsonb_build_object('media_id', a.media_id, 'owner_id', $1::bigint, 'target', 'post', 'target_id', a.post_id), $4
+    from attached a
 )
-select p.id, p.body, p.created_at, me.id as author_id, me.handle, me.display_name
+select p.id, p.body, p.created_at, me.id as author_id, me.handle, me.display_name,
+       (select jsonb_agg(jsonb_build_object('id', m.id, 'key', b.key, 'sizes', b.sizes) order by x.position)
+        from pictures x join media m on m.id = x.id join media_blobs b on b.id = m.blob_id and b.state = 'ready') as pictures
 from p join me on me.id = p.author_id
 `
 
 type CreatePostParams struct {
 	AuthorID int64
+	MediaIds []int64
 	Body     string
 	TraceID  string
 }
@@ -37,11 +53,17 @@ type CreatePostRow struct {
 	AuthorID    int64
 	Handle      string
 	DisplayName string
+	Pictures    []byte
 }
 
-// No row: the account is gone.
+// No row: the account is gone, or one of the pictures is not the author's to attach.
 func (q *Queries) CreatePost(ctx context.Context, arg CreatePostParams) (CreatePostRow, error) {
-	row := q.db.QueryRow(ctx, createPost, arg.AuthorID, arg.Body, arg.TraceID)
+	row := q.db.QueryRow(ctx, createPost,
+		arg.AuthorID,
+		arg.MediaIds,
+		arg.Body,
+		arg.TraceID,
+	)
 	var i CreatePostRow
 	err := row.Scan(
 		&i.ID,
@@ -50,6 +72,7 @@ func (q *Queries) CreatePost(ctx context.Context, arg CreatePostParams) (CreateP
 		&i.AuthorID,
 		&i.Handle,
 		&i.DisplayName,
+		&i.Pictures,
 	)
 	return i, err
 }
@@ -104,7 +127,8 @@ func (q *Queries) EditPost(ctx context.Context, arg EditPostParams) (bool, error
 const getPost = `-- name: GetPost :one
 select p.id, p.body, p.created_at, p.edited_at, u.id as author_id, u.handle, u.display_name,
        n.like_count, n.comment_count,
-       (select count(*) from visible_likes($1::bigint) l where l.post_id = p.id and l.user_id = $1::bigint) > 0 as liked
+       (select count(*) from visible_likes($1::bigint) l where l.post_id = p.id and l.user_id = $1::bigint) > 0 as liked,
+       (select jsonb_agg(x.picture order by x.position) from post_pictures x where x.post_id = p.id) as pictures
 from visible_posts($1) p
 join visible_users($1) u on u.id = p.author_id
 cross join lateral post_counts($1, p.id) n
@@ -127,6 +151,7 @@ type GetPostRow struct {
 	LikeCount    int64
 	CommentCount int64
 	Liked        bool
+	Pictures     []byte
 }
 
 // liked counts to one: exists() may be planned as reading everything that the viewer has ever liked.
@@ -144,6 +169,7 @@ func (q *Queries) GetPost(ctx context.Context, arg GetPostParams) (GetPostRow, e
 		&i.LikeCount,
 		&i.CommentCount,
 		&i.Liked,
+		&i.Pictures,
 	)
 	return i, err
 }
@@ -191,7 +217,8 @@ with followees as materialized (
 )
 select p.id, p.body, p.created_at, p.edited_at, u.id as author_id, u.handle, u.display_name,
        n.like_count, n.comment_count,
-       (select count(*) from visible_likes($1) l where l.post_id = p.id and l.user_id = $1::bigint) > 0 as liked
+       (select count(*) from visible_likes($1) l where l.post_id = p.id and l.user_id = $1::bigint) > 0 as liked,
+       (select jsonb_agg(x.picture order by x.position) from post_pictures x where x.post_id = p.id) as pictures
 from page join posts p on p.id = page.id
 join users u on u.id = p.author_id
 cross join lateral post_counts($1, p.id) n
@@ -215,6 +242,7 @@ type HomeFeedRow struct {
 	LikeCount    int64
 	CommentCount int64
 	Liked        bool
+	Pictures     []byte
 }
 
 // Two exact ways to the newest k posts of the people that the viewer follows, without any work when somebody posts. Who
@@ -243,6 +271,7 @@ func (q *Queries) HomeFeed(ctx context.Context, arg HomeFeedParams) ([]HomeFeedR
 			&i.LikeCount,
 			&i.CommentCount,
 			&i.Liked,
+			&i.Pictures,
 		); err != nil {
 			return nil, err
 		}
@@ -267,7 +296,8 @@ with author as materialized (
 )
 select p.id, p.body, p.created_at, p.edited_at, page.author_id, page.handle, page.display_name,
        n.like_count, n.comment_count,
-       (select count(*) from visible_likes($1) l where l.post_id = p.id and l.user_id = $1) > 0 as liked
+       (select count(*) from visible_likes($1) l where l.post_id = p.id and l.user_id = $1) > 0 as liked,
+       (select jsonb_agg(x.picture order by x.position) from post_pictures x where x.post_id = p.id) as pictures
 from page join visible_posts($1) p on p.id = page.id
 cross join lateral post_counts($1, p.id) n
 order by p.id desc
@@ -291,6 +321,7 @@ type ListUserPostsRow struct {
 	LikeCount    int64
 	CommentCount int64
 	Liked        bool
+	Pictures     []byte
 }
 
 // The author is looked up first; then the page is cut from the index alone, in its order, and only what is on the page is
@@ -320,6 +351,7 @@ func (q *Queries) ListUserPosts(ctx context.Context, arg ListUserPostsParams) ([
 			&i.LikeCount,
 			&i.CommentCount,
 			&i.Liked,
+			&i.Pictures,
 		); err != nil {
 			return nil, err
 		}

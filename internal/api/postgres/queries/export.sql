@@ -83,3 +83,14 @@ select o.id, o.farm_id, f.name as farm, o.status, o.currency, o.total, o.note, o
 from orders o join farms f on f.id = o.farm_id
 where o.buyer_id = @id::bigint and o.id > @after_id
 order by o.id limit @page_size::int;
+
+-- name: ExportPictures :many
+-- Their own, whatever became of them, with what they are attached to.
+select m.id, m.purpose, m.content_type, m.bytes, m.created_at, coalesce(b.code, '')::text as code,
+       (case when m.expired_at is not null then 'failed' else coalesce(b.state, 'awaiting') end)::text as state,
+       coalesce(p.post_id, 0)::bigint as post_id, coalesce(x.product_id, 0)::bigint as product_id,
+       case when b.state = 'ready' then jsonb_build_object('id', m.id, 'key', b.key, 'sizes', b.sizes) end::jsonb as picture
+from media m left join media_blobs b on b.id = m.blob_id
+     left join post_media p on p.media_id = m.id left join product_media x on x.media_id = m.id
+where m.owner_id = @id::bigint and m.id > @after_id
+order by m.id limit @page_size::int;

@@ -9,7 +9,8 @@ with page as materialized (
     limit @page_size::int offset @skip::int
 )
 select page.id, page.name, page.description, page.category, page.price, page.currency, page.unit, page.available, page.created_at,
-       f.id as farm_id, f.name as farm_name
+       f.id as farm_id, f.name as farm_name,
+       (select jsonb_agg(x.picture order by x.position) from product_pictures x where x.product_id = page.id) as pictures
 from page join farms f on f.id = page.farm_id
 order by page.id desc;
 
@@ -23,7 +24,8 @@ with page as materialized (
     limit @page_size::int offset @skip::int
 )
 select page.id, page.name, page.description, page.category, page.price, page.currency, page.unit, page.available, page.created_at,
-       f.id as farm_id, f.name as farm_name
+       f.id as farm_id, f.name as farm_name,
+       (select jsonb_agg(x.picture order by x.position) from product_pictures x where x.product_id = page.id) as pictures
 from page join farms f on f.id = page.farm_id
 order by page.id desc;
 
@@ -38,7 +40,8 @@ with page as materialized (
     limit @page_size::int offset @skip::int
 )
 select page.id, page.name, page.description, page.category, page.price, page.currency, page.unit, page.available, page.created_at,
-       f.id as farm_id, f.name as farm_name
+       f.id as farm_id, f.name as farm_name,
+       (select jsonb_agg(x.picture order by x.position) from product_pictures x where x.product_id = page.id) as pictures
 from page join farms f on f.id = page.farm_id
 order by page.id desc;
 
@@ -54,7 +57,8 @@ with page as materialized (
     limit @page_size::int offset @skip::int
 )
 select page.id, page.name, page.description, page.category, page.price, page.currency, page.unit, page.available, page.created_at,
-       f.id as farm_id, f.name as farm_name
+       f.id as farm_id, f.name as farm_name,
+       (select jsonb_agg(x.picture order by x.position) from product_pictures x where x.product_id = page.id) as pictures
 from page join farms f on f.id = page.farm_id
 order by page.id desc;
 
@@ -82,7 +86,8 @@ where p.archived_at is null and to_tsvector('simple', p.name || ' ' || p.descrip
 
 -- name: ProductByID :one
 select p.id, p.name, p.description, p.category, p.price, p.currency, p.unit, p.available, p.created_at,
-       f.id as farm_id, f.name as farm_name
+       f.id as farm_id, f.name as farm_name,
+       (select jsonb_agg(x.picture order by x.position) from product_pictures x where x.product_id = p.id) as pictures
 from products p join farms f on f.id = p.farm_id
 where p.id = @id and p.archived_at is null;
 
@@ -115,3 +120,27 @@ update products set available = @available where id = @id and archived_at is nul
 -- No row: there is no such product, or the sum is outside of what it can be.
 update products set available = available + @change::bigint
 where id = @id and archived_at is null and available + @change::bigint between 0 and @at_most::bigint;
+
+-- name: LockProduct :one
+-- One change of a product's pictures at a time.
+select id from products where id = @id and archived_at is null for no key update;
+
+-- name: UsableForProduct :many
+-- Which of some pictures a member may give to a product: their own that are attached to nothing, and those that it has.
+select m.id, (a.product_id is not null)::bool as has_it
+from media m join media_blobs b on b.id = m.blob_id left join product_media a on a.media_id = m.id
+where m.id = any(@ids::bigint[]) and m.purpose = 'product' and b.state in ('processing', 'ready')
+  and (a.product_id = @product_id::bigint or a.product_id is null and m.owner_id = @viewer_id::bigint);
+
+-- name: ClearProductPictures :exec
+delete from product_media where product_id = @product_id::bigint;
+
+-- name: AttachProductPictures :exec
+-- In this order. Those that are new to the product are told.
+with attached as (
+    insert into product_media (product_id, position, media_id)
+    select @product_id::bigint, w.position, w.id from unnest(@media_ids::bigint[]) with ordinality w (id, position)
+)
+insert into app_events (kind, payload, trace_id)
+select 'media_attached', jsonb_build_object('media_id', n.id, 'owner_id', @viewer_id::bigint, 'target', 'product', 'target_id', @product_id::bigint), @trace_id
+from unnest(@fresh::bigint[]) n (id);

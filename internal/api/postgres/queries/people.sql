@@ -2,15 +2,38 @@
 select u.id, u.handle, u.display_name, u.bio, u.created_at,
        n.post_count, n.follower_count, n.following_count,
        exists (select 1 from visible_follows(@viewer_id::bigint) f
-               where f.follower_id = @viewer_id::bigint and f.followee_id = u.id) as followed
+               where f.follower_id = @viewer_id::bigint and f.followee_id = u.id) as followed,
+       (select x.picture from avatar_pictures x where x.user_id = u.id) as avatar
 from visible_users(@viewer_id) u
 cross join lateral user_counts(@viewer_id, u.id) n
 where u.id = @id::bigint;
 
--- name: UpdateProfile :execrows
-update users
-set display_name = coalesce(sqlc.narg('display_name'), display_name), bio = coalesce(sqlc.narg('bio'), bio)
-where id = @viewer_id and deleted_at is null;
+-- name: UpdateProfile :one
+-- Whether the avatar is the viewer's to use: nothing changes otherwise. No row: the account is gone. With set_avatar, avatar_id 0
+-- removes the present one.
+with me as (
+    select u.id from visible_users(@viewer_id::bigint) u where u.id = @viewer_id::bigint
+), picture as (
+    select m.id from media m join media_blobs b on b.id = m.blob_id
+    where m.id = @avatar_id::bigint and m.owner_id = @viewer_id::bigint and m.purpose = 'avatar' and b.state in ('processing', 'ready')
+), allowed as (
+    select me.id, (not @set_avatar::bool or @avatar_id::bigint = 0 or exists (select 1 from picture)) as ok from me
+), edit as (
+    update users w
+    set display_name = coalesce(sqlc.narg('display_name')::text, w.display_name), bio = coalesce(sqlc.narg('bio')::text, w.bio)
+    from allowed a where w.id = a.id and a.ok and w.deleted_at is null
+), removed as (
+    delete from avatars d using allowed a where d.user_id = a.id and @set_avatar::bool and @avatar_id::bigint = 0
+), attached as (
+    insert into avatars as x (user_id, media_id) select a.id, p.id from allowed a cross join picture p where @set_avatar::bool
+    on conflict (user_id) do update set media_id = excluded.media_id where x.media_id <> excluded.media_id
+    returning user_id, media_id
+), event as (
+    insert into app_events (kind, payload, trace_id)
+    select 'media_attached', jsonb_build_object('media_id', a.media_id, 'owner_id', a.user_id, 'target', 'avatar', 'target_id', a.user_id), @trace_id
+    from attached a
+)
+select ok::bool as ok from allowed;
 
 -- name: UserExists :one
 select exists (select 1 from visible_users(@viewer_id::bigint) u where u.id = @id::bigint);

@@ -34,6 +34,7 @@ union all select 'blocks', (select count(*) from blocks b where b.blocker_id = @
 union all select 'posts', (select count(*) from posts p where p.author_id = @id)
 union all select 'comments by others', (select count(*) from comments c join posts p on p.id = c.post_id where p.author_id = @id and c.author_id <> @id)
 union all select 'likes by others', (select count(*) from likes l join posts p on p.id = l.post_id where p.author_id = @id and l.user_id <> @id)
+union all select 'pictures', (select count(*) from media m where m.owner_id = @id)
 union all select 'sessions', (select count(*) from sessions s where s.user_id = @id)
 union all select 'reports', (select count(*) from reports r where r.reporter_id = @id or r.subject_id = @id or r.resolved_by = @id)
 union all select 'orders', (select count(*) from orders o where o.buyer_id = @id)
@@ -88,6 +89,16 @@ delete from hidden d using (
     (select h.viewer_id, h.other_id from hidden h where h.other_id = @id limit @batch)
 ) x
 where d.viewer_id = x.viewer_id and d.other_id = x.other_id;
+
+-- name: PurgePictures :execrows
+-- With what they are attached to. Their bytes are nobody's then, which is for the clean-up of pictures.
+delete from media d using (select m.id from media m where m.owner_id = @id limit @batch) x where d.id = x.id;
+
+-- name: PurgeAvatar :execrows
+delete from avatars where user_id = @id;
+
+-- name: PurgeBytes :execrows
+update media_blobs b set owner_id = null from (select m.id from media_blobs m where m.owner_id = @id::bigint limit @batch) x where b.id = x.id;
 
 -- name: PurgeSessions :execrows
 delete from sessions d using (select s.id from sessions s where s.user_id = @id limit @batch) x where d.id = x.id;

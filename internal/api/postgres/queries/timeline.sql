@@ -1,22 +1,38 @@
 -- name: CreatePost :one
--- No row: the account is gone.
+-- No row: the account is gone, or one of the pictures is not the author's to attach.
 with me as (
     select u.id, u.handle, u.display_name from visible_users(@author_id::bigint) u where u.id = @author_id::bigint
+), pictures as (
+    select m.id, w.position from unnest(@media_ids::bigint[]) with ordinality w (id, position)
+    join media m on m.id = w.id and m.owner_id = @author_id::bigint and m.purpose = 'post'
+    join media_blobs b on b.id = m.blob_id and b.state in ('processing', 'ready')
+    where not exists (select 1 from post_media a where a.media_id = m.id)
 ), p as (
     insert into posts (author_id, body) select me.id, @body from me
+    where (select count(*) from pictures) = cardinality(@media_ids::bigint[])
     returning id, author_id, body, created_at
+), attached as (
+    insert into post_media (post_id, position, media_id) select p.id, x.position, x.id from p cross join pictures x
+    returning post_id, media_id
 ), event as (
     insert into app_events (kind, payload, trace_id)
     select 'post_created', jsonb_build_object('post_id', p.id, 'author_id', p.author_id), @trace_id from p
+), told as (
+    insert into app_events (kind, payload, trace_id)
+    select 'media_attached', jsonb_build_object('media_id', a.media_id, 'owner_id', @author_id::bigint, 'target', 'post', 'target_id', a.post_id), @trace_id
+    from attached a
 )
-select p.id, p.body, p.created_at, me.id as author_id, me.handle, me.display_name
+select p.id, p.body, p.created_at, me.id as author_id, me.handle, me.display_name,
+       (select jsonb_agg(jsonb_build_object('id', m.id, 'key', b.key, 'sizes', b.sizes) order by x.position)
+        from pictures x join media m on m.id = x.id join media_blobs b on b.id = m.blob_id and b.state = 'ready') as pictures
 from p join me on me.id = p.author_id;
 
 -- name: GetPost :one
 -- liked counts to one: exists() may be planned as reading everything that the viewer has ever liked.
 select p.id, p.body, p.created_at, p.edited_at, u.id as author_id, u.handle, u.display_name,
        n.like_count, n.comment_count,
-       (select count(*) from visible_likes(@viewer_id::bigint) l where l.post_id = p.id and l.user_id = @viewer_id::bigint) > 0 as liked
+       (select count(*) from visible_likes(@viewer_id::bigint) l where l.post_id = p.id and l.user_id = @viewer_id::bigint) > 0 as liked,
+       (select jsonb_agg(x.picture order by x.position) from post_pictures x where x.post_id = p.id) as pictures
 from visible_posts(@viewer_id) p
 join visible_users(@viewer_id) u on u.id = p.author_id
 cross join lateral post_counts(@viewer_id, p.id) n
@@ -60,7 +76,8 @@ with author as materialized (
 )
 select p.id, p.body, p.created_at, p.edited_at, page.author_id, page.handle, page.display_name,
        n.like_count, n.comment_count,
-       (select count(*) from visible_likes(@viewer_id) l where l.post_id = p.id and l.user_id = @viewer_id) > 0 as liked
+       (select count(*) from visible_likes(@viewer_id) l where l.post_id = p.id and l.user_id = @viewer_id) > 0 as liked,
+       (select jsonb_agg(x.picture order by x.position) from post_pictures x where x.post_id = p.id) as pictures
 from page join visible_posts(@viewer_id) p on p.id = page.id
 cross join lateral post_counts(@viewer_id, p.id) n
 order by p.id desc;
@@ -114,7 +131,8 @@ with followees as materialized (
 )
 select p.id, p.body, p.created_at, p.edited_at, u.id as author_id, u.handle, u.display_name,
        n.like_count, n.comment_count,
-       (select count(*) from visible_likes(@viewer_id) l where l.post_id = p.id and l.user_id = @viewer_id::bigint) > 0 as liked
+       (select count(*) from visible_likes(@viewer_id) l where l.post_id = p.id and l.user_id = @viewer_id::bigint) > 0 as liked,
+       (select jsonb_agg(x.picture order by x.position) from post_pictures x where x.post_id = p.id) as pictures
 from page join posts p on p.id = page.id
 join users u on u.id = p.author_id
 cross join lateral post_counts(@viewer_id, p.id) n

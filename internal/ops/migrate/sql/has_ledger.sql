@@ -1,1 +1,1 @@
-select to_regclass('platctl.migrations') is not null
+select to_regclass('platctl.migration_runs') is not null

@@ -2,7 +2,7 @@ create schema if not exists platctl;
 create table if not exists platctl.migrations (
     version      bigint primary key,
     name         text not null,
-    state        text not null check (state in ('running', 'applied', 'failed')),
+    state        text not null,
     phase        text not null default '',
     up_text      text not null,
     up_sha256    text not null,
@@ -18,3 +18,39 @@ create table if not exists platctl.migrations (
     db_user      text not null default session_user
 );
 comment on table platctl.migrations is 'What platctl migrate did to this database, one row a migration.';
+-- Ledgers of before there was a way down.
+alter table platctl.migrations
+    drop constraint if exists migrations_state_check,
+    add constraint migrations_state_check check (state in ('running', 'applied', 'failed', 'reverting', 'reverted')),
+    add column if not exists up_stepwise boolean,
+    add column if not exists down_stepwise boolean;
+create table if not exists platctl.migration_runs (
+    id           bigint generated always as identity primary key,
+    at           timestamptz not null default clock_timestamp(),
+    from_version bigint not null,
+    to_version   bigint not null,
+    before       text not null, -- fingerprints of the catalogue
+    after        text not null,
+    column_order text not null,
+    facts        bytea, -- of after, gzipped JSON; the newest run has them
+    release      text not null,
+    tool_version text not null,
+    db_user      text not null default session_user
+);
+comment on table platctl.migration_runs is 'What the schema was before and after each run of platctl migrate.';
+create table if not exists platctl.migration_events (
+    id           bigint generated always as identity primary key,
+    at           timestamptz not null default clock_timestamp(),
+    version      bigint not null,
+    name         text not null,
+    state        text not null,
+    stmt_done    integer not null,
+    stmt_total   integer not null,
+    detail       text not null default '',
+    duration     interval not null,
+    release      text not null,
+    tool_version text not null,
+    db_user      text not null default session_user,
+    client       text not null default coalesce(host(inet_client_addr()), 'local')
+);
+comment on table platctl.migration_events is 'Everything that platctl migrate ever did to this database; rows are only added.';

@@ -3,8 +3,6 @@ package auth
 
 import (
 	"context"
-	"os"
-	"os/user"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
@@ -26,6 +24,7 @@ type desk struct {
 	conn       *pgx.Conn
 	sessions   *session.Service
 	moderation *moderation.Service
+	operator   moderation.Actor // who types, for the moderation log
 }
 
 // with opens the database for run.
@@ -45,17 +44,6 @@ func with(ctx context.Context, d *command.Deps, run func(desk) error) error {
 	defer conn.Close(context.WithoutCancel(ctx))
 	a := s.Config.Auth
 	sessions := session.New(conn, session.NewDenyMap(), session.Options{AccessTTL: a.AccessTTL, RefreshTTL: a.RefreshTTL})
-	return explain(run(desk{conn, sessions, moderation.New(conn, sessions, moderation.Options{})}))
-}
-
-// operator is who types, for the moderation log.
-func operator() moderation.Actor {
-	name, host := "somebody", "somewhere"
-	if u, err := user.Current(); err == nil && u.Username != "" {
-		name = u.Username
-	}
-	if h, err := os.Hostname(); err == nil && h != "" {
-		host = h
-	}
-	return moderation.Actor{Operator: name + "@" + host}
+	return command.Explain(run(desk{conn, sessions, moderation.New(conn, sessions, moderation.Options{}),
+		moderation.Actor{Operator: d.Operator()}}))
 }

@@ -101,7 +101,7 @@ func setBanned(ctx context.Context, k desk, o banOptions) error {
 	if o.Banned {
 		act = k.moderation.Ban
 	}
-	done, err := act(ctx, operator(), plan.Account.ID, o.Why)
+	done, err := act(ctx, k.operator, plan.Account.ID, o.Why)
 	if err != nil {
 		return err
 	}
@@ -112,6 +112,9 @@ func setBanned(ctx context.Context, k desk, o banOptions) error {
 func tell(verb string, res BanResult) string {
 	if !res.Changed {
 		return fmt.Sprintf("%s %s: nothing to change", verb, res.Account.Handle)
+	}
+	if verb == "unban" {
+		return fmt.Sprintf("unban %s: can log in again", res.Account.Handle)
 	}
 	if res.Settled > 0 {
 		return fmt.Sprintf("%s %s: %d sessions end, %d reports are settled", verb, res.Account.Handle, res.Ended, res.Settled)

@@ -2,7 +2,6 @@ package auth
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -109,18 +108,14 @@ func (k desk) purge(ctx context.Context, s *term.Streams, res *PurgeResult) erro
 	}})
 	var err error
 	if res.Ended, err = purge.Condemn(ctx, k.sessions, res.Account.ID); err != nil {
-		return err
+		return command.Interrupted(ctx, err, "no row is gone", "`platctl auth sessions` tells whether the account is deleted; run it again to go on")
 	}
 	done, err := p.Account(ctx, res.Account.ID)
 	res.Rows, res.Kept = done.Rows, done.Kept
-	switch {
-	case errors.Is(err, context.Canceled):
-		return fault.Wrap(err, fault.Canceled, "interrupted after %d rows; what is gone stays gone", done.Rows).
-			WithHint("run it again to go on; a server's job does too")
-	case err == nil && !done.Done:
+	if err == nil && !done.Done {
 		return fault.New(fault.Failed, "the account changed meanwhile; %d rows are gone", done.Rows).WithHint("run it again")
 	}
-	return err
+	return command.Interrupted(ctx, err, fmt.Sprintf("%d rows are gone for good", done.Rows), "run it again to go on; a server's job does too")
 }
 
 func printPlan(p *output.Printer, w io.Writer, res PurgeResult) error {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -68,8 +67,13 @@ func revoke(ctx context.Context, k desk, o revokeOptions) error {
 		return err
 	}
 	if o.Session != 0 {
-		plan.Sessions = slices.DeleteFunc(plan.Sessions, func(s session.Session) bool { return s.ID != o.Session })
-		plan.More = false
+		plan.Sessions, _, err = k.sessions.List(ctx, plan.Account.ID, o.Session+1, 1)
+		if err == nil && (len(plan.Sessions) == 0 || plan.Sessions[0].ID != o.Session) {
+			err = notLive(o.Session, o.Handle)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	res := RevokeResult{Account: plan.Account, DryRun: o.DryRun, Session: o.Session, Ended: len(plan.Sessions)}
 	if o.DryRun {
@@ -83,7 +87,7 @@ func revoke(ctx context.Context, k desk, o revokeOptions) error {
 			return err
 		}
 	}
-	if res.Ended, err = end(ctx, k, plan.Account.ID, o.Session); err != nil {
+	if res.Ended, err = end(ctx, k, plan.Account, o.Session); err != nil {
 		return err
 	}
 	return o.Printer.Result(res, func(w io.Writer) error {
@@ -92,14 +96,18 @@ func revoke(ctx context.Context, k desk, o revokeOptions) error {
 	})
 }
 
-func end(ctx context.Context, k desk, account, id int64) (int, error) {
+func end(ctx context.Context, k desk, a session.Account, id int64) (int, error) {
 	if id == 0 {
-		return k.sessions.RevokeAll(ctx, account, 0, session.Operator)
+		return k.sessions.RevokeAll(ctx, a.ID, 0, session.Operator)
 	}
-	found, err := k.sessions.Revoke(ctx, account, id, session.Operator)
+	found, err := k.sessions.Revoke(ctx, a.ID, id, session.Operator)
 	if err == nil && !found {
-		return 0, fault.New(fault.NotFound, "session %d is not a live one of this account; nothing was done", id).
-			WithHint("`platctl auth sessions` lists the live ones")
+		return 0, notLive(id, a.Handle)
 	}
 	return 1, err
+}
+
+func notLive(id int64, handle string) error {
+	return fault.New(fault.NotFound, "session %d is not a live one of this account; nothing was done", id).
+		WithHint("`platctl auth sessions %s` lists the live ones", handle)
 }

@@ -89,7 +89,7 @@ func setRole(ctx context.Context, k desk, o roleOptions) error {
 			return err
 		}
 	}
-	done, err := k.moderation.SetRole(ctx, operator(), a.ID, o.Role, o.Why)
+	done, err := k.moderation.SetRole(ctx, k.operator, a.ID, o.Role, o.Why)
 	if err != nil {
 		return err
 	}

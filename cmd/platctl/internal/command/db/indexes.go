@@ -58,7 +58,7 @@ func runIndexes(ctx context.Context, d *command.Deps, cmd *cobra.Command, out st
 	defer conn.Close(context.WithoutCancel(ctx))
 	rep, err := indexes.Measure(ctx, conn)
 	if err != nil {
-		return err
+		return command.Interrupted(ctx, err, "nothing was changed", "run it again")
 	}
 	if out != "" {
 		var page bytes.Buffer

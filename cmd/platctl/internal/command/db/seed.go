@@ -94,7 +94,8 @@ func (o seedOptions) run(ctx context.Context, cmd *cobra.Command) error {
 		OnProgress: tell.show})
 	tell.end()
 	if err != nil {
-		return interrupted(ctx, err)
+		return command.Interrupted(ctx, err, "what was written stays",
+			"the same command, without --erase-existing-data, goes on where it stopped")
 	}
 	return o.print(cmd, SeedResult{Database: db.Shown, Result: res, Handle: seed.Handle, Password: seed.Password})
 }
@@ -112,15 +113,11 @@ func (o seedOptions) confirm(ctx context.Context, conn *pgx.Conn, where string) 
 	if !st.Foreign {
 		what = "the dataset " + st.Name()
 	}
-	return o.deps.Streams.Confirm(ctx, fmt.Sprintf("%s holds %s. Delete every person and farm, and all that belongs to them?", where, what))
-}
-
-func interrupted(ctx context.Context, err error) error {
-	if ctx.Err() == nil {
-		return err
+	if s := o.deps.Streams; !s.InTTY || !s.ErrTTY {
+		return fault.New(fault.Refused, "%s holds %s, which --erase-existing-data would delete; there is no terminal to ask on", where, what).
+			WithHint("add --yes to lose it")
 	}
-	return fault.Wrap(ctx.Err(), fault.Canceled, "the seeding was interrupted").
-		WithHint("the same command, without --erase-existing-data, goes on where it stopped")
+	return o.deps.Streams.Confirm(ctx, fmt.Sprintf("%s holds %s. Delete every person and farm, and all that belongs to them?", where, what))
 }
 
 func (o seedOptions) print(cmd *cobra.Command, res SeedResult) error {

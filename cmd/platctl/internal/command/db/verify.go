@@ -55,7 +55,7 @@ func runVerify(ctx context.Context, d *command.Deps, p *output.Printer, repair b
 		}
 	}})
 	if err != nil {
-		return err
+		return command.Interrupted(ctx, err, map[bool]string{false: "nothing was changed", true: "what was repaired stays"}[repair], "run it again")
 	}
 	return p.Answer(VerifyResult{Database: db.Shown, Report: rep}, drift(rep, repair), func(w io.Writer) error {
 		if err := p.Table(w, []string{"CHECK", "DRIFT", "REPAIRED", "LEFT", "RULE"}, findings(rep)); err != nil {
@@ -65,12 +65,24 @@ func runVerify(ctx context.Context, d *command.Deps, p *output.Printer, repair b
 	})
 }
 
+// drift says no when a row is wrong, and whether a repair would help: a check with a hint is left to a person.
 func drift(rep verify.Report, repair bool) error {
+	var mendable int64
+	for _, f := range rep.Checks {
+		if f.Hint == "" {
+			mendable += f.Left
+		}
+	}
+	const hints = "see the hints of the checks above; --json has them all"
 	switch {
 	case rep.Left == 0:
 		return nil
 	case repair:
-		return fault.New(fault.No, "%d rows still contradict others", rep.Left).WithHint("see the hints of the checks above; --json has them all")
+		return fault.New(fault.No, "%d rows still contradict others", rep.Left).WithHint(hints)
+	case mendable == 0:
+		return fault.New(fault.No, "%d rows contradict others", rep.Left).WithHint(hints)
+	case mendable < rep.Left:
+		return fault.New(fault.No, "%d rows contradict others", rep.Left).WithHint("`platctl db verify --repair` fixes %d of them; for the others "+hints, mendable)
 	}
 	return fault.New(fault.No, "%d rows contradict others", rep.Left).WithHint("`platctl db verify --repair` fixes them")
 }

@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/platctl/platctl/internal/api/account"
 	"github.com/platctl/platctl/internal/api/keyring"
+	"github.com/platctl/platctl/internal/base/fault"
 )
 
 // RotateResult is the data of `platctl keys rotate --json`.
@@ -44,6 +46,14 @@ func (o rotateOptions) result(old, next keyring.Ring, stored bool) RotateResult 
 		}
 	}
 	return res
+}
+
+func badGrace(d time.Duration) error {
+	if d < minGrace {
+		return fault.New(fault.Usage, "--grace %s is too short: a server needs up to 2s to read the keys, others up to 20s", d).
+			WithHint("%s or more", minGrace)
+	}
+	return fault.New(fault.Usage, "--grace %s is too long: nothing but --compromised rotates meanwhile", d).WithHint("%s or less", maxGrace)
 }
 
 func tell(o rotateOptions, w io.Writer, res RotateResult) error {

@@ -20,6 +20,7 @@ const (
 	minGrace     = 30 * time.Second
 	fileGrace    = time.Minute
 	restartGrace = time.Hour
+	maxGrace     = 30 * 24 * time.Hour // there is no other rotation meanwhile
 )
 
 type rotateOptions struct {
@@ -70,7 +71,7 @@ func newRotate(d *command.Deps) *cobra.Command {
 			return rotate(ctx, o)
 		},
 	})
-	cmd.Flags().DurationVar(&o.Grace, "grace", 0, "how long the new key waits before it signs, 30s or more")
+	cmd.Flags().DurationVar(&o.Grace, "grace", 0, "how long the new key waits before it signs, 30s to 720h")
 	cmd.Flags().BoolVar(&o.Compromised, "compromised", false, "end older keys, and every token they signed, when the new one signs")
 	cmd.Flags().BoolVar(&o.PrintSecret, "print-secret", false, "print the new ring with its private keys, where it can't be written")
 	cmd.Flags().BoolVar(&o.Yes, "yes", false, "don't ask")
@@ -87,9 +88,8 @@ func (o *rotateOptions) complete(graceGiven bool) error {
 	case !file && !o.PrintSecret && !o.DryRun:
 		return fault.New(fault.Refused, "auth.signing_key (%s) is no file, so platctl can't write the new ring; nothing was done", o.Source).
 			WithHint("--print-secret prints it with its private keys, to be stored where the variable comes from; file:PATH is followed without a restart")
-	case graceGiven && o.Grace < minGrace:
-		return fault.New(fault.Usage, "--grace %s is too short: a server needs up to 2s to read the keys, others up to 20s", o.Grace).
-			WithHint("%s or more", minGrace)
+	case graceGiven && (o.Grace < minGrace || o.Grace > maxGrace):
+		return badGrace(o.Grace)
 	case graceGiven:
 	case !file:
 		o.Grace = restartGrace

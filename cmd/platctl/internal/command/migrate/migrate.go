@@ -8,12 +8,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/platctl/platctl/cmd/platctl/internal/command"
+	"github.com/platctl/platctl/cmd/platctl/internal/term"
 	"github.com/platctl/platctl/internal/ops/migrate"
 )
 
 // New returns `platctl migrate`.
 func New(d *command.Deps) *cobra.Command {
-	return command.Group("migrate", "Bring the database's schema forward", newUp(d), newStatus(d))
+	return command.Group("migrate", "Bring the database's schema forward, and back", newUp(d), newDown(d), newStatus(d), newVerify(d))
 }
 
 // open reads the migrations that the settings name.
@@ -22,8 +23,21 @@ func open(d *command.Deps, o migrate.Options) (*migrate.Migrator, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.ToolVersion = d.Build.Version
+	s, err := d.Settings()
+	if err != nil {
+		return nil, err
+	}
+	o.ToolVersion, o.Env = d.Build.Version, s.Lookup
 	return migrate.New(files, o)
+}
+
+// say tells events to the person who waits.
+func say(s *term.Streams) func(migrate.Event) {
+	return func(e migrate.Event) {
+		if line := Line(e); line != "" {
+			s.Say("%s", line)
+		}
+	}
 }
 
 // Line tells one event to a person; empty for an event that only machines want.
@@ -40,6 +54,8 @@ func Line(e migrate.Event) string {
 		return fmt.Sprintf("%s: no lock at attempt %d, again in %s", name, e.Attempt, e.Took.Round(time.Millisecond))
 	case migrate.EventApplied:
 		return fmt.Sprintf("%s: applied in %s", name, e.Took.Round(time.Millisecond))
+	case migrate.EventReverted:
+		return fmt.Sprintf("%s: reverted in %s", name, e.Took.Round(time.Millisecond))
 	}
 	return ""
 }

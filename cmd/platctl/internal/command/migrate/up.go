@@ -71,11 +71,7 @@ func runUp(ctx context.Context, p *output.Printer, o upOptions) error {
 	if o.To < 0 {
 		return fault.New(fault.Usage, "--to %d is not a version", o.To)
 	}
-	m, err := open(o.Deps, migrate.Options{OutOfOrder: o.OutOfOrder, Release: o.Release, OnEvent: func(e migrate.Event) {
-		if line := Line(e); line != "" {
-			o.Deps.Streams.Say("%s", line)
-		}
-	}})
+	m, err := open(o.Deps, migrate.Options{OutOfOrder: o.OutOfOrder, Release: o.Release, OnEvent: say(o.Deps.Streams)})
 	if err != nil {
 		return err
 	}
@@ -114,8 +110,8 @@ func dryRun(ctx context.Context, p *output.Printer, m *migrate.Migrator, db *com
 		Result: &migrate.Result{From: st.Current, To: st.Current, Applied: []migrate.Done{}, Warnings: st.Warnings}}
 	rows := make([][]string, len(todo))
 	for i, mg := range todo {
-		res.Planned = append(res.Planned, Planned{mg.Version, mg.Name, mg.Phase, mg.Transaction, len(mg.Up.Statements)})
-		rows[i] = []string{strconv.FormatInt(mg.Version, 10), mg.Name, dash(mg.Phase), strconv.Itoa(len(mg.Up.Statements)), yes(mg.Transaction)}
+		res.Planned = append(res.Planned, Planned{mg.Version, mg.Name, mg.Phase, !mg.Up.Stepwise, len(mg.Up.Statements)})
+		rows[i] = []string{strconv.FormatInt(mg.Version, 10), mg.Name, dash(mg.Phase), strconv.Itoa(len(mg.Up.Statements)), yes(!mg.Up.Stepwise)}
 	}
 	return p.Result(res, func(w io.Writer) error {
 		if len(rows) == 0 {

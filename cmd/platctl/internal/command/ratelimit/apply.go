@@ -11,6 +11,7 @@ import (
 	"github.com/platctl/platctl/cmd/platctl/internal/command"
 	"github.com/platctl/platctl/cmd/platctl/internal/output"
 	"github.com/platctl/platctl/cmd/platctl/internal/term"
+	"github.com/platctl/platctl/internal/api/timeline"
 	"github.com/platctl/platctl/internal/base/fault"
 	"github.com/platctl/platctl/internal/base/limits"
 )
@@ -24,6 +25,9 @@ type ApplyResult struct {
 	Percent int             `json:"percent"`
 	Changes []limits.Change `json:"changes"`
 }
+
+// maxWhy is the longest reason in characters, as the schema has it.
+const maxWhy = 1000
 
 type applyOptions struct {
 	Printer *output.Printer
@@ -52,11 +56,15 @@ func newApply(d *command.Deps) *cobra.Command {
 		Result: ApplyResult{},
 		Args:   cobra.MaximumNArgs(1),
 		Run: func(ctx context.Context, cmd *cobra.Command, args []string) error {
-			if err := o.From.use(d, cmd, args); err != nil {
+			err := o.From.use(d, cmd, args)
+			if err != nil {
 				return err
 			}
 			if o.Why = strings.TrimSpace(o.Why); o.Why == "" && !o.DryRun {
 				return fault.New(fault.Usage, "--why is missing: whoever wonders about a refused request reads it in the history")
+			}
+			if o.Why, err = timeline.CleanText("--why", maxWhy, true, o.Why); err != nil {
+				return err
 			}
 			o.Printer, o.Streams, o.Author = d.Printer(cmd), d.Streams, d.Operator()
 			return with(ctx, d, func(k desk) error { return apply(ctx, k, o) })

@@ -4,7 +4,9 @@ package ratelimit
 import (
 	"context"
 	"io"
+	"maps"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -116,7 +118,29 @@ func (s source) policy(ctx context.Context, k desk) (as, whole limits.Policy, er
 		}
 	}
 	whole = as.Over(k.declared)
-	return as, whole, whole.Validate()
+	if err := whole.Validate(); err != nil {
+		return as, whole, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(as.Classes)) {
+		if _, ok := k.declared.Classes[name]; !ok && !used(whole, name) {
+			return as, whole, fault.New(fault.Invalid, "no operation is in the class %q: its limits would limit nobody", name).
+				WithHint("`platctl ratelimit show` lists the classes; operations in the file can name a new one")
+		}
+	}
+	return as, whole, nil
+}
+
+// used says whether some operation is in a class.
+func used(p limits.Policy, class string) bool {
+	if p.Reads == class || p.Writes == class {
+		return true
+	}
+	for _, o := range p.Operations {
+		if o.Class == class {
+			return true
+		}
+	}
+	return false
 }
 
 // maxFile is more than any policy has: enough to refuse a file that is none before it is read whole.

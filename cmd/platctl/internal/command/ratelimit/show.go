@@ -20,6 +20,7 @@ import (
 type showOptions struct {
 	Printer *output.Printer
 
+	InForce    bool // else Version
 	Version    int64
 	Export     bool
 	Operations bool
@@ -40,22 +41,18 @@ func newShow(d *command.Deps) *cobra.Command {
 		Exits:  []int{6},
 		Result: ratelimit.Version{},
 		Run: func(ctx context.Context, cmd *cobra.Command, _ []string) error {
-			o.Printer = d.Printer(cmd)
+			o.Printer, o.InForce = d.Printer(cmd), !cmd.Flags().Changed("version")
 			return with(ctx, d, func(k desk) error { return show(ctx, k, o) })
 		},
 	})
-	cmd.Flags().Int64Var(&o.Version, "version", 0, "show this version of the history (default: the one in force)")
+	cmd.Flags().Int64Var(&o.Version, "version", 0, "show this version of the history, 0: what the spec declares (default: the one in force)")
 	cmd.Flags().BoolVar(&o.Operations, "operations", false, "list every operation with its class and cost")
 	cmd.Flags().BoolVar(&o.Export, "export", false, "print the file instead of a table")
 	return cmd
 }
 
 func show(ctx context.Context, k desk, o showOptions) error {
-	v, err := k.newest(ctx)
-	if o.Version != 0 && err == nil {
-		v, err = k.store.Get(ctx, o.Version)
-		v = k.whole(v)
-	}
+	v, err := k.version(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -70,17 +67,31 @@ func show(ctx context.Context, k desk, o showOptions) error {
 		case o.Operations:
 			return o.Printer.Table(w, []string{"OPERATION", "CLASS", "COST"}, operationRows(v.Policy))
 		}
-		if _, err := fmt.Fprintln(w, head(v)); err != nil {
+		if _, err := fmt.Fprintln(w, head(v, o.InForce)); err != nil {
 			return err
 		}
 		return o.Printer.Table(w, []string{"CLASS", "MODE", "ANONYMOUS", "USER", "MODERATOR", "ACCOUNT", "ALL TOGETHER", "OPERATIONS"}, classRows(v.Policy))
 	})
 }
 
+func (k desk) version(ctx context.Context, o showOptions) (ratelimit.Version, error) {
+	switch {
+	case o.InForce:
+		return k.newest(ctx)
+	case o.Version == 0:
+		return ratelimit.Version{Policy: k.declared}, nil
+	}
+	v, err := k.store.Get(ctx, o.Version)
+	return k.whole(v), err
+}
+
 // head is a version in one line.
-func head(v ratelimit.Version) string {
-	what := "no policy is applied: what the spec declares holds"
-	if v.Version > 0 {
+func head(v ratelimit.Version, inForce bool) string {
+	what := "what the spec declares"
+	switch {
+	case inForce && v.Version == 0:
+		what = "no policy is applied: what the spec declares holds"
+	case v.Version > 0:
 		what = fmt.Sprintf("version %d, by %s at %s: %s", v.Version, v.Author, v.AppliedAt.UTC().Format(time.RFC3339), v.Why)
 	}
 	mode := string(v.Policy.Mode)

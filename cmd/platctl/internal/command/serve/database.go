@@ -14,7 +14,7 @@ import (
 
 const (
 	stopTimeout  = 30 * time.Second // of the private PostgreSQL
-	jobConns     = 5                // two workers, the queue's own and its listener
+	jobConns     = 6                // two workers, one of pictures, the queue's own and its listener
 	jobStatement = 30 * time.Second
 )
 

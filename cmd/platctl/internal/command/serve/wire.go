@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/platctl/platctl/cmd/platctl/internal/command"
 	"github.com/platctl/platctl/cmd/platctl/internal/settings"
 	"github.com/platctl/platctl/internal/api/account"
 	"github.com/platctl/platctl/internal/api/account/argon"
@@ -46,11 +47,15 @@ func (o *options) server(ctx context.Context, p pools, secrets settings.ServerSe
 			return nil, nil, err
 		}
 	}
+	pictures, err := o.deps.Pictures(o.log)
+	if err != nil {
+		return nil, nil, err
+	}
 	limited, err := limitsOf(c)
 	if err != nil {
 		return nil, nil, err
 	}
-	people, outside := o.outside()
+	people, outside := o.outside(pictures)
 	holder := role.NewHolder(startRole(c.Server.ControlSocket))
 	srv, err := server.New(ctx, server.Options{
 		Build: o.deps.Build, Log: o.log, Pool: p.requests, JobsPool: p.jobs, Hasher: hasher, Keys: keys, IDKey: secrets.IDKey,
@@ -59,12 +64,19 @@ func (o *options) server(ctx context.Context, p pools, secrets settings.ServerSe
 		CacheBytes: c.Cache.MaxBytes,
 		MinSchema:  postgres.MinSchema, BuiltSchema: postgres.BuiltSchema(), Outside: outside, Mail: people, Role: active{holder}, Debug: c.Debug, Tracer: o.traces.Tracer,
 		SchemaVersion: func(ctx context.Context) (int64, error) { return migrate.Current(ctx, p.requests) },
+		Media: server.Media{
+			Store: pictures.Store, Local: pictures.Local, URL: pictures.URL, WorkDir: pictures.WorkDir, Limits: pictures.Limits, Workers: c.Media.Workers,
+		},
 	})
 	return srv, holder, err
 }
 
-// outside is how people are written to, and the services that the server can do without: a mail server is one, a folder is not.
-func (o *options) outside() (m server.Mail, out []server.Outside) {
+// outside is how people are written to, and the services that the server can do without: a mail server is one and a folder is not,
+// and so it is with a bucket for pictures.
+func (o *options) outside(p *command.Pictures) (m server.Mail, out []server.Outside) {
+	if p.Guarded != nil {
+		out = append(out, p.Guarded.Breaker)
+	}
 	if b := o.traces.Collector; b != nil {
 		out = append(out, b)
 	}

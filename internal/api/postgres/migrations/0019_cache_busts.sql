@@ -138,7 +138,93 @@ create trigger user_stats_cache_delete after delete on user_stats referencing ol
     for each statement execute function user_stats_cache_bust();
 create trigger user_stats_cache_truncate after truncate on user_stats for each statement execute function cache_bust_all();
 
+-- What pictures an answer shows depends on who is attached to what, and on whether its bytes are ready. Whoever attaches a picture
+-- and whoever makes it ready at the same moment do not see each other, and neither would bust what shows it: so attaching
+-- locks the picture and its bytes until the commit, and the other one waits and then sees the attachment, or was first.
+-- +goose StatementBegin
+create function attachments_cache_bust() returns trigger language plpgsql as $$
+declare
+    kind  text := tg_argv[0];
+    owner text := tg_argv[1]; -- the column
+begin
+    if tg_op <> 'DELETE' then
+        perform 1 from media m where m.id in (select n.media_id from fresh n) order by m.id for share;
+        perform 1 from media_blobs b where b.id in (select m.blob_id from media m where m.id in (select n.media_id from fresh n)) order by b.id for share;
+    end if;
+    if tg_op <> 'INSERT' then
+        perform cache_bust(array(select distinct kind || ':' || (to_jsonb(o)->>owner) from stale o limit 1001));
+    end if;
+    if tg_op <> 'DELETE' then
+        perform cache_bust(array(select distinct kind || ':' || (to_jsonb(n)->>owner) from fresh n limit 1001));
+    end if;
+    return null;
+end $$;
+-- +goose StatementEnd
+create trigger product_media_cache_insert after insert on product_media referencing new table as fresh
+    for each statement execute function attachments_cache_bust('product', 'product_id');
+create trigger product_media_cache_update after update on product_media referencing old table as stale new table as fresh
+    for each statement execute function attachments_cache_bust('product', 'product_id');
+create trigger product_media_cache_delete after delete on product_media referencing old table as stale
+    for each statement execute function attachments_cache_bust('product', 'product_id');
+create trigger product_media_cache_truncate after truncate on product_media for each statement execute function cache_bust_all();
+create trigger avatars_cache_insert after insert on avatars referencing new table as fresh
+    for each statement execute function attachments_cache_bust('user', 'user_id');
+create trigger avatars_cache_update after update on avatars referencing old table as stale new table as fresh
+    for each statement execute function attachments_cache_bust('user', 'user_id');
+create trigger avatars_cache_delete after delete on avatars referencing old table as stale
+    for each statement execute function attachments_cache_bust('user', 'user_id');
+create trigger avatars_cache_truncate after truncate on avatars for each statement execute function cache_bust_all();
+
+-- The tags of what shows pictures.
+create function pictures_tags(pictures bigint[]) returns setof text language sql stable as $$
+    select 'product:' || a.product_id from product_media a where a.media_id = any (pictures)
+    union select 'user:' || a.user_id from avatars a where a.media_id = any (pictures)
+    limit 1001
+$$;
+
+-- One that is new is attached to nothing, and one that goes takes its attachments with it, which tell of it themselves.
+-- +goose StatementBegin
+create function media_cache_bust() returns trigger language plpgsql as $$
+begin
+    perform cache_bust(array(select pictures_tags(array(
+        select n.id from stale o join fresh n on n.id = o.id where o.blob_id is distinct from n.blob_id))));
+    return null;
+end $$;
+-- +goose StatementEnd
+create trigger media_cache_update after update on media referencing old table as stale new table as fresh
+    for each statement execute function media_cache_bust();
+create trigger media_cache_truncate after truncate on media for each statement execute function cache_bust_all();
+
+-- +goose StatementBegin
+create function media_blobs_cache_bust() returns trigger language plpgsql as $$
+begin
+    perform cache_bust(array(select pictures_tags(array(
+        select m.id from stale o join fresh n on n.id = o.id join media m on m.blob_id = n.id
+        where (o.key, o.sizes, o.state) is distinct from (n.key, n.sizes, n.state)))));
+    return null;
+end $$;
+-- +goose StatementEnd
+create trigger media_blobs_cache_update after update on media_blobs referencing old table as stale new table as fresh
+    for each statement execute function media_blobs_cache_bust();
+create trigger media_blobs_cache_truncate after truncate on media_blobs for each statement execute function cache_bust_all();
+
 -- +goose Down
+drop trigger media_blobs_cache_truncate on media_blobs;
+drop trigger media_blobs_cache_update on media_blobs;
+drop function media_blobs_cache_bust();
+drop trigger media_cache_truncate on media;
+drop trigger media_cache_update on media;
+drop function media_cache_bust();
+drop function pictures_tags(bigint[]);
+drop trigger avatars_cache_truncate on avatars;
+drop trigger avatars_cache_delete on avatars;
+drop trigger avatars_cache_update on avatars;
+drop trigger avatars_cache_insert on avatars;
+drop trigger product_media_cache_truncate on product_media;
+drop trigger product_media_cache_delete on product_media;
+drop trigger product_media_cache_update on product_media;
+drop trigger product_media_cache_insert on product_media;
+drop function attachments_cache_bust();
 drop trigger user_stats_cache_truncate on user_stats;
 drop trigger user_stats_cache_delete on user_stats;
 drop trigger user_stats_cache_update on user_stats;

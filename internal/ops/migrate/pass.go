@@ -1,0 +1,60 @@
+package migrate
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// pass is one file on its way up or down.
+type pass struct {
+	mg     *Migration
+	script *Script
+	down   bool
+	began  time.Time
+}
+
+func (p pass) total() int { return len(p.script.Statements) }
+
+// states returns what the ledger says while the file runs statement by statement, and when it has ended.
+func (p pass) states() (during, after State) {
+	if p.down {
+		return Reverting, Reverted
+	}
+	return Running, Applied
+}
+
+// command is what goes on with a file that has stopped halfway.
+func (p pass) command() string {
+	if p.down {
+		return "platctl migrate down"
+	}
+	return "platctl migrate up"
+}
+
+// changed says what happened to statements that are done.
+func (p pass) changed() string {
+	if p.down {
+		return "reverted"
+	}
+	return "applied"
+}
+
+// record writes the row of a migration, and what happened into the ledger's log. Up writes what the file says; down keeps it.
+func (r *runner) record(ctx context.Context, p pass, st State, done int, why string) error {
+	args := pgx.NamedArgs{
+		"version": p.mg.Version, "state": st, "total": p.total(), "done": done, "error": why,
+		"started_at": p.began, "duration": time.Since(p.began), "release": r.m.opts.Release, "tool_version": r.m.opts.ToolVersion,
+	}
+	if p.down {
+		_, err := r.conn.Exec(ctx, sqlRecordDown, args)
+		return err
+	}
+	args["name"], args["phase"] = p.mg.Name, p.mg.Phase
+	args["up_stepwise"], args["down_stepwise"] = p.mg.Up.Stepwise, p.mg.Down.Stepwise
+	args["up_text"], args["up_sha256"] = p.mg.Up.Text, p.mg.Up.SHA256
+	args["down_text"], args["down_sha256"] = p.mg.Down.Text, p.mg.Down.SHA256
+	_, err := r.conn.Exec(ctx, sqlRecord, args)
+	return err
+}
