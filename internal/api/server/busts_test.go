@@ -290,12 +290,12 @@ func TestPictureIsReadyWhileItIsAttached(t *testing.T) {
 	env := apitest.New(t)
 	_, _, id := shop(t, env, "ana")
 	path := "/api/v1/products/" + string(id)
-	const attach, finish = "insert into product_media (product_id, position, media_id) values ((select min(id) from products), $1, $1)",
+	const attach, finish = "insert into product_media (product_id, position, media_id) values ((select min(id) from products), $1::int, $1::int)",
 		`update media_blobs set state = 'ready', sizes = '[{"w":4,"h":3,"bytes":2}]' where id = $1`
 	for i, order := range [][2]string{{attach, finish}, {finish, attach}} {
 		n := i + 1
 		for _, sql := range []string{
-			"insert into media_blobs (owner_id, sha256, content_type, bytes, key) values (1, sha256($1::int::text::bytea), 'image/png', 1, 'ready-' || $1)",
+			"insert into media_blobs (owner_id, sha256, content_type, bytes, key) values (1, sha256($1::int::text::bytea), 'image/png', 1, 'ready-' || $1::int)",
 			"insert into media (owner_id, purpose, content_type, bytes, blob_id) values (1, 'product', 'image/png', 1, $1)",
 		} {
 			if _, err := env.Pool.Exec(t.Context(), sql, n); err != nil {
@@ -306,6 +306,7 @@ func TestPictureIsReadyWhileItIsAttached(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		defer tx.Rollback(context.WithoutCancel(t.Context()))
 		if _, err := tx.Exec(t.Context(), order[0], n); err != nil {
 			t.Fatal(err)
 		}
