@@ -107,6 +107,7 @@ func changed(mg *Migration, e *entry) []string {
 func (s *Status) count(row Row) {
 	warn := func(format string, args ...any) { s.Warnings = append(s.Warnings, fmt.Sprintf(format, args...)) }
 	switch {
+	case row.NoFile && row.State == Reverted: // nothing of it is there
 	case row.NoFile && row.Version > s.Latest:
 		warn("the database is ahead: %d_%s is %s, and this platctl has no such file", row.Version, row.Name, row.State)
 	case row.NoFile:
