@@ -52,6 +52,7 @@ func rows() map[string]made {
 			"now() + interval '1 day', now() - $1::interval, 'logout' from " + n},
 		"revocations": {"revocations", "insert into revocations (kind, subject, expires_at) select 'session', 1, now() - $1::interval from " + n},
 		"replicas":    {"replicas", "insert into replicas (id, applied_seq, applied, applied_at) select i || $1::text, 0, '1:1:', now() - $1::interval from " + n + " i"},
+		"cache_busts": {"cache_busts", "insert into cache_busts (tags, created_at) select array['x'], now() - $1::interval from " + n},
 		"events":      {"app_events", "insert into app_events (kind, payload, trace_id, emitted_at) select 'x', '{}', '', now() - $1::interval from " + n},
 		"confirmations": {"confirmations", "insert into confirmations (purpose, email, user_id, created_at) select 'reset', 'a@market.test', 1, " +
 			"now() - $1::interval from " + n},

@@ -17,6 +17,7 @@ import (
 
 	"github.com/platctl/platctl/internal/api/account"
 	"github.com/platctl/platctl/internal/api/admission"
+	"github.com/platctl/platctl/internal/api/cache"
 	"github.com/platctl/platctl/internal/api/export"
 	"github.com/platctl/platctl/internal/api/httpapi"
 	"github.com/platctl/platctl/internal/api/idempotency"
@@ -92,9 +93,12 @@ type Options struct {
 	Limits        Limits
 	MaxConnsPerIP int // on a TCP listener; 0: no limit
 	Market        market.Options
-	JobsPool      *pgxpool.Pool // for the job workers; nil: this server makes jobs and works none
-	Mail          Mail
-	Now           func() time.Time // for access tokens; nil: time.Now
+	CacheBytes    int64 // what kept answers may take; 0: nothing is kept
+	// CacheRecheckOne of this many answers from the cache is made again and compared; 0: of 100.
+	CacheRecheckOne uint32
+	JobsPool        *pgxpool.Pool // for the job workers; nil: this server makes jobs and works none
+	Mail            Mail
+	Now             func() time.Time // for access tokens; nil: time.Now
 	// FeedConnect opens the session that listens for revocations; nil: like the pool. It can't go through a pooler that shares
 	// sessions between transactions.
 	FeedConnect func(ctx context.Context) (*pgx.Conn, error)
@@ -111,6 +115,7 @@ type Server struct {
 	deny       *session.DenyMap
 	feed       *session.Feed
 	feedRun    feedRun
+	cache      *cache.Cache
 	jobs       *jobs.Queue
 	market     *market.Service
 	keys       *idempotency.Keys
@@ -142,6 +147,9 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	}
 	tokens := account.NewTokens(o.Keys, ids, o.AccessTTL, o.Now)
 	s.deny = session.NewDenyMap()
+	if s.cache, err = s.newCache(); err != nil {
+		return nil, err
+	}
 	s.feed = s.newFeed(s.deny)
 	s.sessions = session.New(o.Pool, s.deny, session.Options{
 		AccessTTL: o.AccessTTL, RefreshTTL: o.RefreshTTL, MaxSessions: int32(o.MaxSessions), Fenced: s.feed.Fenced,
