@@ -69,7 +69,7 @@ func (s *Service) Restore(ctx context.Context, handle, password, userAgent strin
 		return Session{}, fault.Op("restore account", err)
 	}
 	if u.PurgeAt == nil {
-		return Session{}, fault.New(fault.Conflict, "the account is not deleted; log in").WithCode("not_deleted")
+		return Session{}, errNotDeleted()
 	}
 	began := s.tokens.now()
 	var opened session.Opened
@@ -79,7 +79,7 @@ func (s *Service) Restore(ctx context.Context, handle, password, userAgent strin
 		}
 		restored, err := c.RestoreAccount(ctx, db.RestoreAccountParams{ID: u.ID, PasswordHash: u.PasswordHash, TraceID: telemetry.TraceID(ctx)})
 		if err == nil && !restored {
-			err = errBadCredentials()
+			err = notRestored(ctx, c.Queries, handle, u.PasswordHash)
 		}
 		if err == nil {
 			opened, err = c.Open(ctx, u.ID, u.PasswordHash, userAgent)
@@ -90,6 +90,22 @@ func (s *Service) Restore(ctx context.Context, handle, password, userAgent strin
 		return Session{}, fault.Op("restore account", err)
 	}
 	return s.session(Person{ID: u.ID, Handle: u.Handle, DisplayName: u.DisplayName}, opened, began)
+}
+
+// notRestored tells who came second, after another request that restored the account, from who came too late.
+func notRestored(ctx context.Context, q *db.Queries, handle, hash string) error {
+	now, err := q.UserCredentials(ctx, handle)
+	switch {
+	case err != nil && !errors.Is(err, pgx.ErrNoRows):
+		return err
+	case err == nil && now.PasswordHash == hash && now.PurgeAt == nil && now.BannedAt == nil:
+		return errNotDeleted()
+	}
+	return errBadCredentials()
+}
+
+func errNotDeleted() error {
+	return fault.New(fault.Conflict, "the account is not deleted; log in").WithCode("not_deleted")
 }
 
 func extend(ctx context.Context, q *db.Queries) error {

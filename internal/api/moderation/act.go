@@ -79,12 +79,16 @@ type Ban struct {
 	Settled  int64 // open reports about them
 }
 
-// Ban bans somebody, ends every session they have and settles the open reports about them. Banning twice is banning once.
+// Ban bans somebody, ends every session they have and settles the open reports about them. Banning twice is banning once. The last
+// admin stays; an account that bans an admin is another one, so only operators meet that.
 func (s *Service) Ban(ctx context.Context, by Actor, id int64, reason string) (Ban, error) {
 	var out Ban
-	err := s.act(ctx, by, plan{op: "ban", needs: Moderator, reason: reason, find: onPerson(id)}, func(a *act) error {
+	err := s.act(ctx, by, plan{op: "ban", needs: Moderator, reason: reason, find: onPersonOfRank(id)}, func(a *act) error {
 		if a.subject == nil {
 			return absent(User, pgx.ErrNoRows)
+		}
+		if err := a.notTheLast(ctx); err != nil {
+			return err
 		}
 		var err error
 		out, err = a.ban(ctx, nil)

@@ -80,8 +80,7 @@ type RoleChange struct {
 // SetRole makes somebody a member, a moderator or an admin. Giving the role that they have does nothing.
 func (s *Service) SetRole(ctx context.Context, by Actor, id int64, to Role, reason string) (RoleChange, error) {
 	var out RoleChange
-	find := func(ctx context.Context, q *db.Queries) (int64, error) { return id, q.LockRoles(ctx) }
-	err := s.act(ctx, by, plan{op: "set role", needs: Admin, reason: reason, find: find}, func(a *act) error {
+	err := s.act(ctx, by, plan{op: "set role", needs: Admin, reason: reason, find: onPersonOfRank(id)}, func(a *act) error {
 		if a.subject == nil || a.subject.Deleted {
 			return absent(User, pgx.ErrNoRows)
 		}
@@ -89,10 +88,12 @@ func (s *Service) SetRole(ctx context.Context, by Actor, id int64, to Role, reas
 		if out.Role = to; out.From == to {
 			return nil
 		}
-		if out.From == Admin {
-			if err := a.notTheLast(ctx); err != nil {
-				return err
-			}
+		if a.subject.Banned && !out.From.atLeast(to) {
+			return fault.New(fault.Conflict, "%s is banned, and a role counts for nothing until that ends", a.subject.Handle).WithCode("banned").
+				WithHint("lift the ban first: platctl auth unban %s", a.subject.Handle)
+		}
+		if err := a.notTheLast(ctx); err != nil {
+			return err
 		}
 		if err := a.Queries.SetRole(ctx, db.SetRoleParams{ID: id, Role: string(to)}); err != nil {
 			return err
@@ -105,12 +106,35 @@ func (s *Service) SetRole(ctx context.Context, by Actor, id int64, to Role, reas
 	return out, err
 }
 
-// notTheLast refuses to leave the community without an admin.
-func (a *act) notTheLast(ctx context.Context) error {
-	another, err := a.AnotherAdmin(ctx, a.subject.ID)
+// notTheLast refuses to leave the community without an admin. The lock of roles is held.
+func (a *act) notTheLast(ctx context.Context) error { return notTheLast(ctx, a.Queries, *a.subject) }
+
+func notTheLast(ctx context.Context, q *db.Queries, s Subject) error {
+	if s.Role != Admin || s.Banned || s.Deleted {
+		return nil
+	}
+	another, err := q.AnotherAdmin(ctx, s.ID)
 	if err == nil && !another {
-		return fault.New(fault.Conflict, "%s is the last admin", a.subject.Handle).WithCode("last_admin").
+		return fault.New(fault.Conflict, "%s is the last admin", s.Handle).WithCode("last_admin").
 			WithHint("make somebody else an admin first: platctl auth role <handle> admin")
 	}
 	return err
+}
+
+// KeepAnAdmin refuses to let an account go that is the last admin, in the transaction in which it would go. It comes before every
+// other lock.
+func KeepAnAdmin(ctx context.Context, q *db.Queries, id int64) error {
+	if err := q.LockRoles(ctx); err != nil {
+		return err
+	}
+	rows, err := q.LockAccounts(ctx, []int64{id})
+	if err != nil || len(rows) == 0 {
+		return err
+	}
+	return notTheLast(ctx, q, subjectOf(rows[0]))
+}
+
+// onPersonOfRank finds a person by their id, and keeps roles as they are until the act commits.
+func onPersonOfRank(id int64) func(context.Context, *db.Queries) (int64, error) {
+	return func(ctx context.Context, q *db.Queries) (int64, error) { return id, q.LockRoles(ctx) }
 }

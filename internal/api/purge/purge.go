@@ -15,6 +15,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/platctl/platctl/internal/api/moderation"
 	"github.com/platctl/platctl/internal/api/postgres/db"
 	"github.com/platctl/platctl/internal/api/session"
 	"github.com/platctl/platctl/internal/base/fault"
@@ -151,9 +152,12 @@ func (p *Purger) end(ctx context.Context, id int64, res *Result) error {
 }
 
 // Condemn deletes an account and makes it due at once, whatever it was promised: somebody has a legal claim. It ends its
-// sessions and returns how many those were.
+// sessions and returns how many those were. The last admin is refused.
 func Condemn(ctx context.Context, sessions *session.Service, id int64) (ended int, err error) {
 	ended, err = sessions.RevokeAllWith(ctx, id, 0, session.Operator, func(q *db.Queries) error {
+		if err := moderation.KeepAnAdmin(ctx, q, id); err != nil {
+			return err
+		}
 		n, err := q.CondemnAccount(ctx, id)
 		if err == nil && n == 0 {
 			err = fault.New(fault.Conflict, "the account is gone, or purged but for its ban")

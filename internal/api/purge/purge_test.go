@@ -37,6 +37,7 @@ const who = 3
 
 // more gives who what the demo community lacks.
 const more = `
+	truncate media_blobs restart identity cascade; truncate media restart identity cascade;
 	insert into blocks (blocker_id, blocked_id) values (3, 4), (5, 3), (3, 6), (6, 3);
 	insert into sessions (user_id, hmac_key, expires_at) select 3, decode(repeat('00', 32), 'hex'), now() + interval '1 day' from generate_series(1, 5);
 	insert into notification_state values (3, 1) on conflict do nothing;
@@ -318,6 +319,27 @@ func TestABanStays(t *testing.T) {
 
 func service(pool *pgxpool.Pool) *session.Service {
 	return session.New(pool, session.NewDenyMap(), session.Options{AccessTTL: time.Minute})
+}
+
+// Of two admins who are condemned at once one stays: a community is never left without.
+func TestTheLastAdminStays(t *testing.T) {
+	t.Parallel()
+	pool, exec := community(t)
+	exec("update users set role = 'admin' where id in (7, 8, $1)", who) // who is deleted, and counts for nothing
+	errs := make(chan error, 2)
+	for _, id := range []int64{7, 8} {
+		go func() { _, err := purge.Condemn(t.Context(), service(pool), id); errs <- err }()
+	}
+	a, b := <-errs, <-errs
+	if a == nil {
+		a, b = b, a
+	}
+	if b != nil || fault.From(a).Code != "last_admin" {
+		t.Errorf("%v and %v; want one that is done and one refused", a, b)
+	}
+	if _, err := purge.Condemn(t.Context(), service(pool), who); err != nil {
+		t.Errorf("an admin who is deleted: %v", err)
+	}
 }
 
 // Somebody with a legal claim is purged at once, deleted before or not.

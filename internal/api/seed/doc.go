@@ -1,5 +1,5 @@
 // Package seed fills a database with a community made up from a number: people with power-law popularity, their posts,
-// follows, likes, comments and notifications, farms, products, carts and orders.
+// follows, likes, comments and notifications, farms, products, carts, orders and pictures.
 //
 // Invariants: a row is a pure function of generator version, scale, seed and its id, in integer arithmetic, so every machine
 // makes the same one; times are whole seconds before the start of the seeding, which is kept. Rows are written in chunks, each
@@ -11,7 +11,7 @@
 package seed
 
 // Generator is the version of what is generated. It changes when the same scale and seed give other rows.
-const Generator = 2
+const Generator = 3
 
 // The account that every dataset has, and the password of everybody in it.
 const (

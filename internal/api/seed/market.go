@@ -71,8 +71,7 @@ func (w *world) currency(farm int64) string {
 // narrow.
 func (w *world) product(id int64) sells {
 	r, farm, j := newRNG(w.seed, kindProduct, id), w.farmOf(id), int((id-1)%int64(w.Products))
-	all := crops()
-	c := all[(int(farm-1)+2*j)%len(all)]
+	c := crops()[w.cropOf(id)]
 	s := sells{name: c.name, category: c.category, unit: c.unit, currency: w.currency(farm),
 		price: c.price + int64(10*r.below(12)), available: int64(r.below(90) + 10)}
 	if j >= 8 {
@@ -85,6 +84,12 @@ func (w *world) product(id int64) sells {
 	return s
 }
 
+// cropOf returns which of the crops a product is.
+func (w *world) cropOf(product int64) int {
+	farm, j := w.farmOf(product), int((product-1)%int64(w.Products))
+	return (int(farm-1) + 2*j) % len(crops())
+}
+
 func (w *world) farmRows(from, to int64) *table {
 	t := newTable("farms", "id name description currency created_at")
 	for id := from; id < to; id++ {
@@ -93,16 +98,19 @@ func (w *world) farmRows(from, to int64) *table {
 	return t
 }
 
+func (w *world) ownerOf(farm int64) int64 {
+	if farm == 1 {
+		return demoID
+	}
+	return w.first + int64(w.market.owners.at(int(farm-1)%w.crowd))
+}
+
 // memberRows gives each farm an owner, and up to two who help. demo owns the first.
 func (w *world) memberRows(from, to int64) *table {
 	t := newTable("farm_members", "farm_id user_id role created_at")
 	for farm := from; farm < to; farm++ {
 		place := w.market.owners.at(int(farm-1) % w.crowd)
-		owner := w.first + int64(place)
-		if farm == 1 {
-			owner = demoID
-		}
-		t.add(farm, owner, market.Owner, w.at(0))
+		t.add(farm, w.ownerOf(farm), market.Owner, w.at(0))
 		for i := range newRNG(w.seed, kindFarm, farm<<1).below(3) {
 			t.add(farm, w.first+int64((place+1+i)%w.crowd), market.Member, w.at(0))
 		}
@@ -214,7 +222,7 @@ func (w *world) actor(o order, by market.Side) int64 {
 	if by == market.Buyer {
 		return o.buyer
 	}
-	return w.memberRows(o.farm, o.farm+1).rows[0][1].(int64)
+	return w.ownerOf(o.farm)
 }
 
 func paymentOf(s market.Status) string {

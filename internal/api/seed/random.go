@@ -24,6 +24,7 @@ const (
 	kindFarm
 	kindOrder
 	kindCart
+	kindPicture
 )
 
 func newRNG(seed uint64, k kind, id int64) *rng {

@@ -6,11 +6,14 @@ import (
 	_ "embed"
 	"encoding/hex"
 	"fmt"
+	"maps"
+	"slices"
 	"sort"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/platctl/platctl/internal/api/media/store"
 	"github.com/platctl/platctl/internal/base/fault"
 )
 
@@ -39,6 +42,7 @@ type Options struct {
 	Scale      Scale
 	Seed       int64
 	Hasher     Hasher
+	Store      store.Store    // where the files of pictures go; nil: there are none
 	Now        time.Time      // where a new dataset ends; one that is gone on with keeps its own
 	Erase      bool           // lose what the database holds
 	OnProgress func(Progress) // called after each chunk; may be nil
@@ -46,7 +50,7 @@ type Options struct {
 
 // Progress is how far a run is.
 type Progress struct {
-	Doing   string        // writing, vacuuming or hashing
+	Doing   string        // writing, vacuuming, hashing or counting
 	Rows    int64         // in the database
 	Total   int64         // of the dataset
 	Elapsed time.Duration // of this run
@@ -58,9 +62,18 @@ type Result struct {
 	Dataset string           `json:"dataset"` // scale-seed-vGENERATOR
 	Hash    string           `json:"hash"`    // of the content, whatever order it was written in
 	Rows    map[string]int64 `json:"rows,omitempty"`
-	Written int64            `json:"written"` // rows of this run; 0: it was all there
+	Written int64            `json:"written"`           // rows of this run; 0: it was all there
+	Files   int              `json:"files"`             // of pictures, that this run put into the store
+	Differs []Difference     `json:"differs,omitempty"` // of a dataset that was all there: what is no longer as it was written
 	Resumed bool             `json:"resumed"`
 	Seconds float64          `json:"seconds"`
+}
+
+// Difference is a table of the dataset that has lost rows, or gained some that belong to its posts and people.
+type Difference struct {
+	Table  string `json:"table"`
+	Seeded int64  `json:"seeded"`
+	Now    int64  `json:"now"`
 }
 
 // Run writes the dataset, or the rest of it. A context that ends leaves a state that the next run goes on with. The session is
@@ -78,12 +91,12 @@ func Run(ctx context.Context, conn *pgx.Conn, o Options) (Result, error) {
 
 // Demo writes the smallest dataset to an empty database, or goes on with it, and says whether it did. It leaves every other
 // database alone.
-func Demo(ctx context.Context, conn *pgx.Conn, hasher Hasher) (bool, error) {
+func Demo(ctx context.Context, conn *pgx.Conn, hasher Hasher, pictures store.Store) (bool, error) {
 	st, err := Inspect(ctx, conn)
 	if err != nil {
 		return false, fault.Op("seed demo data", err)
 	}
-	o := Options{Scale: Scales()[0], Seed: 1, Hasher: hasher, Now: time.Now()}
+	o := Options{Scale: Scales()[0], Seed: 1, Hasher: hasher, Store: pictures, Now: time.Now()}
 	if !st.Empty && (st.Foreign || st.Complete || st.Name() != name(o.Scale.Name, o.Seed, Generator)) {
 		return false, nil
 	}
@@ -115,10 +128,17 @@ func (l *loader) run(ctx context.Context) (Result, error) {
 	}
 	res.Resumed = len(done) > 0 && !st.Complete
 	if st.Complete && !l.o.Erase && !st.Empty {
-		res.Hash = st.Hash
-		return res, nil
+		return l.same(ctx, w, st, res)
 	}
-	if res.Written, err = l.write(ctx, w, done); err != nil {
+	files, kept, err := w.keepFiles(ctx, l.o.Store)
+	if res.Files = kept; err != nil {
+		return res, err
+	}
+	blobs, err := w.blobRows(files)
+	if err != nil {
+		return res, err
+	}
+	if res.Written, err = l.write(ctx, w, blobs, done); err != nil {
 		return res, err
 	}
 	l.tell(Progress{Doing: "vacuuming"})
@@ -126,12 +146,32 @@ func (l *loader) run(ctx context.Context) (Result, error) {
 		return res, databaseFault(err, "the tables can't be vacuumed")
 	}
 	l.tell(Progress{Doing: "hashing"})
-	if res.Rows, res.Hash, err = content(ctx, l.conn, w); err != nil {
+	if res.Rows, res.Hash, err = content(ctx, l.conn, w, true); err != nil {
 		return res, err
 	}
-	_, err = l.conn.Exec(ctx, sqlFinish, res.Hash)
+	_, err = l.conn.Exec(ctx, sqlFinish, res.Hash, res.Rows)
 	res.Seconds = time.Since(l.start).Round(time.Millisecond).Seconds()
 	return res, databaseFault(err, "the end of the seeding can't be recorded")
+}
+
+// same answers for a dataset that was written before: its rows are counted and not hashed, which takes a second where hashing
+// takes ten. When they are all there, files that the store has lost are drawn again; otherwise nobody may ask for them.
+func (l *loader) same(ctx context.Context, w *world, st State, res Result) (Result, error) {
+	res.Hash = st.Hash
+	l.tell(Progress{Doing: "counting"})
+	var err error
+	if res.Rows, _, err = content(ctx, l.conn, w, false); err != nil {
+		return res, err
+	}
+	for _, table := range slices.Sorted(maps.Keys(res.Rows)) {
+		if seeded, now := st.rows[table], res.Rows[table]; seeded != now {
+			res.Differs = append(res.Differs, Difference{Table: table, Seeded: seeded, Now: now})
+		}
+	}
+	if len(res.Differs) == 0 {
+		_, res.Files, err = w.keepFiles(ctx, l.o.Store)
+	}
+	return res, err
 }
 
 // written returns the chunks that the database has, with their rows.
@@ -153,28 +193,35 @@ type chunk struct {
 	make func() []*table
 }
 
-// chunks lists the dataset in the order in which it is written: who is referred to comes first.
-func (w *world) chunks() []chunk {
+// chunks lists the dataset in the order in which it is written: who is referred to comes first. The first has people, because a
+// database without them counts as empty.
+func (w *world) chunks(blobs *table) []chunk {
 	var out []chunk
-	people := func(what string, rows func(from, to int64) *table) {
+	people := func(what string, rows func(from, to int64) []*table) {
 		for from := int64(1); from <= int64(w.Users); from += sliceMax {
 			to := min(from+sliceMax, int64(w.Users)+1)
-			out = append(out, chunk{fmt.Sprintf("%s/%d", what, from), func() []*table { return []*table{rows(from, to)} }})
+			out = append(out, chunk{fmt.Sprintf("%s/%d", what, from), func() []*table { return rows(from, to) }})
 		}
 	}
-	people("users", w.users)
+	people("users", func(from, to int64) []*table {
+		tables := []*table{w.users(from, to)}
+		if from == 1 {
+			tables = append(tables, blobs)
+		}
+		return append(tables, w.portraitRows(from, to)...)
+	})
 	out = append(out, chunk{"blocks", func() []*table { return []*table{w.blockRows()} }})
 	for from := int64(1); from <= int64(w.Farms); from += w.farmsAtATime() {
 		to := min(from+w.farmsAtATime(), int64(w.Farms)+1)
 		out = append(out, chunk{fmt.Sprintf("farms/%d", from), func() []*table {
-			return []*table{w.farmRows(from, to), w.memberRows(from, to), w.productRows(from, to)}
+			return append([]*table{w.farmRows(from, to), w.memberRows(from, to), w.productRows(from, to)}, w.productPictures(from, to)...)
 		}})
 	}
 	for _, s := range w.slices {
 		out = append(out, chunk{fmt.Sprintf("timeline/%d", s.from), func() []*table { return w.content(s) }})
 	}
-	people("seen", w.seenRows)
-	people("carts", w.cartRows)
+	people("seen", func(from, to int64) []*table { return []*table{w.seenRows(from, to)} })
+	people("carts", func(from, to int64) []*table { return []*table{w.cartRows(from, to)} })
 	for from := int64(1); from <= int64(w.Orders); from += orderChunk {
 		to := min(from+orderChunk, int64(w.Orders)+1)
 		out = append(out, chunk{fmt.Sprintf("orders/%d", from), func() []*table { return w.orderRows(from, to) }})
@@ -182,13 +229,13 @@ func (w *world) chunks() []chunk {
 	return out
 }
 
-func (l *loader) write(ctx context.Context, w *world, done map[string]int64) (int64, error) {
+func (l *loader) write(ctx context.Context, w *world, blobs *table, done map[string]int64) (int64, error) {
 	total, had, wrote := w.rows(), int64(0), int64(0)
 	for _, n := range done {
 		had += n
 	}
 	began := time.Now()
-	for _, c := range w.chunks() {
+	for _, c := range w.chunks(blobs) {
 		if _, ok := done[c.name]; ok {
 			continue
 		}
@@ -229,9 +276,9 @@ func (l *loader) tell(p Progress) {
 	}
 }
 
-// content counts and hashes the rows of the dataset as the database has them.
-func content(ctx context.Context, conn *pgx.Conn, w *world) (map[string]int64, string, error) {
-	rows, err := conn.Query(ctx, sqlContent, w.anchor, w.Users, w.Posts, w.notices(), w.Farms, w.Farms*w.Products, w.Orders)
+// content counts the rows of the dataset as the database has them, and hashes them where it is asked to.
+func content(ctx context.Context, conn *pgx.Conn, w *world, hashed bool) (map[string]int64, string, error) {
+	rows, err := conn.Query(ctx, sqlContent, w.anchor, w.Users, w.Posts, w.notices(), w.Farms, w.Farms*w.Products, w.Orders, w.lastMedia(), hashed)
 	if err != nil {
 		return nil, "", databaseFault(err, "the content can't be hashed")
 	}

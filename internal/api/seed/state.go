@@ -45,6 +45,7 @@ type State struct {
 	generator int
 	anchor    time.Time
 	password  string
+	rows      map[string]int64 // of a complete one: what each table had
 }
 
 // Name names the dataset, whoever wrote it.
@@ -72,7 +73,7 @@ func Inspect(ctx context.Context, conn *pgx.Conn) (State, error) {
 		st.Foreign = !st.Empty
 		return st, nil
 	}
-	err := conn.QueryRow(ctx, sqlMarker).Scan(&st.generator, &st.Scale, &st.Seed, &st.anchor, &st.password, &st.Complete, &st.Hash)
+	err := conn.QueryRow(ctx, sqlMarker).Scan(&st.generator, &st.Scale, &st.Seed, &st.anchor, &st.password, &st.Complete, &st.Hash, &st.rows)
 	if errors.Is(err, pgx.ErrNoRows) {
 		st.Foreign = !st.Empty
 		return st, nil
@@ -130,6 +131,7 @@ func (w *world) lastIDs() map[string]int64 {
 		"users": int64(w.Users), "posts": int64(w.Posts), "comments": last.comment + last.comments - 1,
 		"notifications": w.notices(), "farms": int64(w.Farms), "products": int64(w.Farms * w.Products),
 		"orders": int64(w.Orders), "order_events": w.lastEvent(),
+		"media": w.lastMedia(), "media_blobs": int64(len(w.album.motifs)),
 	}
 }
 

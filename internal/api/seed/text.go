@@ -1,6 +1,7 @@
 package seed
 
 import (
+	"image/color"
 	"strconv"
 	"strings"
 )
@@ -39,18 +40,19 @@ func bios() []string {
 type crop struct {
 	name, plural, category, unit string
 	price                        int64
+	colour                       color.RGBA // in pictures
 }
 
 func crops() []crop {
 	return []crop{
-		{"Cox apples", "apples", "fruit", "kg", 320}, {"Plums", "plums", "fruit", "kg", 410},
-		{"Rye bread", "rye loaves", "bakery", "piece", 480}, {"Goat cheese", "goat cheeses", "dairy", "100 g", 350},
-		{"Chard", "chard leaves", "vegetables", "bunch", 260}, {"Tomatoes", "tomatoes", "vegetables", "kg", 390},
-		{"Honey", "honey jars", "pantry", "500 g", 890}, {"Eggs", "eggs", "dairy", "dozen", 420},
-		{"Pumpkins", "pumpkins", "vegetables", "piece", 550}, {"Walnuts", "walnuts", "pantry", "kg", 1150},
-		{"Garlic", "garlic bulbs", "vegetables", "bunch", 310}, {"Pears", "pears", "fruit", "kg", 360},
-		{"Beetroot", "beetroots", "vegetables", "kg", 240}, {"Butter", "butter rolls", "dairy", "250 g", 470},
-		{"Apple juice", "juice bottles", "pantry", "l", 330},
+		{"Cox apples", "apples", "fruit", "kg", 320, color.RGBA{196, 62, 48, 255}}, {"Plums", "plums", "fruit", "kg", 410, color.RGBA{92, 56, 110, 255}},
+		{"Rye bread", "rye loaves", "bakery", "piece", 480, color.RGBA{134, 86, 48, 255}}, {"Goat cheese", "goat cheeses", "dairy", "100 g", 350, color.RGBA{236, 228, 206, 255}},
+		{"Chard", "chard leaves", "vegetables", "bunch", 260, color.RGBA{62, 120, 64, 255}}, {"Tomatoes", "tomatoes", "vegetables", "kg", 390, color.RGBA{214, 54, 40, 255}},
+		{"Honey", "honey jars", "pantry", "500 g", 890, color.RGBA{222, 150, 36, 255}}, {"Eggs", "eggs", "dairy", "dozen", 420, color.RGBA{228, 196, 160, 255}},
+		{"Pumpkins", "pumpkins", "vegetables", "piece", 550, color.RGBA{228, 124, 32, 255}}, {"Walnuts", "walnuts", "pantry", "kg", 1150, color.RGBA{150, 112, 72, 255}},
+		{"Garlic", "garlic bulbs", "vegetables", "bunch", 310, color.RGBA{232, 226, 222, 255}}, {"Pears", "pears", "fruit", "kg", 360, color.RGBA{172, 184, 70, 255}},
+		{"Beetroot", "beetroots", "vegetables", "kg", 240, color.RGBA{122, 30, 66, 255}}, {"Butter", "butter rolls", "dairy", "250 g", 470, color.RGBA{246, 220, 120, 255}},
+		{"Apple juice", "juice bottles", "pantry", "l", 330, color.RGBA{206, 160, 60, 255}},
 	}
 }
 

@@ -37,7 +37,7 @@ func (w *world) content(s slice) []*table {
 		comment += int64(comments)
 	}
 	w.addFollows(t, s, end)
-	return []*table{t.posts, t.stats, t.follows, t.likes, t.comments, w.notifications(t, s)}
+	return append([]*table{t.posts, t.stats, t.follows, t.likes, t.comments, w.notifications(t, s)}, w.postPictures(s.from, s.to)...)
 }
 
 // soon returns a second between from and end, within three days: most answers come early.

@@ -3,7 +3,8 @@ package seed
 import "time"
 
 const (
-	span     = 200 * 24 * 3600 // seconds from the first post to the anchor
+	span     = 120 * 24 * 3600 // seconds from the first post to the anchor
+	noticed  = 60 * 24 * 3600  // nobody was notified earlier: a server removes notifications after 90 days, and a dataset is to stay whole for a while
 	sliceMax = 5000            // posts of one slice, and so what is in memory at a time
 	shyShare = 10              // one in so many people never posts
 )
@@ -35,6 +36,7 @@ type world struct {
 	hidden  map[[2]int64]bool
 	slices  []slice
 	market  *marketPlan
+	album   album
 }
 
 // slice is a piece of the timeline: posts from..to-1 with everything that happens to them, and the people of the crowd who
@@ -45,7 +47,7 @@ type slice struct {
 	comment, notice      int64 // the first ids
 	comments, notices    int64
 	follows, likes       int64
-	notify, withAccounts bool // inside the time for which notifications are kept; the one that carries demo and the viewers
+	notify, withAccounts bool // inside the time whose notifications are there; the one that carries demo and the viewers
 }
 
 func newWorld(s Scale, seed uint64, anchor time.Time, hash string) *world {
@@ -65,6 +67,7 @@ func newWorld(s Scale, seed uint64, anchor time.Time, hash string) *world {
 	w.planBlocks()
 	w.planSlices()
 	w.planMarket()
+	w.planAlbum()
 	return w
 }
 
@@ -121,8 +124,8 @@ func (w *world) planSlices() {
 		s := slice{
 			from: 1 + int64(i*w.Posts/n), to: 1 + int64((i+1)*w.Posts/n), comment: comment, notice: notice,
 			spreeFrom: i * w.crowd / n, spreeTo: (i + 1) * w.crowd / n, withAccounts: i == n-1,
-			notify: (n-i)*events <= w.Notifications*n+events,
 		}
+		s.notify = (n-i)*events <= w.Notifications*n+events && w.second(s.from) >= span-noticed
 		for p := s.from; p < s.to; p++ {
 			likes, comments := w.heat(p)
 			s.likes, s.comments = s.likes+int64(likes), s.comments+int64(comments)
@@ -171,7 +174,7 @@ func (w *world) at(second int64) time.Time {
 }
 
 func (w *world) rows() int64 {
-	n := int64(w.Users) + int64(len(w.blocks)) + int64(len(w.seen(1, int64(w.Users)+1))) + w.market.rows
+	n := int64(w.Users) + int64(len(w.blocks)) + int64(len(w.seen(1, int64(w.Users)+1))) + w.market.rows + w.album.rows
 	for _, s := range w.slices {
 		n += 2*(s.to-s.from) + s.follows + s.likes + s.comments + s.notices
 	}

@@ -105,6 +105,32 @@ func TestDeleteAndRestore(t *testing.T) {
 	noDrift(t, env)
 }
 
+// Of several who restore an account at once one is logged in; the others are answered like one who comes later.
+func TestRestoredAtOnce(t *testing.T) {
+	t.Parallel()
+	env := apitest.New(t)
+	_, a := env.Signup("ana")
+	if _, err := deleteMe(t, a, password); err != nil {
+		t.Fatal(err)
+	}
+	const together = 6
+	errs := make(chan error, together)
+	for range together {
+		go func() { _, err := restore(t, env, "ana", password); errs <- err }()
+	}
+	back := 0
+	for range together {
+		if err := <-errs; err == nil {
+			back++
+		} else {
+			wantProblem(t, err, 409, "not_deleted")
+		}
+	}
+	if back != 1 {
+		t.Errorf("%d of %d restored it", back, together)
+	}
+}
+
 // checkTheDoor tries to come in with the handle of a deleted account.
 func checkTheDoor(t *testing.T, env *apitest.Env, purgeAt time.Time) {
 	t.Helper()

@@ -99,7 +99,7 @@ func seedDemo(t testing.TB, env *apitest.Env) (bool, error) {
 		t.Fatal(err)
 	}
 	defer conn.Release()
-	return seed.Demo(t.Context(), conn.Conn(), fastHasher{})
+	return seed.Demo(t.Context(), conn.Conn(), fastHasher{}, nil)
 }
 
 type fastHasher struct{}

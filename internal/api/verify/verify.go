@@ -3,7 +3,7 @@
 // Invariants: every check reads one statement, so one snapshot, and a server that runs meanwhile causes no false drift; rows
 // are streamed, so memory doesn't grow with the drift. A repair works in batches of 500, each in a transaction that locks what
 // it decides about and looks again before it writes, so it never undoes what somebody did since. After a repair the check
-// runs once more: what is reported as left was seen.
+// runs once more: what is reported as left was seen. A dataset that is half written is checked, and never repaired.
 //
 // The statements stand in sql/ and not among the named queries: they belong to no release's contract.
 package verify
@@ -15,6 +15,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/platctl/platctl/internal/api/seed"
 	"github.com/platctl/platctl/internal/base/fault"
 	"github.com/platctl/platctl/internal/base/pg"
 )
@@ -34,6 +35,8 @@ type Report struct {
 	Drift  int64     `json:"drift"`    // rows found
 	Fixed  int64     `json:"repaired"` // rows written
 	Left   int64     `json:"left"`     // rows that are wrong now
+
+	Unfinished string `json:"unfinished,omitempty"` // the dataset whose seeding was cut off: until it is there, rows contradict each other
 }
 
 // Finding is the answer of one check.
@@ -81,6 +84,17 @@ func (v *verifier) run(ctx context.Context) (Report, error) {
 	}
 	if there, err := v.hasTable(ctx, "notification_state"); err != nil || !there {
 		return rep, cmp.Or(err, error(fault.New(fault.Unavailable, "the database has not the tables of this platctl").WithHint("platctl migrate up")))
+	}
+	st, err := seed.Inspect(ctx, v.reader)
+	if err != nil {
+		return rep, err
+	}
+	if !st.Empty && !st.Foreign && !st.Complete {
+		rep.Unfinished = st.Name()
+	}
+	if rep.Unfinished != "" && v.o.Repair {
+		return rep, fault.New(fault.Refused, "the dataset %s is half written; a repair would make the other half wrong", rep.Unfinished).
+			WithHint("finish it first: `platctl db seed --scale %s --seed %d`", st.Scale, st.Seed)
 	}
 	all, err := v.checks(ctx)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/platctl/platctl/internal/api/apitest"
 	"github.com/platctl/platctl/internal/api/seed"
 	"github.com/platctl/platctl/internal/api/verify"
+	"github.com/platctl/platctl/internal/base/fault"
 	"github.com/platctl/platctl/internal/base/pg"
 	"github.com/platctl/platctl/internal/base/pg/pgtest"
 )
@@ -106,6 +107,38 @@ func TestDriftIsFoundAndRepaired(t *testing.T) {
 	}
 }
 
+// A dataset that is half written is said to be, and a repair of it refused: it would make what is still to come wrong.
+func TestHalfSeeded(t *testing.T) {
+	t.Parallel()
+	url := pgtest.New(t, apitest.Template(t))
+	conn, err := pg.Connect(t.Context(), url, "verify test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	o := seed.Options{Scale: seed.Scales()[0], Seed: 1, Hasher: fastHasher{}, Now: time.Now()}
+	o.OnProgress = func(p seed.Progress) {
+		if p.Rows > 100 { // the products are there, whose sales are still to come
+			cancel()
+		}
+	}
+	if _, err := seed.Run(ctx, conn, o); err == nil {
+		t.Fatal("the seeding was not cut off")
+	}
+	conn.Close(context.Background())
+	rep, by := run(t, url, false)
+	if !strings.HasPrefix(rep.Unfinished, "demo-1-v") || by["stock"].Drift == 0 {
+		t.Errorf("%+v", rep)
+	}
+	_, err = verify.Run(t.Context(), url, verify.Options{Repair: true})
+	if e := fault.From(err); e.Kind != fault.Refused || !strings.Contains(e.Hint, "platctl db seed --scale demo --seed 1") {
+		t.Errorf("%v", err)
+	}
+	if again, by := run(t, url, false); again.Drift != rep.Drift || by["stock"].Drift == 0 {
+		t.Errorf("a refused repair changed something: %+v", again)
+	}
+}
+
 // Drift in a record of commerce is found by its own check, told and left alone.
 func TestOrderDriftIsLeftToAPerson(t *testing.T) {
 	t.Parallel()
@@ -150,8 +183,9 @@ func TestManyRows(t *testing.T) {
 	}
 }
 
-// pictures are three of the first account's.
-const pictures = `insert into media_blobs (owner_id, sha256, content_type, bytes, key, state) values (1, sha256('x'), 'image/png', 9, 'key', 'ready');
+// pictures are three of the first account's, and the only ones.
+const pictures = `truncate media_blobs restart identity cascade; truncate media restart identity cascade;
+	insert into media_blobs (owner_id, sha256, content_type, bytes, key, state) values (1, sha256('x'), 'image/png', 9, 'key', 'ready');
 	insert into media (owner_id, purpose, content_type, bytes, blob_id) select 1, 'post', 'image/png', 9, 1 from generate_series(1, 3); `
 
 // Uploads that wait too long and bytes of no picture are found, and left to whoever can do something about them; what is about to be

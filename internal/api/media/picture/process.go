@@ -68,7 +68,7 @@ func Process(data []byte, o Options) (Result, error) {
 		img = small // the next size is made of this one
 		r.Scale += time.Since(start)
 		start = time.Now()
-		size, err := encode(upright(small, r.Header.Orientation))
+		size, err := Encode(upright(small, r.Header.Orientation))
 		r.Encode += time.Since(start)
 		if err != nil {
 			return r, err
@@ -93,9 +93,9 @@ func sides(wanted []int, own int) []int {
 	return out
 }
 
-// encode writes the WebP and reads it back with a decoder by other people: the encoder has written files that no browser could
+// Encode writes the WebP and reads it back with a decoder by other people: the encoder has written files that no browser could
 // read (deepteams/webp#4, fixed in 1.2.3), and a picture that can't be shown must not be called ready.
-func encode(img *image.RGBA) (Size, error) {
+func Encode(img *image.RGBA) (Size, error) {
 	s := Size{Width: img.Rect.Dx(), Height: img.Rect.Dy()}
 	o := webp.DefaultOptions()
 	o.Method, o.Quality = method, quality

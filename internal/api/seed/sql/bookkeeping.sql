@@ -9,6 +9,7 @@ create table if not exists platctl.seed (
     finished_at   timestamptz,
     hash          text        not null default ''
 );
+alter table platctl.seed add column if not exists rows jsonb not null default '{}'; -- table -> how many it had in the end
 comment on table platctl.seed is 'The dataset that platctl db seed writes, or has written, to this database.';
 create table if not exists platctl.seed_chunks (
     name       text primary key,

@@ -1,1 +1,1 @@
-update platctl.seed set finished_at = now(), hash = $1
+update platctl.seed set finished_at = now(), hash = $1, rows = $2

@@ -40,7 +40,7 @@ func newBan(d *command.Deps) *cobra.Command {
 		Short: "Keep an account out",
 		Long: "Ends every session of an account, refuses its logins with 403 banned and settles the open reports about it. What it\n" +
 			"wrote stays; others no longer see it, nor the person. The moderation log keeps who did it and why. Banning twice is\n" +
-			"banning once. `platctl auth unban` takes it back.",
+			"banning once, and the last admin can't be banned. `platctl auth unban` takes it back.",
 		Example: `
 			platctl auth ban spam_bot_7
 			platctl auth ban spam_bot_7 --why "sells followers" --dry-run

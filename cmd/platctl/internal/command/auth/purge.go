@@ -44,8 +44,8 @@ func newPurge(d *command.Deps) *cobra.Command {
 		Short: "Remove an account and all it wrote, now and for good",
 		Long: "For somebody with a claim to be forgotten who can't wait for the grace of a deletion, or can't log in. It shows what\n" +
 			"the account has, asks, ends its sessions and removes the rows in small batches while the server runs. There is no way\n" +
-			"back. A banned account stays as a handle with its ban; `platctl auth unban` lets that go too. Interrupted, it goes on\n" +
-			"when it is run again, or when a server's job finds it.",
+			"back. A banned account stays as a handle with its ban; `platctl auth unban` lets that go too. The last admin stays.\n" +
+			"Interrupted, it goes on when it is run again, or when a server's job finds it.",
 		Example: `
 			platctl auth purge ana_orchard
 			platctl auth purge ana_orchard --dry-run

@@ -41,7 +41,7 @@ func newRole(d *command.Deps) *cobra.Command {
 		Short: "Show or set what an account may do to others",
 		Long: "Without a role it shows the one that an account has. With one it gives it: moderators decide reports, remove what\n" +
 			"members wrote and ban them; admins do that to everybody, and give roles. It counts from the account's next request.\n" +
-			"The first admin of a community comes into being here. The last one can't be demoted.",
+			"The first admin of a community comes into being here. The last one can't be demoted, and who is banned can't be raised.",
 		Example: `
 			platctl auth role ana_orchard
 			platctl auth role ana_orchard admin --why "runs the market"
@@ -98,8 +98,12 @@ func setRole(ctx context.Context, k desk, o roleOptions) error {
 }
 
 func tellRole(res RoleResult) string {
-	if !res.Changed {
-		return fmt.Sprintf("%s is %s", res.Account.Handle, res.Role)
+	banned := ""
+	if res.Account.BannedAt != nil {
+		banned = ", and banned"
 	}
-	return fmt.Sprintf("%s: %s -> %s", res.Account.Handle, res.Account.Role, res.Role)
+	if !res.Changed {
+		return fmt.Sprintf("%s is %s%s", res.Account.Handle, res.Role, banned)
+	}
+	return fmt.Sprintf("%s: %s -> %s%s", res.Account.Handle, res.Account.Role, res.Role, banned)
 }

@@ -3,7 +3,7 @@ package db
 import (
 	"context"
 	"fmt"
-	"io"
+	"log/slog"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,14 +16,6 @@ import (
 	"github.com/platctl/platctl/internal/base/fault"
 	"github.com/platctl/platctl/internal/base/pg"
 )
-
-// SeedResult is the data of `platctl db seed --json`.
-type SeedResult struct {
-	Database string `json:"database"` // without a password
-	seed.Result
-	Handle   string `json:"handle"`   // an account of the dataset
-	Password string `json:"password"` // of every account in it
-}
 
 type seedOptions struct {
 	deps *command.Deps
@@ -39,17 +31,19 @@ func newSeed(d *command.Deps) *cobra.Command {
 	cmd := command.New(command.Spec{
 		Use:   "seed [--scale SCALE] [--seed N] [--erase-existing-data [--yes]]",
 		Short: "Fill the database with a made-up community",
-		Long: "Writes people, posts, follows, likes, comments, notifications, farms, products and orders with power-law popularity. The\n" +
-			"same scale and seed make the same rows everywhere; the hash that is printed names the content. Interrupted or killed,\n" +
-			"the same command goes on where it stopped. It refuses production, and a database that holds anything else.\n" +
-			"Everybody in the dataset has the same password, which is printed. It doesn't migrate.\n\n" +
+		Long: "Writes people, posts, follows, likes, comments, notifications, farms, products, orders and pictures with power-law\n" +
+			"popularity. The same scale and seed make the same rows everywhere; the hash that is printed names the content.\n" +
+			"Interrupted or killed, the same command goes on where it stopped. It refuses production, and a database that holds\n" +
+			"anything else. Everybody in the dataset has the same password, which is printed. It doesn't migrate.\n" +
+			"A dataset that is there already is counted: the answer is no when rows came to it or went.\n\n" +
+			"Pictures are drawn: some thirty, which many rows share, with their files in the folder or bucket that is configured.\n\n" +
 			"Scales, in people, posts and products: demo 12, 60 and 48, small 1,000, 20,000 and 3,000, medium 20,000, 600,000 and\n" +
 			"200,000, large 100,000, 3,000,000 and 1,000,000.",
 		Example: `
 			platctl db seed
 			platctl db seed --scale medium --seed 7
 			platctl db seed --scale small --erase-existing-data --yes --json | jq -r .data.hash`,
-		Exits:  []int{4, 5, 6},
+		Exits:  []int{3, 4, 5, 6},
 		Result: SeedResult{},
 		Run: func(ctx context.Context, cmd *cobra.Command, _ []string) error {
 			return o.run(ctx, cmd)
@@ -87,11 +81,15 @@ func (o seedOptions) run(ctx context.Context, cmd *cobra.Command) error {
 	if err := o.confirm(ctx, conn, db.Shown); err != nil {
 		return err
 	}
+	pictures, err := o.deps.Pictures(slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
 	hasher := account.NewHasher(1, 1, time.Minute)
 	defer hasher.Close()
 	tell := progress(o.deps.Streams)
-	res, err := seed.Run(ctx, conn, seed.Options{Scale: scale, Seed: o.seed, Hasher: hasher, Now: time.Now(), Erase: o.erase,
-		OnProgress: tell.show})
+	res, err := seed.Run(ctx, conn, seed.Options{Scale: scale, Seed: o.seed, Hasher: hasher, Store: pictures.Store, Now: time.Now(),
+		Erase: o.erase, OnProgress: tell.show})
 	tell.end()
 	if err != nil {
 		return command.Interrupted(ctx, err, "what was written stays",
@@ -118,15 +116,4 @@ func (o seedOptions) confirm(ctx context.Context, conn *pgx.Conn, where string) 
 			WithHint("add --yes to lose it")
 	}
 	return o.deps.Streams.Confirm(ctx, fmt.Sprintf("%s holds %s. Delete every person and farm, and all that belongs to them?", where, what))
-}
-
-func (o seedOptions) print(cmd *cobra.Command, res SeedResult) error {
-	return o.deps.Printer(cmd).Result(res, func(w io.Writer) error {
-		what := fmt.Sprintf("wrote %d rows in %.1f s", res.Written, res.Seconds)
-		if res.Written == 0 {
-			what = "it was all there"
-		}
-		_, err := fmt.Fprintf(w, "dataset %s: %s\nhash %s\nlogin %s / %s\n", res.Dataset, what, res.Hash, res.Handle, res.Password)
-		return err
-	})
 }

@@ -29,12 +29,12 @@ func newVerify(d *command.Deps) *cobra.Command {
 			"them, compares stock, totals, steps and payments with the orders, and looks for rows that point nowhere. It changes\n" +
 			"nothing without --repair, and runs while the server does. With --repair it fixes what is derived, 500 rows a\n" +
 			"transaction, and looks again; rows that point nowhere are deleted, and what orders say is left to a person.\n" +
-			"Interrupted, what was repaired stays.",
+			"Interrupted, what was repaired stays. A dataset of `platctl db seed` that is half written is not repaired.",
 		Example: `
 			platctl db verify
 			platctl db verify --repair
 			platctl db verify --json | jq '.data.checks[] | select(.drift > 0)'`,
-		Exits:  []int{3, 5, 6},
+		Exits:  []int{3, 4, 5, 6},
 		Result: VerifyResult{},
 		Run: func(ctx context.Context, cmd *cobra.Command, _ []string) error {
 			return runVerify(ctx, d, d.Printer(cmd), repair)
@@ -57,6 +57,9 @@ func runVerify(ctx context.Context, d *command.Deps, p *output.Printer, repair b
 	if err != nil {
 		return command.Interrupted(ctx, err, map[bool]string{false: "nothing was changed", true: "what was repaired stays"}[repair], "run it again")
 	}
+	if rep.Unfinished != "" {
+		d.Streams.Say("the dataset %s is half written: what contradicts itself may only be unfinished; `platctl db seed` goes on with it", rep.Unfinished)
+	}
 	return p.Answer(VerifyResult{Database: db.Shown, Report: rep}, drift(rep, repair), func(w io.Writer) error {
 		if err := p.Table(w, []string{"CHECK", "DRIFT", "REPAIRED", "LEFT", "RULE"}, findings(rep)); err != nil {
 			return err
@@ -77,6 +80,9 @@ func drift(rep verify.Report, repair bool) error {
 	switch {
 	case rep.Left == 0:
 		return nil
+	case rep.Unfinished != "":
+		return fault.New(fault.No, "%d rows contradict others; the dataset %s is half written", rep.Left, rep.Unfinished).
+			WithHint("finish it first: the `platctl db seed` that began it goes on")
 	case repair:
 		return fault.New(fault.No, "%d rows still contradict others", rep.Left).WithHint(hints)
 	case mendable == 0:

@@ -12,6 +12,7 @@ import (
 	"github.com/platctl/platctl/internal/api/account"
 	"github.com/platctl/platctl/internal/api/account/argon"
 	"github.com/platctl/platctl/internal/api/mail"
+	"github.com/platctl/platctl/internal/api/media/store"
 	"github.com/platctl/platctl/internal/api/postgres"
 	"github.com/platctl/platctl/internal/api/seed"
 	"github.com/platctl/platctl/internal/api/server"
@@ -42,14 +43,14 @@ func (o *options) server(ctx context.Context, p pools, secrets settings.ServerSe
 		}
 	}
 	hasher := account.NewHasher(runtime.GOMAXPROCS(0)/2, hashQueue, hashWait, account.Apart(func() account.Deriver { return argon.NewChild(o.log) }))
-	if o.dev {
-		if err := seedDemo(ctx, p.requests, hasher); err != nil {
-			return nil, nil, err
-		}
-	}
 	pictures, err := o.deps.Pictures(o.log)
 	if err != nil {
 		return nil, nil, err
+	}
+	if o.dev {
+		if err := seedDemo(ctx, p.requests, hasher, pictures.Store); err != nil {
+			return nil, nil, err
+		}
 	}
 	limited, err := limitsOf(c)
 	if err != nil {
@@ -90,13 +91,13 @@ func (o *options) outside(p *command.Pictures) (m server.Mail, out []server.Outs
 }
 
 // seedDemo has a session of its own: the pool's statements have two seconds.
-func seedDemo(ctx context.Context, pool *pgxpool.Pool, hasher seed.Hasher) error {
+func seedDemo(ctx context.Context, pool *pgxpool.Pool, hasher seed.Hasher, pictures store.Store) error {
 	conn, err := pg.Connect(ctx, pool.Config().ConnString(), "platctl serve --dev")
 	if err != nil {
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	_, err = seed.Demo(ctx, conn, hasher)
+	_, err = seed.Demo(ctx, conn, hasher, pictures)
 	return err
 }
 
