@@ -164,7 +164,6 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	queries := db.New(o.Pool)
 	if s.limits, err = s.newLimits(); err != nil {
 		return nil, err
 	}
@@ -183,20 +182,26 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if s.media, err = newMedia(o, s.jobs, o.Pool, o.Log); err != nil {
 		return nil, err
 	}
-	if s.operations, err = s.newOperations(queries, ids, tokens); err != nil {
+	if s.operations, err = s.newOperations(db.New(o.Pool), ids, tokens); err != nil {
 		return nil, err
 	}
 	s.background()
 	s.periodic()
-	s.admission = admission.New(slotsPerConn*int(o.Pool.Config().MaxConns), queuePerSlot*slotsPerConn*int(o.Pool.Config().MaxConns), maxQueueWait)
-	s.origins = make(map[string]bool, len(o.Origins))
-	for _, origin := range o.Origins {
-		s.origins[origin] = true
-	}
+	slots := slotsPerConn * int(o.Pool.Config().MaxConns)
+	s.admission = admission.New(slots, queuePerSlot*slots, maxQueueWait)
+	s.origins = set(o.Origins)
 	s.metrics = newMetrics(s, o.Pool)
 	s.portal = openapi.Portal(httpapi.WrongMethod(o.Log, "GET, HEAD"))
 	s.handler = wrap(s.mux(), s.chain())
 	return s, nil
+}
+
+func set(names []string) map[string]bool {
+	out := make(map[string]bool, len(names))
+	for _, n := range names {
+		out[n] = true
+	}
+	return out
 }
 
 // newOperations wires what the spec's operations call.
