@@ -45,9 +45,10 @@ k6-xk6: ## Build the same k6 with xk6 itself
 
 .PHONY: generate
 generate: ## Regenerate what is generated: server and client from the spec, Go from the queries
-	@# 429 is the middleware's answer, and a client's error like any other: with it each operation would answer a sum type.
+	@# 429 and 304 are the middleware's answers, the one a client's error like any other, the other only to who asks for it: with
+	@# them operations would answer sum types.
 	@# A raw response is the server's business; without the mark the client gets the typed answer.
-	@mkdir -p bin && sed '/"429":/d' $(SPEC)/openapi.yaml > bin/openapi-server.yaml
+	@mkdir -p bin && sed '/"429":/d; /"304":/d' $(SPEC)/openapi.yaml > bin/openapi-server.yaml
 	@sed '/x-ogen-raw-response/d' bin/openapi-server.yaml > bin/openapi-client.yaml
 	$(TOOL) ogen --config $(SPEC)/ogen.yaml --target $(SPEC)/oas --package oas --clean bin/openapi-server.yaml
 	$(TOOL) ogen --config $(SPEC)/ogen-client.yaml --target $(SPEC)/client --package client --clean bin/openapi-client.yaml
@@ -115,7 +116,7 @@ bench: postgres ## Print the figures that the documentation claims
 	go test ./cmd/platctl -run '^$$' -bench 'FirstUp|StartToReady|IdleMemory' -benchtime 5x
 	go test ./cmd/platctl -run '^$$' -bench 'Version' -benchtime 20x
 	go test ./internal/base/pg/pgtest -run '^$$' -bench 'Clone' -benchtime 20x
-	go test ./internal/api/server -run '^$$' -bench 'BareHandler' -benchtime 20x
+	go test ./internal/api/server -run '^$$' -bench 'BareHandler|BareBytes' -benchtime 20x
 	go test ./internal/api/server -run '^$$' -bench 'Enumeration' -benchtime 1x
 	go test ./cmd/platctl -run '^$$' -bench 'LoginFlood|LoginTime' -benchtime 5x
 	go test ./cmd/platctl -run '^$$' -bench 'Tracing' -benchtime 20x
@@ -153,6 +154,12 @@ bench-feed: postgres build ## Seed the medium dataset and measure the feed of fo
 	@bin/platctl db start --json | sed 's/.*"url":"\([^"]*\)".*/\1/' > $(BENCH)/url
 	@PLATCTL_BENCH_DATABASE=$$(cat $(BENCH)/url) go test ./internal/api/indexes -run '^$$' -bench Feed -benchtime 500x; \
 		code=$$?; bin/platctl db stop; exit $$code
+
+.PHONY: bench-cache
+bench-cache: postgres ## Measure how stale kept answers get on two servers, and what they cost beside a bare handler
+	go test ./internal/api/server -run '^$$' -bench 'KeptAgainst|ListAgainst' -benchtime 20x
+	go test ./internal/api/server -run '^$$' -bench 'BustTransport' -benchtime 10000x
+	go test ./internal/api/server -run '^$$' -bench 'Staleness' -benchtime 10000x
 
 .PHONY: bench-limits
 bench-limits: postgres ## Measure the limiter beside another one, and an offender beside others on three servers

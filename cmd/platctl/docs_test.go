@@ -109,6 +109,9 @@ func checkCommandLine(t *testing.T, path, line string) {
 		return
 	}
 	for _, a := range args {
+		if a == "--" {
+			break // what follows is another program's
+		}
 		name, _, _ := strings.Cut(strings.TrimPrefix(a, "--"), "=")
 		if strings.HasPrefix(a, "--") && cmd.Flag(name) == nil {
 			t.Errorf("%s: %q: %s has no flag --%s", path, line, cmd.CommandPath(), name)

@@ -86,7 +86,8 @@ func On(t testing.TB, url string, opts ...Option) *Env {
 		Keys: keyring.Static(ring), IDKey: IDKey(), AccessTTL: 10 * time.Minute, RefreshTTL: time.Hour, DeletionGrace: 30 * 24 * time.Hour,
 		DrainDelay: 300 * time.Millisecond, ShutdownGrace: 10 * time.Second, MinSchema: postgres.MinSchema, Role: active{},
 		SchemaVersion: func(ctx context.Context) (int64, error) { return migrate.Current(ctx, pool) },
-		Mail:          server.Mail{Sender: e.Outbox, Site: "Market", Dotless: true},
+		CacheBytes:    16 << 20, CacheRecheckOne: 1, // every test is one of the cache, too
+		Mail: server.Mail{Sender: e.Outbox, Site: "Market", Dotless: true},
 	}
 	o.Media = pictures(t)
 	for _, opt := range opts {
@@ -100,6 +101,13 @@ func On(t testing.TB, url string, opts ...Option) *Env {
 	if o.JobsPool != nil {
 		t.Cleanup(e.Server.Work(context.WithoutCancel(t.Context())))
 	}
+	t.Cleanup(func() {
+		for line := range bytes.Lines(e.Log()) {
+			if bytes.Contains(line, []byte("a kept answer is not what the database says")) {
+				t.Errorf("the cache diverged: %s", line)
+			}
+		}
+	})
 	ts := httptest.NewServer(e.Server.Handler())
 	t.Cleanup(ts.Close)
 	e.URL = ts.URL

@@ -91,7 +91,7 @@ func Excluded() map[string]string {
 		"reports.resolved_at": staff, "reports.resolution": staff, "reports.resolution_reason": staff, "moderation_log": staff,
 		"confirmations":      "requests that wait for a mailed code, kept for hours; what they change stands in account",
 		"confirmation_codes": secret, "user_stats": "counted in account",
-		"post_stats": "counts what others did", "app_events": inside, "revocations": inside, "replicas": inside,
+		"post_stats": "counts what others did", "app_events": inside, "revocations": inside, "replicas": inside, "cache_busts": inside,
 		"river_job": inside, "river_leader": inside, "river_queue": inside, "river_notification": inside, "river_migration": inside,
 		"ratelimit_policies": "settings of the service", "ratelimit_accounts": inside, "login_attempts": inside,
 		"media.blob_id": pictures, "media_blobs": pictures, "post_media": pictures, "product_media": pictures, "avatars": pictures,

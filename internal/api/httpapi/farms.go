@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/platctl/platctl/internal/api/cache"
 	"github.com/platctl/platctl/internal/api/market"
 	"github.com/platctl/platctl/internal/api/openapi/oas"
 	"github.com/platctl/platctl/internal/api/publicid"
@@ -25,7 +26,11 @@ func (a farmsAPI) CreateFarm(ctx context.Context, req *oas.CreateFarmRequest) (*
 
 // GetFarm implements operation getFarm.
 func (a farmsAPI) GetFarm(ctx context.Context, params oas.GetFarmParams) (*oas.FarmResponse, error) {
-	return a.answer(a.service.Farm(ctx, a.id(params.ID)))
+	id := a.id(params.ID)
+	if id != 0 {
+		cache.Note(ctx, market.FarmTag(id))
+	}
+	return a.answer(a.service.Farm(ctx, id))
 }
 
 // UpdateFarm implements operation updateFarm.

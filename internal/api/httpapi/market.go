@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 
+	"github.com/platctl/platctl/internal/api/cache"
 	"github.com/platctl/platctl/internal/api/market"
 	"github.com/platctl/platctl/internal/api/openapi/oas"
 	"github.com/platctl/platctl/internal/api/publicid"
@@ -28,9 +29,14 @@ func (a marketAPI) ListProducts(ctx context.Context, params oas.ListProductsPara
 	if err != nil {
 		return err
 	}
-	l, err := a.service.List(ctx, a.filter(params), at)
+	f := a.filter(params)
+	cache.Note(ctx, market.ListTags(f)...)
+	l, err := a.service.List(ctx, f, at)
 	if err != nil {
 		return err
+	}
+	for _, p := range l.Products {
+		cache.Note(ctx, p.Tags()...)
 	}
 	res := oas.ProductListResponse{
 		Success: oas.SuccessTrue, Data: make([]oas.Product, len(l.Products)), Meta: oas.PageMeta{Page: at.Page, Limit: at.Limit, Total: l.Total},
@@ -102,7 +108,15 @@ func nextPage(params oas.ListProductsParams, limit int32, cursor string) string 
 
 // GetProduct implements operation getProduct.
 func (a marketAPI) GetProduct(ctx context.Context, params oas.GetProductParams) (*oas.ProductResponse, error) {
-	return a.answer(a.service.Get(ctx, a.id(params.ID)))
+	id := a.id(params.ID)
+	if id != 0 {
+		cache.Note(ctx, market.ProductTag(id))
+	}
+	p, err := a.service.Get(ctx, id)
+	if err == nil {
+		cache.Note(ctx, p.Tags()...)
+	}
+	return a.answer(p, err)
 }
 
 // CreateProduct implements operation createProduct.

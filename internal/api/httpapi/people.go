@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/platctl/platctl/internal/api/cache"
 	"github.com/platctl/platctl/internal/api/openapi/oas"
 	"github.com/platctl/platctl/internal/api/publicid"
 	"github.com/platctl/platctl/internal/api/timeline"
@@ -44,7 +45,11 @@ func (a peopleAPI) UpdateMe(ctx context.Context, req *oas.UpdateMeRequest) (*oas
 
 // GetUser implements operation getUser.
 func (a peopleAPI) GetUser(ctx context.Context, params oas.GetUserParams) (*oas.ProfileResponse, error) {
-	return a.profile(a.service.Profile(ctx, viewer(ctx), a.id(params.ID)))
+	id := a.id(params.ID)
+	if id != 0 {
+		cache.Note(ctx, timeline.PersonTag(id)) // for nobody: for a viewer the answer is made of more, and not kept
+	}
+	return a.profile(a.service.Profile(ctx, viewer(ctx), id))
 }
 
 func (a peopleAPI) profile(p timeline.Profile, err error) (*oas.ProfileResponse, error) {

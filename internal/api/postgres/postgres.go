@@ -13,7 +13,7 @@ import (
 
 // MinSchema is the oldest schema that this release runs on: the newest one in expand migrations, less when a query no
 // longer needs them. A schema that is ahead is fine, because a rollback leaves the schema where it is.
-const MinSchema = 18
+const MinSchema = 19
 
 //go:embed migrations/*.sql
 var migrations embed.FS

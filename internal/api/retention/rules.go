@@ -39,6 +39,8 @@ func Rules() []Rule {
 		{"revocations", 0, "the end of the tokens they are about", "no token is left that they refuse", many, of((*db.Queries).ExpireRevocations)},
 		{"replicas", time.Hour, "their last heart-beat", "the server was killed; its row warns for a minute only", many,
 			of((*db.Queries).ExpireReplicas)},
+		{"cache_busts", time.Hour, "the change they tell of", "every server reads them within a second, or forgets everything", many,
+			of((*db.Queries).ExpireBusts)},
 		{"events", 7 * day, "their line in the log", "to compare with the log when it is in doubt", many, of((*db.Queries).ExpireEvents)},
 		{"confirmations", confirmation.Keep, "their request", "their codes are worth nothing any more", many,
 			of((*db.Queries).ExpireConfirmations)},

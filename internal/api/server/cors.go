@@ -5,7 +5,7 @@ import "net/http"
 // What a browser's script of a listed origin may send and read.
 const (
 	corsMethods = "GET, POST, PUT, PATCH, DELETE"
-	corsHeaders = "Authorization, Content-Type, Idempotency-Key, Traceparent"
+	corsHeaders = "Authorization, Content-Type, Idempotency-Key, If-None-Match, Traceparent"
 	corsExpose  = "X-Trace-Id, Retry-After, RateLimit, RateLimit-Policy, Link, ETag, Idempotent-Replayed"
 	corsMaxAge  = "600" // seconds; browsers cap it themselves
 )

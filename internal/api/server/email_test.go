@@ -507,7 +507,7 @@ func TestMailJobRunsTwice(t *testing.T) {
 }
 
 // metric returns the value of a series as the admin listener shows it.
-func metric(t *testing.T, env *apitest.Env, series string) string {
+func metric(t testing.TB, env *apitest.Env, series string) string {
 	t.Helper()
 	for line := range strings.SplitSeq(metrics(t, env), "\n") {
 		if value, ok := strings.CutPrefix(line, series+" "); ok {

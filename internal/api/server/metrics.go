@@ -58,7 +58,7 @@ func newMetrics(s *Server, pool *pgxpool.Pool) *metrics {
 	}
 	m.registry.MustRegister(
 		m.duration, m.revocationLag, m.reports, m.acts, m.refused, m.shadowed, limitsCollector{s.limits}, s.jobs.Metrics, s.sent,
-		s.purger.Metrics, s.keeper.Metrics(), s.market.Metrics, s.keys.Replays, s.media.Metrics,
+		s.purger.Metrics, s.keeper.Metrics(), s.market.Metrics, s.keys.Replays, s.cache.Metrics, s.media.Metrics,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		gauge("http_server_active_requests", "Requests being answered.", func() float64 { return float64(s.inFlight.count()) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "http_server_connections_refused_total", Help: "Connections above server.max_conns_per_ip, closed unread."},

@@ -50,6 +50,7 @@ func (s *Server) chain() []middleware {
 		s.guardQuery,    // length and escapes: the parser drops what it can't read, and a dropped cursor is page one
 		s.guardBody,     // size, UTF-8, depth and doubled keys, before anything is decoded
 		s.idempotent,    // a POST with a key is done once; below the body, which tells requests apart, and above the slots
+		s.cached,        // what is kept costs neither a slot nor the database; a write is noted before it is acknowledged
 		s.admit,         // a slot, a place in the queue, or 503; after the body, or slow senders would hold every slot
 		s.deadline,      // the request's budget, which its queries share
 	}
@@ -140,17 +141,23 @@ func (s *Server) recover(next http.Handler) http.Handler {
 }
 
 func securityHeaders(next http.Handler) http.Handler {
+	fixed := http.Header{} // its values are shared by all answers: whoever adds to one gets a copy
+	for name, value := range map[string]string{
+		"X-Content-Type-Options":       "nosniff",
+		"X-Frame-Options":              "DENY",
+		"Referrer-Policy":              "no-referrer",
+		"Cross-Origin-Opener-Policy":   "same-origin",
+		"Cross-Origin-Resource-Policy": "same-site",
+		"Permissions-Policy":           "camera=(), microphone=(), geolocation=()",
+		"Content-Security-Policy":      "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+		"Cache-Control":                "no-store",
+		"Vary":                         "Authorization",
+	} {
+		fixed.Set(name, value)
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("X-Frame-Options", "DENY")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Cross-Origin-Resource-Policy", "same-site")
-		h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
-		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
-		h.Set("Cache-Control", "no-store")
-		h.Add("Vary", "Authorization")
+		maps.Copy(h, fixed)
 		if r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" { // RFC 6797 forbids it elsewhere; a forged one binds nobody
 			h.Set("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
 		}

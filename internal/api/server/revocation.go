@@ -35,10 +35,15 @@ func (s *Server) newFeed(deny *session.DenyMap) *session.Feed {
 	if connect == nil {
 		connect = besidePool(s.opts.Pool, "platctl revocations")
 	}
-	return session.NewFeed(deny, session.FeedOptions{
+	o := session.FeedOptions{
 		Replica: replicaName(), Connect: connect, Log: s.log,
-		Observe: func(lag time.Duration) { s.metrics.revocationLag.Observe(lag.Seconds()) },
-	})
+		Observe:     func(lag time.Duration) { s.metrics.revocationLag.Observe(lag.Seconds()) },
+		ObserveBust: s.cache.Metrics.ObserveBust,
+	}
+	if s.cache.On() {
+		o.Busts = s.cache
+	}
+	return session.NewFeed(deny, o)
 }
 
 // besidePool connects like the pool does, outside of it.

@@ -216,7 +216,7 @@ func TestTraceIds(t *testing.T) {
 }
 
 // metrics returns what the admin listener shows.
-func metrics(t *testing.T, env *apitest.Env) string {
+func metrics(t testing.TB, env *apitest.Env) string {
 	t.Helper()
 	rec := httptest.NewRecorder()
 	env.Server.Admin().ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/metrics", nil))

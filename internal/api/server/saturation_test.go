@@ -48,10 +48,13 @@ func waitingForLocks(t *testing.T) apitest.Option {
 	}
 }
 
+// uncached keeps no answers.
+func uncached(o *server.Options) { o.CacheBytes = 0 }
+
 // At the limit the server turns requests away at once, with Retry-After, and goes on answering what needs no slot.
 func TestSaturation(t *testing.T) {
 	t.Parallel()
-	env := apitest.New(t, waitingForLocks(t))
+	env := apitest.New(t, waitingForLocks(t), uncached) // with a cache they all wait for one query
 	unlock := lockTable(t, env, "products")
 	const clients = 60 // 12 slots and 24 places in the queue for a pool of 6
 	codes := make(chan int, clients)
@@ -130,10 +133,11 @@ func TestHashingIsFull(t *testing.T) {
 	login(t, env, "ana", password)
 }
 
-// A query ends on the server with its request: when the client leaves, and when the budget is used up.
+// A query ends on the server with its request: when the client leaves, and when the budget is used up. One whose answer may be
+// kept ends with its budget alone.
 func TestNoQueryOutlivesItsRequest(t *testing.T) {
 	t.Parallel()
-	env := apitest.New(t, waitingForLocks(t))
+	env := apitest.New(t, waitingForLocks(t), uncached)
 	defer lockTable(t, env, "products")()
 	stays := make(chan int, 1)
 	go func() {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/platctl/platctl/internal/api/account"
 	"github.com/platctl/platctl/internal/api/admission"
+	"github.com/platctl/platctl/internal/api/cache"
 	"github.com/platctl/platctl/internal/api/export"
 	"github.com/platctl/platctl/internal/api/httpapi"
 	"github.com/platctl/platctl/internal/api/idempotency"
@@ -92,9 +93,12 @@ type Options struct {
 	Limits        Limits
 	MaxConnsPerIP int // on a TCP listener; 0: no limit
 	Market        market.Options
-	JobsPool      *pgxpool.Pool // for the job workers; nil: this server makes jobs and works none
-	Mail          Mail
-	Now           func() time.Time // for access tokens; nil: time.Now
+	CacheBytes    int64 // what kept answers may take; 0: nothing is kept
+	// CacheRecheckOne of this many answers from the cache is made again and compared; 0: of 100.
+	CacheRecheckOne uint32
+	JobsPool        *pgxpool.Pool // for the job workers; nil: this server makes jobs and works none
+	Mail            Mail
+	Now             func() time.Time // for access tokens; nil: time.Now
 	// FeedConnect opens the session that listens for revocations; nil: like the pool. It can't go through a pooler that shares
 	// sessions between transactions.
 	FeedConnect func(ctx context.Context) (*pgx.Conn, error)
@@ -111,6 +115,7 @@ type Server struct {
 	deny       *session.DenyMap
 	feed       *session.Feed
 	feedRun    feedRun
+	cache      *cache.Cache
 	jobs       *jobs.Queue
 	market     *market.Service
 	keys       *idempotency.Keys
@@ -142,6 +147,9 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	}
 	tokens := account.NewTokens(o.Keys, ids, o.AccessTTL, o.Now)
 	s.deny = session.NewDenyMap()
+	if s.cache, err = s.newCache(); err != nil {
+		return nil, err
+	}
 	s.feed = s.newFeed(s.deny)
 	s.sessions = session.New(o.Pool, s.deny, session.Options{
 		AccessTTL: o.AccessTTL, RefreshTTL: o.RefreshTTL, MaxSessions: int32(o.MaxSessions), Fenced: s.feed.Fenced,
@@ -156,7 +164,6 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	queries := db.New(o.Pool)
 	if s.limits, err = s.newLimits(); err != nil {
 		return nil, err
 	}
@@ -175,20 +182,26 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if s.media, err = newMedia(o, s.jobs, o.Pool, o.Log); err != nil {
 		return nil, err
 	}
-	if s.operations, err = s.newOperations(queries, ids, tokens); err != nil {
+	if s.operations, err = s.newOperations(db.New(o.Pool), ids, tokens); err != nil {
 		return nil, err
 	}
 	s.background()
 	s.periodic()
-	s.admission = admission.New(slotsPerConn*int(o.Pool.Config().MaxConns), queuePerSlot*slotsPerConn*int(o.Pool.Config().MaxConns), maxQueueWait)
-	s.origins = make(map[string]bool, len(o.Origins))
-	for _, origin := range o.Origins {
-		s.origins[origin] = true
-	}
+	slots := slotsPerConn * int(o.Pool.Config().MaxConns)
+	s.admission = admission.New(slots, queuePerSlot*slots, maxQueueWait)
+	s.origins = set(o.Origins)
 	s.metrics = newMetrics(s, o.Pool)
 	s.portal = openapi.Portal(httpapi.WrongMethod(o.Log, "GET, HEAD"))
 	s.handler = wrap(s.mux(), s.chain())
 	return s, nil
+}
+
+func set(names []string) map[string]bool {
+	out := make(map[string]bool, len(names))
+	for _, n := range names {
+		out[n] = true
+	}
+	return out
 }
 
 // newOperations wires what the spec's operations call.

@@ -27,9 +27,28 @@ const (
 	beatGap      = 100 * time.Millisecond // between two heart-beats while revocations come in
 	pruneEvery   = time.Minute
 
+	// BustEvery is how long a change to what cached answers are made of takes at most to be read, on a quiet machine. Busts wake
+	// nobody by a notification: those queue for one lock of the whole cluster at each commit, and products change far more often
+	// than sessions end.
+	BustEvery = 50 * time.Millisecond
+	wakeGap   = 5 * time.Millisecond // between two reads that were asked for
+	// tooLong is a time between two reads, by the database's clock, after which busts that were never read here may have been
+	// removed by retention. It is far below an hour, for which they are kept.
+	tooLong = 10 * time.Minute
+
 	// nothingSeen is the snapshot before the first transaction: everything is news to it.
 	nothingSeen = "1:1:"
 )
+
+// Busts is told what has changed of what cached answers are made of. All calls come from the feed's one goroutine.
+type Busts interface {
+	// Reading comes before each read. What it returns is given back with what that read brought.
+	Reading() (ticket uint64)
+	// Apply brings the tags that have become visible, none most of the time, and the snapshot of the read.
+	Apply(ticket uint64, snapshot string, tags []string)
+	// Cut says that changes may be missed from now on, until the next Apply.
+	Cut()
+}
 
 // FeedOptions shapes a Feed.
 type FeedOptions struct {
@@ -38,9 +57,12 @@ type FeedOptions struct {
 	Connect func(ctx context.Context) (*pgx.Conn, error)
 	Log     *slog.Logger
 	Observe func(lag time.Duration) // from the revocation's row being written to its being read here; may be nil
+	// Busts may be nil: then they are neither applied nor read more often than revocations need.
+	Busts       Busts
+	ObserveBust func(lag time.Duration) // the same of a bust; may be nil
 }
 
-// Feed brings revocations into a DenyMap: woken by a notification, by a poll in any case, and by reading
+// Feed brings revocations into a DenyMap and busts to the cache: woken by a notification, by a poll in any case, and by reading
 // everything again after each new connection.
 type Feed struct {
 	opts    FeedOptions
@@ -51,8 +73,13 @@ type Feed struct {
 	first   chan struct{} // closed after the first successful read
 	once    sync.Once
 
+	mu        sync.Mutex
+	wanted    bool   // somebody asked for a read since the last one began
+	interrupt func() // ends the wait for the next one
+
 	// Only Run's goroutine uses these.
 	seen       string
+	readAt     float64 // by the database's clock, in seconds; 0 before the first read of a connection
 	newest     int64
 	beaten     time.Time
 	beatFailed bool
@@ -63,6 +90,12 @@ type Feed struct {
 func NewFeed(deny *DenyMap, o FeedOptions) *Feed {
 	if o.Observe == nil {
 		o.Observe = func(time.Duration) {}
+	}
+	if o.ObserveBust == nil {
+		o.ObserveBust = func(time.Duration) {}
+	}
+	if o.Busts == nil {
+		o.Busts = noBusts{}
 	}
 	return &Feed{opts: o, deny: deny, born: time.Now().Add(-time.Nanosecond), first: make(chan struct{}), pruned: time.Now()}
 }
@@ -117,19 +150,27 @@ func (f *Feed) follow(ctx context.Context) error {
 	if err := q.ListenRevocations(dial); err != nil {
 		return err
 	}
-	f.seen = nothingSeen
+	defer f.opts.Busts.Cut()
+	f.seen, f.readAt = nothingSeen, 0
 	for {
 		drain(conn)
+		began := time.Now()
 		n, err := f.poll(ctx, q)
 		if err != nil {
 			return err
 		}
 		f.upkeep(ctx, q, n)
-		woken, err := f.wait(ctx, conn)
+		why, err := f.wait(ctx, conn)
 		if err != nil {
 			return err
 		}
-		if woken && !pause(ctx, gather) {
+		switch why {
+		case notified:
+			_ = pause(ctx, gather)
+		case asked:
+			_ = pause(ctx, wakeGap-time.Since(began))
+		}
+		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 	}
@@ -148,46 +189,73 @@ func (f *Feed) leave(ctx context.Context, conn *pgx.Conn, q *db.Queries) {
 	_ = conn.Close(ctx)
 }
 
-// poll applies what has become visible since the last read and returns how much that was.
+// poll applies what has become visible since the last read and returns how many revocations that were.
 func (f *Feed) poll(ctx context.Context, q *db.Queries) (int, error) {
-	began := time.Since(f.born)
+	began, ticket := time.Since(f.born), f.reading()
 	ctx, cancel := context.WithTimeout(ctx, pollPatience)
 	defer cancel()
-	rows, err := q.UnseenRevocations(ctx, f.seen)
+	rows, err := q.UnseenChanges(ctx, f.seen)
 	if err != nil {
 		return 0, fault.Op("read revocations", err)
 	}
-	n := 0
+	if f.readAt > 0 && rows[0].ReadAt-f.readAt > tooLong.Seconds() {
+		return 0, fault.New(fault.Unavailable, "the last read is too long ago to go on from it")
+	}
+	f.readAt = rows[0].ReadAt
+	n, tags := 0, []string(nil)
 	for _, r := range rows {
-		if r.Seq == nil {
-			continue
-		}
-		n++
-		f.newest = max(f.newest, *r.Seq)
-		f.apply(r)
-		if f.seen != nothingSeen { // what was there before us says nothing about our lag
-			f.opts.Observe(seconds(r.LagSeconds))
+		switch {
+		case r.Kind == "": // nothing new
+		case r.Kind == "cache":
+			tags = append(tags, r.Tags...)
+			f.opts.ObserveBust(seconds(r.LagSeconds))
+		default:
+			n++
+			f.newest = max(f.newest, r.Seq)
+			f.apply(r)
+			if f.seen != nothingSeen { // what was there before us says nothing about our lag
+				f.opts.Observe(seconds(r.LagSeconds))
+			}
 		}
 	}
 	f.seen = rows[0].Snapshot
+	f.opts.Busts.Apply(ticket, f.seen, tags)
 	f.polled.Store(int64(began))
 	f.once.Do(func() { close(f.first) })
 	return n, nil
 }
 
-func (f *Feed) apply(r db.UnseenRevocationsRow) {
+// reading takes note that a read begins: whoever asked for one before is served by it.
+func (f *Feed) reading() (ticket uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.wanted = false
+	return f.opts.Busts.Reading()
+}
+
+// Wake asks for a read that begins after now. It does not wait for it.
+func (f *Feed) Wake() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.wanted = true
+	if f.interrupt != nil {
+		f.interrupt()
+	}
+}
+
+func (f *Feed) apply(r db.UnseenChangesRow) {
 	remaining := seconds(r.RemainingSeconds)
-	switch *r.Kind {
+	switch r.Kind {
 	case "session":
-		f.deny.DenySession(*r.Subject, remaining)
+		f.deny.DenySession(r.Subject, remaining)
 	case "user":
 		upto := int64(math.MaxInt64) // of an older release, which knows times only
 		if r.UptoSession != nil {
 			upto = *r.UptoSession
 		}
-		f.deny.DenyUser(*r.Subject, upto, remaining)
+		f.deny.DenyUser(r.Subject, upto, remaining)
 	default: // of a newer release: we can't do what it asks, and must not pretend
-		f.opts.Log.Error("revocation of an unknown kind", "kind", *r.Kind, "seq", *r.Seq)
+		f.opts.Log.Error("revocation of an unknown kind", "kind", r.Kind, "seq", r.Seq)
 	}
 }
 
@@ -228,16 +296,58 @@ func (f *Feed) beat(ctx context.Context, q *db.Queries) error {
 	return nil
 }
 
-// wait returns at the next notification, or after PollEvery.
-func (f *Feed) wait(ctx context.Context, conn *pgx.Conn) (woken bool, err error) {
-	tick, cancel := context.WithTimeout(ctx, PollEvery)
-	defer cancel()
-	_, err = conn.WaitForNotification(tick)
-	if err != nil && tick.Err() != nil && !conn.IsClosed() {
-		return false, ctx.Err()
+// reason is why a wait ended.
+type reason int
+
+const (
+	timeUp reason = iota
+	notified
+	asked
+)
+
+// wait returns at the next notification, when a read is asked for, or when the next poll is due.
+func (f *Feed) wait(ctx context.Context, conn *pgx.Conn) (reason, error) {
+	every := BustEvery
+	if f.opts.Busts == (noBusts{}) {
+		every = PollEvery
 	}
-	return err == nil, err
+	tick, cancel := context.WithTimeout(ctx, every)
+	defer cancel()
+	if !f.interruptible(cancel) {
+		return asked, nil
+	}
+	_, err := conn.WaitForNotification(tick)
+	wanted := !f.interruptible(nil)
+	switch {
+	case err == nil:
+		return notified, nil
+	case tick.Err() == nil || conn.IsClosed():
+		return timeUp, err
+	case wanted:
+		return asked, ctx.Err()
+	}
+	return timeUp, ctx.Err()
 }
+
+// interruptible lets Wake call end from now on, unless a read is wanted already.
+func (f *Feed) interruptible(end func()) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.interrupt = end
+	return !f.wanted
+}
+
+// noBusts is for a server without a cache.
+type noBusts struct{}
+
+// Reading implements Busts.
+func (noBusts) Reading() uint64 { return 0 }
+
+// Apply implements Busts.
+func (noBusts) Apply(uint64, string, []string) {}
+
+// Cut implements Busts.
+func (noBusts) Cut() {}
 
 // drain drops notifications that came before the read that is about to begin: it sees what they are about.
 func drain(conn *pgx.Conn) {

@@ -3,6 +3,7 @@ package timeline
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -36,6 +37,9 @@ type Profile struct {
 	Followed  bool           // by the viewer
 	Avatar    *media.Picture // nil: none that is ready
 }
+
+// PersonTag stands for what a profile shows to somebody without an account, as the triggers of the schema bust it.
+func PersonTag(id int64) string { return "user:" + strconv.FormatInt(id, 10) }
 
 // maxBio is the longest biography in characters, as the schema has it.
 const maxBio = 500

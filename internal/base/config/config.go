@@ -25,6 +25,7 @@ type Config struct {
 	Log         Log      `mapstructure:"log"`
 	Server      Server   `mapstructure:"server"`
 	Database    Database `mapstructure:"database"`
+	Cache       Cache    `mapstructure:"cache"`
 	LocalPG     LocalPG  `mapstructure:"localpg"`
 	Auth        Auth     `mapstructure:"auth"`
 	Mail        Mail     `mapstructure:"mail"`
@@ -67,6 +68,11 @@ func (s Server) Origins() []string {
 type Database struct {
 	URL      Secret `mapstructure:"url"`
 	MaxConns int    `mapstructure:"max_conns"`
+}
+
+// Cache is the answers that the server keeps.
+type Cache struct {
+	MaxBytes int64 `mapstructure:"max_bytes"`
 }
 
 // LocalPG is the private PostgreSQL that platctl starts itself.
@@ -260,6 +266,9 @@ func (c *Config) validateNumbers(add func(key, code, format string, args ...any)
 		if n < 0 {
 			add(key, "range", "%d is negative; 0 is no limit", n)
 		}
+	}
+	if n := c.Cache.MaxBytes; n < 0 || n > 1<<40 {
+		add("cache.max_bytes", "range", "%d is not between 0 and 2^40 bytes", n)
 	}
 	for key, d := range map[string]time.Duration{
 		"deploy.lock_ttl": c.Deploy.LockTTL, "deploy.ready_timeout": c.Deploy.ReadyTimeout, "server.shutdown_grace": c.Server.ShutdownGrace,

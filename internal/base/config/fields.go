@@ -36,6 +36,7 @@ func apiFields(stateDir string) []Field {
 		{Key: "database.max_conns", Default: 10, Doc: "connections in the server's pool"},
 		{Key: "localpg.dir", Default: "", Doc: "data directory of the private PostgreSQL; empty: <state_dir>/postgres"},
 		{Key: "localpg.bin_dir", Default: "", Doc: "folder with initdb and postgres; empty: PATH, then the distribution's folders"},
+		{Key: "cache.max_bytes", Default: 64 << 20, Doc: "memory for answers of the catalogue and of profiles that are kept; 0: none are"},
 		{Key: "auth.signing_key", Default: "", Secret: true, Doc: "the ring of keys that sign access tokens (`platctl keys`), or 32 bytes in base64"},
 		{Key: "auth.id_key", Default: "", Secret: true, Doc: "16 bytes or more in base64 that hide database ids; another key changes every id"},
 		{Key: "auth.access_ttl", Default: "10m", Doc: "life of an access token"},

@@ -31,12 +31,16 @@ func (r *runner) keepRun(ctx context.Context, before *catalog.Snapshot, from, to
 	if err != nil {
 		return err
 	}
+	return r.keep(ctx, before.Fingerprint, after, from, to)
+}
+
+func (r *runner) keep(ctx context.Context, before string, after *catalog.Snapshot, from, to int64) error {
 	facts, err := pack(after.Facts)
 	if err != nil {
 		return err
 	}
 	_, err = r.conn.Exec(ctx, sqlRecordRun, pgx.NamedArgs{
-		"from_version": from, "to_version": to, "before": before.Fingerprint, "after": after.Fingerprint, "column_order": after.Order,
+		"from_version": from, "to_version": to, "before": before, "after": after.Fingerprint, "column_order": after.Order,
 		"facts": facts, "release": r.m.opts.Release, "tool_version": r.m.opts.ToolVersion,
 	})
 	return err

@@ -9,10 +9,11 @@ import (
 
 // pass is one file on its way up or down.
 type pass struct {
-	mg     *Migration
-	script *Script
-	down   bool
-	began  time.Time
+	mg      *Migration
+	script  *Script
+	down    bool
+	adopted bool // by another tool, which doesn't tell how long it took
+	began   time.Time
 }
 
 func (p pass) total() int { return len(p.script.Statements) }
@@ -43,9 +44,13 @@ func (p pass) changed() string {
 
 // record writes the row of a migration, and what happened into the ledger's log. Up writes what the file says; down keeps it.
 func (r *runner) record(ctx context.Context, p pass, st State, done int, why string) error {
+	took := time.Since(p.began)
+	if p.adopted {
+		took = 0
+	}
 	args := pgx.NamedArgs{
 		"version": p.mg.Version, "state": st, "total": p.total(), "done": done, "error": why,
-		"started_at": p.began, "duration": time.Since(p.began), "release": r.m.opts.Release, "tool_version": r.m.opts.ToolVersion,
+		"started_at": p.began, "duration": took, "release": r.m.opts.Release, "tool_version": r.m.opts.ToolVersion,
 	}
 	if p.down {
 		_, err := r.conn.Exec(ctx, sqlRecordDown, args)

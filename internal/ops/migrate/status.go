@@ -38,15 +38,18 @@ type Status struct {
 	Failed   int      `json:"failed"` // failed, or running, of those with a file
 	Rows     []Row    `json:"migrations"`
 	Warnings []string `json:"warnings,omitempty"`
+	Live     *Live    `json:"live,omitempty"` // nil: nothing runs
 }
 
-// Status compares files and ledger. It takes no lock.
+// Status compares files and ledger, and tells what runs now. It takes no lock.
 func (m *Migrator) Status(ctx context.Context, db Querier) (*Status, error) {
 	entries, err := readLedger(ctx, db)
 	if err != nil {
 		return nil, fault.Op("migration status", err)
 	}
-	return m.compare(entries), nil
+	st := m.compare(entries)
+	st.Live, err = live(ctx, db)
+	return st, fault.Op("migration status", err)
 }
 
 func (m *Migrator) compare(entries map[int64]*entry) *Status {
@@ -104,6 +107,7 @@ func changed(mg *Migration, e *entry) []string {
 func (s *Status) count(row Row) {
 	warn := func(format string, args ...any) { s.Warnings = append(s.Warnings, fmt.Sprintf(format, args...)) }
 	switch {
+	case row.NoFile && row.State == Reverted: // nothing of it is there
 	case row.NoFile && row.Version > s.Latest:
 		warn("the database is ahead: %d_%s is %s, and this platctl has no such file", row.Version, row.Name, row.State)
 	case row.NoFile:
@@ -125,6 +129,9 @@ func (s *Status) count(row Row) {
 // Verdict is nil where every file is applied unchanged, else the answer no.
 func (s *Status) Verdict() error {
 	switch {
+	case s.Live != nil:
+		return fault.New(fault.No, "a migration runs: %d of %d are applied", s.applied(), len(s.Rows)).
+			WithHint("%s", s.Live.next())
 	case s.Failed > 0:
 		return fault.New(fault.No, "%d of %d migrations failed or still run", s.Failed, len(s.Rows)).
 			WithHint("`platctl migrate up` goes on where it stopped")
@@ -136,6 +143,16 @@ func (s *Status) Verdict() error {
 			WithHint("`platctl migrate up` applies them")
 	}
 	return nil
+}
+
+func (s *Status) applied() int {
+	n := 0
+	for _, row := range s.Rows {
+		if row.State == Applied {
+			n++
+		}
+	}
+	return n
 }
 
 func (s *Status) changed() int {

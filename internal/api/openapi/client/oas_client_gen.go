@@ -379,7 +379,7 @@ type Invoker interface {
 	// Filters narrow it: words of name and description (each word of `q` as the beginning of one),
 	// category, farm, price and stock. `page` times `limit` may not exceed 10,000; `cursor` goes on
 	// without that bound, and the `Link` header with `rel="next"` has the address of the next page.
-	// `meta.total` is up to 30 seconds old.
+	// `meta.total` is up to a minute old.
 	//
 	// GET /api/v1/products
 	ListProducts(ctx context.Context, params ListProductsParams) (*ProductListResponse, error)
@@ -5758,7 +5758,7 @@ func (c *Client) sendListOrders(ctx context.Context, params ListOrdersParams) (r
 // Filters narrow it: words of name and description (each word of `q` as the beginning of one),
 // category, farm, price and stock. `page` times `limit` may not exceed 10,000; `cursor` goes on
 // without that bound, and the `Link` header with `rel="next"` has the address of the next page.
-// `meta.total` is up to 30 seconds old.
+// `meta.total` is up to a minute old.
 //
 // GET /api/v1/products
 func (c *Client) ListProducts(ctx context.Context, params ListProductsParams) (*ProductListResponse, error) {

@@ -7039,7 +7039,7 @@ func (s *Server) handleListOrdersRequest(args [0]string, argsEscaped bool, w htt
 // Filters narrow it: words of name and description (each word of `q` as the beginning of one),
 // category, farm, price and stock. `page` times `limit` may not exceed 10,000; `cursor` goes on
 // without that bound, and the `Link` header with `rel="next"` has the address of the next page.
-// `meta.total` is up to 30 seconds old.
+// `meta.total` is up to a minute old.
 //
 // GET /api/v1/products
 func (s *Server) handleListProductsRequest(args [0]string, argsEscaped bool, w http.ResponseWriter, r *http.Request) {

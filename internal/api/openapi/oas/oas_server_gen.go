@@ -597,7 +597,7 @@ type RawHandler interface {
 	// Filters narrow it: words of name and description (each word of `q` as the beginning of one),
 	// category, farm, price and stock. `page` times `limit` may not exceed 10,000; `cursor` goes on
 	// without that bound, and the `Link` header with `rel="next"` has the address of the next page.
-	// `meta.total` is up to 30 seconds old.
+	// `meta.total` is up to a minute old.
 	//
 	// GET /api/v1/products
 	ListProducts(ctx context.Context, params ListProductsParams, w http.ResponseWriter) error

@@ -85,6 +85,13 @@ type Block struct {
 	CreatedAt time.Time
 }
 
+type CacheBust struct {
+	Seq       int64
+	Xid       pgtype.Uint64
+	Tags      []string
+	CreatedAt time.Time
+}
+
 type CartItem struct {
 	UserID    int64
 	ProductID int64

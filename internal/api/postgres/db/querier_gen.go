@@ -38,6 +38,8 @@ type Querier interface {
 	// Idempotent. No row: the viewer sees nobody with that id and has not blocked them.
 	// concealment: exempt somebody whom the viewer has blocked stays known to the viewer
 	BlockUser(ctx context.Context, arg BlockUserParams) (BlockUserRow, error)
+	// Whether something with one of these tags has changed that a snapshot had not seen.
+	BustedSince(ctx context.Context, arg BustedSinceParams) (bool, error)
 	// Takes a blob to work on for a while. A claim that ran out was somebody's who is gone. No row: there is nothing to do.
 	ClaimBlob(ctx context.Context, arg ClaimBlobParams) (ClaimBlobRow, error)
 	// Marks the oldest pending events as told; the caller tells them before it commits. Relays of other replicas skip them.
@@ -137,6 +139,8 @@ type Querier interface {
 	// All live sessions of a user but the newest and those used last, at_most in all. It follows CreateSession in the transaction as a
 	// statement of its own: what others have committed while that waited for the lock, only this one sees.
 	EndSurplusSessions(ctx context.Context, arg EndSurplusSessionsParams) ([]int64, error)
+	// Numbers are given in the order of time, so what is old stands at the head of the primary key, and the time needs no index.
+	ExpireBusts(ctx context.Context, arg ExpireBustsParams) (int64, error)
 	// concealment: exempt what was deleted goes whoever could see it
 	ExpireComments(ctx context.Context, arg ExpireCommentsParams) (int64, error)
 	ExpireConfirmations(ctx context.Context, arg ExpireConfirmationsParams) (int64, error)
@@ -460,10 +464,11 @@ type Querier interface {
 	// Idempotent. No row: there is no such post, or the viewer is gone. The counter moves only with a like that was really there,
 	// and last.
 	UnlikePost(ctx context.Context, arg UnlikePostParams) (UnlikePostRow, error)
-	// What a snapshot had not seen, with the snapshot of this read. A row without seq says that there is nothing. Unlike a
-	// position in seq this misses no transaction that was slow to commit, and unlike a wait for the oldest one (xid below
-	// pg_snapshot_xmin) it isn't held up by a long transaction of somebody else.
-	UnseenRevocations(ctx context.Context, seen string) ([]UnseenRevocationsRow, error)
+	// Revocations and cache busts that a snapshot had not seen, with the snapshot of this read. A row without a kind says that
+	// there is nothing. Unlike a position in seq this misses no transaction that was slow to commit, and unlike a wait for the oldest one
+	// (xid below pg_snapshot_xmin) it isn't held up by a long transaction of somebody else. Whoever begins has nothing to forget,
+	// so no bust is news to the snapshot before the first transaction.
+	UnseenChanges(ctx context.Context, seen string) ([]UnseenChangesRow, error)
 	// Blobs of no picture, and those whose removal was begun.
 	UnusedBlobs(ctx context.Context, arg UnusedBlobsParams) ([]int64, error)
 	UpdateFarm(ctx context.Context, arg UpdateFarmParams) (UpdateFarmRow, error)

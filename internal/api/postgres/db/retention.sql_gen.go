@@ -9,6 +9,27 @@ import (
 	"context"
 )
 
+const expireBusts = `-- name: ExpireBusts :execrows
+delete from cache_busts d
+using (select now() - make_interval(secs => $1::float8) as before) t
+cross join (select b.seq, b.created_at from cache_busts b order by b.seq limit $2) h
+where d.seq = h.seq and h.created_at < t.before
+`
+
+type ExpireBustsParams struct {
+	KeepSeconds float64
+	Batch       int32
+}
+
+// Numbers are given in the order of time, so what is old stands at the head of the primary key, and the time needs no index.
+func (q *Queries) ExpireBusts(ctx context.Context, arg ExpireBustsParams) (int64, error) {
+	result, err := q.db.Exec(ctx, expireBusts, arg.KeepSeconds, arg.Batch)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const expireComments = `-- name: ExpireComments :execrows
 delete from comments d using (
     select c.id from comments c where c.deleted_at < now() - make_interval(secs => $1::float8) order by c.deleted_at limit $2

@@ -49,6 +49,26 @@ func (q *Queries) BeatReplica(ctx context.Context, arg BeatReplicaParams) error 
 	return err
 }
 
+const bustedSince = `-- name: BustedSince :one
+select exists (
+    select 1 from cache_busts b
+    where b.xid >= pg_snapshot_xmin(($1::text)::pg_snapshot) and not pg_visible_in_snapshot(b.xid, ($1::text)::pg_snapshot)
+      and (b.tags && $2::text[] or b.tags @> array['*']))
+`
+
+type BustedSinceParams struct {
+	Seen string
+	Tags []string
+}
+
+// Whether something with one of these tags has changed that a snapshot had not seen.
+func (q *Queries) BustedSince(ctx context.Context, arg BustedSinceParams) (bool, error) {
+	row := q.db.QueryRow(ctx, bustedSince, arg.Seen, arg.Tags)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
 const createSession = `-- name: CreateSession :one
 with u as (
     select x.id from users x
@@ -478,45 +498,55 @@ func (q *Queries) SetPassword(ctx context.Context, arg SetPasswordParams) (int64
 	return result.RowsAffected(), nil
 }
 
-const unseenRevocations = `-- name: UnseenRevocations :many
-select now_seen.snapshot::text as snapshot, r.seq, r.kind, r.subject, r.upto_session,
-       coalesce(extract(epoch from r.expires_at - now()), 0)::float8 as remaining_seconds,
+const unseenChanges = `-- name: UnseenChanges :many
+select now_seen.snapshot::text as snapshot, extract(epoch from now())::float8 as read_at,
+       coalesce(r.kind, '')::text as kind, coalesce(r.seq, 0)::bigint as seq, coalesce(r.subject, 0)::bigint as subject,
+       r.upto_session, r.tags, coalesce(extract(epoch from r.expires_at - now()), 0)::float8 as remaining_seconds,
        coalesce(extract(epoch from clock_timestamp() - r.created_at), 0)::float8 as lag_seconds
 from (select pg_current_snapshot() as snapshot) now_seen
-left join revocations r
-    on r.xid >= pg_snapshot_xmin(($1::text)::pg_snapshot)
+left join (
+    select v.xid, v.seq, v.kind, v.subject, v.upto_session, null::text[] as tags, v.created_at, v.expires_at
+    from revocations v where v.expires_at > now()
+    union all
+    select b.xid, b.seq, 'cache', 0, null, b.tags, b.created_at, b.created_at
+    from cache_busts b where $1::text <> '1:1:'
+) r on r.xid >= pg_snapshot_xmin(($1::text)::pg_snapshot)
    and not pg_visible_in_snapshot(r.xid, ($1::text)::pg_snapshot)
-   and r.expires_at > now()
 `
 
-type UnseenRevocationsRow struct {
+type UnseenChangesRow struct {
 	Snapshot         string
-	Seq              *int64
-	Kind             *string
-	Subject          *int64
+	ReadAt           float64
+	Kind             string
+	Seq              int64
+	Subject          int64
 	UptoSession      *int64
+	Tags             []string
 	RemainingSeconds float64
 	LagSeconds       float64
 }
 
-// What a snapshot had not seen, with the snapshot of this read. A row without seq says that there is nothing. Unlike a
-// position in seq this misses no transaction that was slow to commit, and unlike a wait for the oldest one (xid below
-// pg_snapshot_xmin) it isn't held up by a long transaction of somebody else.
-func (q *Queries) UnseenRevocations(ctx context.Context, seen string) ([]UnseenRevocationsRow, error) {
-	rows, err := q.db.Query(ctx, unseenRevocations, seen)
+// Revocations and cache busts that a snapshot had not seen, with the snapshot of this read. A row without a kind says that
+// there is nothing. Unlike a position in seq this misses no transaction that was slow to commit, and unlike a wait for the oldest one
+// (xid below pg_snapshot_xmin) it isn't held up by a long transaction of somebody else. Whoever begins has nothing to forget,
+// so no bust is news to the snapshot before the first transaction.
+func (q *Queries) UnseenChanges(ctx context.Context, seen string) ([]UnseenChangesRow, error) {
+	rows, err := q.db.Query(ctx, unseenChanges, seen)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []UnseenRevocationsRow
+	var items []UnseenChangesRow
 	for rows.Next() {
-		var i UnseenRevocationsRow
+		var i UnseenChangesRow
 		if err := rows.Scan(
 			&i.Snapshot,
-			&i.Seq,
+			&i.ReadAt,
 			&i.Kind,
+			&i.Seq,
 			&i.Subject,
 			&i.UptoSession,
+			&i.Tags,
 			&i.RemainingSeconds,
 			&i.LagSeconds,
 		); err != nil {

@@ -64,3 +64,10 @@ delete from idempotency_keys d using (
     where k.created_at < now() - make_interval(secs => @keep_seconds::float8) order by k.created_at limit @batch
 ) x
 where d.account_id = x.account_id and d.key = x.key;
+
+-- name: ExpireBusts :execrows
+-- Numbers are given in the order of time, so what is old stands at the head of the primary key, and the time needs no index.
+delete from cache_busts d
+using (select now() - make_interval(secs => @keep_seconds::float8) as before) t
+cross join (select b.seq, b.created_at from cache_busts b order by b.seq limit @batch) h
+where d.seq = h.seq and h.created_at < t.before;

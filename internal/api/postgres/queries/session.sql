@@ -90,18 +90,31 @@ select id from s;
 insert into revocations (kind, subject, upto_session, expires_at)
 select 'user', @user_id, coalesce(max(id), 0), now() + make_interval(secs => @token_seconds::float8) from sessions;
 
--- name: UnseenRevocations :many
--- What a snapshot had not seen, with the snapshot of this read. A row without seq says that there is nothing. Unlike a
--- position in seq this misses no transaction that was slow to commit, and unlike a wait for the oldest one (xid below
--- pg_snapshot_xmin) it isn't held up by a long transaction of somebody else.
-select now_seen.snapshot::text as snapshot, r.seq, r.kind, r.subject, r.upto_session,
-       coalesce(extract(epoch from r.expires_at - now()), 0)::float8 as remaining_seconds,
+-- name: UnseenChanges :many
+-- Revocations and cache busts that a snapshot had not seen, with the snapshot of this read. A row without a kind says that
+-- there is nothing. Unlike a position in seq this misses no transaction that was slow to commit, and unlike a wait for the oldest one
+-- (xid below pg_snapshot_xmin) it isn't held up by a long transaction of somebody else. Whoever begins has nothing to forget,
+-- so no bust is news to the snapshot before the first transaction.
+select now_seen.snapshot::text as snapshot, extract(epoch from now())::float8 as read_at,
+       coalesce(r.kind, '')::text as kind, coalesce(r.seq, 0)::bigint as seq, coalesce(r.subject, 0)::bigint as subject,
+       r.upto_session, r.tags, coalesce(extract(epoch from r.expires_at - now()), 0)::float8 as remaining_seconds,
        coalesce(extract(epoch from clock_timestamp() - r.created_at), 0)::float8 as lag_seconds
 from (select pg_current_snapshot() as snapshot) now_seen
-left join revocations r
-    on r.xid >= pg_snapshot_xmin((@seen::text)::pg_snapshot)
-   and not pg_visible_in_snapshot(r.xid, (@seen::text)::pg_snapshot)
-   and r.expires_at > now();
+left join (
+    select v.xid, v.seq, v.kind, v.subject, v.upto_session, null::text[] as tags, v.created_at, v.expires_at
+    from revocations v where v.expires_at > now()
+    union all
+    select b.xid, b.seq, 'cache', 0, null, b.tags, b.created_at, b.created_at
+    from cache_busts b where @seen::text <> '1:1:'
+) r on r.xid >= pg_snapshot_xmin((@seen::text)::pg_snapshot)
+   and not pg_visible_in_snapshot(r.xid, (@seen::text)::pg_snapshot);
+
+-- name: BustedSince :one
+-- Whether something with one of these tags has changed that a snapshot had not seen.
+select exists (
+    select 1 from cache_busts b
+    where b.xid >= pg_snapshot_xmin((@seen::text)::pg_snapshot) and not pg_visible_in_snapshot(b.xid, (@seen::text)::pg_snapshot)
+      and (b.tags && @tags::text[] or b.tags @> array['*']));
 
 -- name: BeatReplica :exec
 insert into replicas (id, applied_seq, applied, applied_at)

@@ -26,9 +26,10 @@ func newStatus(d *command.Deps) *cobra.Command {
 	cmd := command.New(command.Spec{
 		Use:   "status [--dir DIR]",
 		Short: "Tell which migrations are applied",
-		Long: "Compares the files with the ledger platctl.migrations of the database. It takes no lock and answers while a\n" +
-			"migration runs. The answer is no (3) when one is pending, failed, running or was changed after it was applied; a\n" +
-			"database that is ahead of the files is a warning.",
+		Long: "Compares the files with the ledger platctl.migrations of the database, and tells what runs now: which statement, for\n" +
+			"how long, who is in its way and who waits behind it. It takes no lock. The answer is no\n" +
+			"(3) when one is pending, failed, running or was changed after it was applied; a database that is ahead of the files\n" +
+			"is a warning.",
 		Example: `
 			platctl migrate status
 			platctl migrate status --dir db/migrations
@@ -73,7 +74,40 @@ func statusTable(p *output.Printer, w io.Writer, st *migrate.Status) error {
 		rows[i] = []string{strconv.FormatInt(r.Version, 10), r.Name, state(r), dash(r.Phase), when(r.StartedAt),
 			(time.Duration(r.DurationMS) * time.Millisecond).String()}
 	}
-	return p.Table(w, []string{"VERSION", "NAME", "STATE", "PHASE", "STARTED", "TOOK"}, rows)
+	if err := p.Table(w, []string{"VERSION", "NAME", "STATE", "PHASE", "STARTED", "TOOK"}, rows); err != nil || st.Live == nil {
+		return err
+	}
+	return liveTable(p, w, st.Live)
+}
+
+// liveTable shows who runs, who is in the way and who waits.
+func liveTable(p *output.Printer, w io.Writer, l *migrate.Live) error {
+	rows := [][]string{sessionRow("runs", l.Runner)}
+	for _, s := range l.Blockers {
+		rows = append(rows, sessionRow("blocks it", s))
+	}
+	for i, s := range l.Waiting {
+		if i == shown {
+			rows = append(rows, []string{fmt.Sprintf("and %d more", len(l.Waiting)-shown), "", "", "", ""})
+			break
+		}
+		rows = append(rows, sessionRow("waits for it", s))
+	}
+	if _, err := fmt.Fprintln(w); err != nil {
+		return err
+	}
+	return p.Table(w, []string{"NOW", "SESSION", "OF", "FOR", "STATE AND STATEMENT"}, rows)
+}
+
+const shown = 10 // waiting sessions
+
+func sessionRow(what string, s migrate.Session) []string {
+	of := s.User
+	if s.App != "" {
+		of += " (" + s.App + ")"
+	}
+	return []string{what, strconv.Itoa(s.PID), of, (time.Duration(s.ForMS) * time.Millisecond).String(),
+		s.State + ": " + strings.Join(strings.Fields(s.Query), " ")}
 }
 
 func state(r migrate.Row) string {

@@ -62,7 +62,8 @@ func (o *options) server(ctx context.Context, p pools, secrets settings.ServerSe
 		Build: o.deps.Build, Log: o.log, Pool: p.requests, JobsPool: p.jobs, Hasher: hasher, Keys: keys, IDKey: secrets.IDKey,
 		AccessTTL: c.Auth.AccessTTL, RefreshTTL: c.Auth.RefreshTTL, MaxSessions: c.Auth.MaxSessions, DeletionGrace: c.Auth.DeletionGrace,
 		DrainDelay: c.Server.DrainDelay, ShutdownGrace: c.Server.ShutdownGrace, MaxConnsPerIP: c.Server.MaxConnsPerIP, Origins: c.Server.Origins(), Limits: limited,
-		MinSchema: postgres.MinSchema, BuiltSchema: postgres.BuiltSchema(), Outside: outside, Mail: people, Role: active{holder}, Debug: c.Debug, Tracer: o.traces.Tracer,
+		CacheBytes: c.Cache.MaxBytes,
+		MinSchema:  postgres.MinSchema, BuiltSchema: postgres.BuiltSchema(), Outside: outside, Mail: people, Role: active{holder}, Debug: c.Debug, Tracer: o.traces.Tracer,
 		SchemaVersion: func(ctx context.Context) (int64, error) { return migrate.Current(ctx, p.requests) },
 		Media: server.Media{
 			Store: pictures.Store, Local: pictures.Local, URL: pictures.URL, WorkDir: pictures.WorkDir, Limits: pictures.Limits, Workers: c.Media.Workers,
