@@ -189,10 +189,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	s.background()
 	s.periodic()
 	s.admission = admission.New(slotsPerConn*int(o.Pool.Config().MaxConns), queuePerSlot*slotsPerConn*int(o.Pool.Config().MaxConns), maxQueueWait)
-	s.origins = make(map[string]bool, len(o.Origins))
-	for _, origin := range o.Origins {
-		s.origins[origin] = true
-	}
+	s.origins = exactly(o.Origins)
 	s.metrics = newMetrics(s, o.Pool)
 	s.portal = openapi.Portal(httpapi.WrongMethod(o.Log, "GET, HEAD"))
 	s.handler = wrap(s.mux(), s.chain())
