@@ -43,8 +43,12 @@ type Beginner interface {
 	Begin(ctx context.Context) (pgx.Tx, error)
 }
 
-// Read takes a snapshot, in one query. It reads only, and at one moment: in a transaction of its own, or a savepoint.
+// Read takes a snapshot, in one query. It reads only, and at one moment: in a transaction of its own, or in a savepoint of the
+// transaction that it is given. A connection with a transaction open is refused: rolling back would end that one.
 func Read(ctx context.Context, db Beginner) (*Snapshot, error) {
+	if c, ok := db.(*pgx.Conn); ok && c.PgConn().TxStatus() != 'I' {
+		return nil, fault.New(fault.Internal, "the catalogue is to be read in the transaction that is open")
+	}
 	var facts []Fact
 	err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
 		// Names on the search path would be told without their schema.
@@ -60,7 +64,7 @@ func Read(ctx context.Context, db Beginner) (*Snapshot, error) {
 		}
 		return errRead
 	})
-	if err != errRead {
+	if !errors.Is(err, errRead) {
 		return nil, fault.Op("read the catalogue", err)
 	}
 	return New(facts), nil

@@ -142,3 +142,29 @@ func BenchmarkRead(b *testing.B) {
 	b.ReportMetric(float64(facts), "facts")
 	b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(b.N), "ms/read")
 }
+
+// Inside a transaction the reading is a savepoint of it: what was done before is seen, and stays.
+func TestReadInATransaction(t *testing.T) {
+	t.Parallel()
+	conn := connect(t)
+	tx, err := conn.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), "create table inside (id int)"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Read(t.Context(), conn); err == nil {
+		t.Error("the connection itself was read, which ends its transaction")
+	}
+	s, err := Read(t.Context(), tx)
+	if err != nil || !strings.Contains(fmt.Sprint(s.Facts), "public.inside") {
+		t.Errorf("%v", err)
+	}
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if s := read(t, conn); !strings.Contains(fmt.Sprint(s.Facts), "public.inside") {
+		t.Error("the table is gone")
+	}
+}

@@ -176,8 +176,8 @@ func (m *Migrator) Adopt(ctx context.Context, url, table string) (*Adoption, err
 	if err != nil {
 		return nil, fault.Op("adopt migrations", err)
 	}
-	err = pgx.BeginFunc(ctx, r.conn, func(pgx.Tx) error {
-		now, err := catalog.Read(ctx, r.conn)
+	err = pgx.BeginFunc(ctx, r.conn, func(tx pgx.Tx) error {
+		now, err := catalog.Read(ctx, tx)
 		if err != nil {
 			return err
 		}

@@ -78,3 +78,22 @@ func TestAdoptRefuses(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// An adoption that fails in the middle adopts nothing.
+func TestAdoptIsAtomic(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Empty(t)
+	conn := connect(t, url)
+	m := threeFiles(t)
+	if _, err := m.Adopt(t.Context(), url, ""); err == nil { // makes the ledger
+		t.Fatal("nothing was adopted")
+	}
+	run(t, conn, tables["goose"])
+	run(t, conn, "alter table platctl.migrations add constraint first_only check (version < 2)")
+	if _, err := m.Adopt(t.Context(), url, ""); err == nil {
+		t.Fatal("the second can't be written")
+	}
+	if got := str(t, conn, "select count(*)::text from platctl.migrations"); got != "0" {
+		t.Errorf("%s were adopted", got)
+	}
+}

@@ -22,6 +22,41 @@ var sqlRecordRun string
 //go:embed sql/last_run.sql
 var sqlLastRun string
 
+//go:embed sql/stale_runs.sql
+var sqlStaleRuns string
+
+// changing runs fn between two looks at the catalogue. What is there after a failure is kept too: it is what platctl left. With
+// nothing to do it keeps the fingerprint that a run before was cut off from keeping.
+func (r *runner) changing(ctx context.Context, todo int, from, to *int64, fn func() error) error {
+	if todo == 0 {
+		return r.catchUp(ctx, *to)
+	}
+	before, err := catalog.Read(ctx, r.conn)
+	if err != nil {
+		return databaseFault(err, "the catalogue can't be read before the run; nothing was done")
+	}
+	err = fn()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	if kerr := r.keepRun(ctx, before, *from, *to); kerr != nil && err == nil {
+		return databaseFault(kerr, "the migrations ran; the fingerprint of what they left can't be kept")
+	}
+	return err
+}
+
+func (r *runner) catchUp(ctx context.Context, version int64) error {
+	var stale bool
+	err := r.conn.QueryRow(ctx, sqlStaleRuns).Scan(&stale)
+	if err != nil || !stale {
+		return databaseFault(err, "the log of runs can't be read")
+	}
+	now, err := catalog.Read(ctx, r.conn)
+	if err == nil {
+		err = r.keep(ctx, now.Fingerprint, now, version, version)
+	}
+	return databaseFault(err, "the fingerprint of an earlier run can't be kept")
+}
+
 // keepRun writes what the schema was before and after a run that changed it.
 func (r *runner) keepRun(ctx context.Context, before *catalog.Snapshot, from, to int64) error {
 	if err := r.exec(ctx, "reset all; "+resetRole); err != nil {
@@ -102,14 +137,18 @@ func (v *Verification) lastRun(ctx context.Context, conn *pgx.Conn) (*catalog.Sn
 	var id int64
 	var order string
 	var packed []byte
+	var stale bool
 	run := &LastRun{}
-	err := conn.QueryRow(ctx, sqlLastRun).Scan(&id, &run.At, &run.To, &run.Fingerprint, &order, &packed, &run.Release)
+	err := conn.QueryRow(ctx, sqlLastRun).Scan(&id, &run.At, &run.To, &run.Fingerprint, &order, &packed, &run.Release, &stale)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows), pg.Is(err, pg.UndefinedTable):
 		v.Warnings = append(v.Warnings, "no run of this platctl has left a fingerprint yet, so the live schema can't be compared")
 		return nil, nil
 	case err != nil:
 		return nil, databaseFault(err, "the log of runs can't be read")
+	case stale:
+		v.Warnings = append(v.Warnings, "the last run was cut off before it left a fingerprint, so the live schema can't be compared; platctl migrate up keeps one")
+		return nil, nil
 	}
 	facts, err := unpack(packed)
 	s := catalog.New(facts)

@@ -70,3 +70,30 @@ func TestFailedRunIsNoDrift(t *testing.T) {
 	}
 	wantFault(t, v.Verdict(), fault.No, "1 of 2 migrations failed")
 }
+
+// A run that is killed before it could keep its fingerprint is not taken for somebody's work; the next up keeps one.
+func TestCutOffRunIsNoDrift(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Empty(t)
+	conn := connect(t, url)
+	m := migrator(t, Options{}, "1_a.sql", up+"create table a ();\n", "2_b.sql", up+"create table b ();\n")
+	if _, err := m.Up(t.Context(), url, 1); err != nil {
+		t.Fatal(err)
+	}
+	mustUp(t, m, url)
+	run(t, conn, "delete from platctl.migration_runs where to_version = 2; update platctl.migration_runs set facts = ''") // as a kill leaves it
+	v, err := m.Verify(t.Context(), conn)
+	if err != nil || v.Verdict() != nil || v.Run != nil || !strings.Contains(strings.Join(v.Warnings, " "), "was cut off") {
+		t.Errorf("%+v, %v", v, err)
+	}
+	if res := mustUp(t, m, url); len(res.Applied) != 0 {
+		t.Errorf("%+v", res)
+	}
+	if v, err := m.Verify(t.Context(), conn); err != nil || v.Verdict() != nil || v.Run.To != 2 || v.Drift.Class != catalog.Identical {
+		t.Errorf("%+v, %v", v, err)
+	}
+	mustUp(t, m, url)
+	if got := str(t, conn, "select count(*)::text from platctl.migration_runs"); got != "2" {
+		t.Errorf("%s runs are kept; one that does nothing keeps none", got)
+	}
+}

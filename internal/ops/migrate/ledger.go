@@ -103,8 +103,11 @@ func (r *runner) ensureLedger(ctx context.Context) error {
 	return nil
 }
 
-// databaseFault gives a failed statement of our own a kind.
+// databaseFault gives a failed statement of our own a kind; nil stays nil.
 func databaseFault(err error, format string, args ...any) error {
+	if err == nil {
+		return nil
+	}
 	kind := fault.Failed
 	switch {
 	case fault.KindOf(err) == fault.Canceled:

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/platctl/platctl/internal/base/fault"
+	"github.com/platctl/platctl/internal/ops/catalog"
 )
 
 //go:embed sql/repair.sql
@@ -100,7 +101,7 @@ func (m *Migrator) Repair(ctx context.Context, url string, version int64, how Re
 	if err != nil {
 		return nil, fault.Op("repair the ledger", err)
 	}
-	err = pgx.BeginFunc(ctx, r.conn, func(pgx.Tx) error {
+	err = pgx.BeginFunc(ctx, r.conn, func(tx pgx.Tx) error {
 		state, done := Reverted, 0
 		if how != MarkReverted {
 			mg := m.find(version)
@@ -113,8 +114,14 @@ func (m *Migrator) Repair(ctx context.Context, url string, version int64, how Re
 				return err
 			}
 		}
-		_, err := r.conn.Exec(ctx, sqlRepair, version, state, done, "repair: "+why, m.opts.ToolVersion)
-		return err
+		if _, err := r.conn.Exec(ctx, sqlRepair, version, state, done, "repair: "+why, m.opts.ToolVersion); err != nil {
+			return err
+		}
+		now, err := catalog.Read(ctx, tx) // what was done by hand is no drift any more
+		if err != nil {
+			return err
+		}
+		return r.keep(ctx, now.Fingerprint, now, current(entries), current(entries))
 	})
 	if err != nil {
 		return nil, databaseFault(err, "the ledger can't be written")

@@ -20,12 +20,13 @@ func TestRepair(t *testing.T) {
 	repair := func(m *Migrator, version int64, how Repair) (*Repaired, error) {
 		return m.Repair(t.Context(), url, version, how, "finished by hand")
 	}
+	run(t, conn, "create index by_hand on b ((1))")
 	rep, err := repair(m, 2, MarkApplied)
 	if err != nil || rep.From != "failed (1 of 2)" || rep.To != "applied" || rep.Name != "b" {
 		t.Fatalf("%+v, %v", rep, err)
 	}
-	if st := status(t, m, conn); st.Verdict() != nil || st.Current != 2 || st.Rows[1].Error != "" {
-		t.Errorf("%+v", st)
+	if v, err := m.Verify(t.Context(), conn); err != nil || v.Verdict() != nil || v.Current != 2 || v.Rows[1].Error != "" || v.Drift == nil {
+		t.Errorf("%+v, %v", v, err)
 	}
 	_, err = repair(m, 2, MarkApplied)
 	wantFault(t, err, fault.Conflict, "2_b is applied already")

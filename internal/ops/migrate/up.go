@@ -7,7 +7,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/platctl/platctl/internal/base/fault"
-	"github.com/platctl/platctl/internal/ops/catalog"
 )
 
 // Result is what an Up did.
@@ -73,25 +72,6 @@ func (r *runner) up(ctx context.Context, url string, to int64) error {
 		}
 		return nil
 	})
-}
-
-// changing runs fn between two looks at the catalogue, where there is something to do. What is there after a failure is kept too:
-// it is what platctl left.
-func (r *runner) changing(ctx context.Context, todo int, from, to *int64, fn func() error) error {
-	if todo == 0 {
-		return nil
-	}
-	before, err := catalog.Read(ctx, r.conn)
-	if err != nil {
-		return databaseFault(err, "the catalogue can't be read before the run; nothing was done")
-	}
-	err = fn()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
-	defer cancel()
-	if kerr := r.keepRun(ctx, before, *from, *to); kerr != nil && err == nil {
-		return databaseFault(kerr, "the migrations ran; the fingerprint of what they left can't be kept")
-	}
-	return err
 }
 
 // apply runs one file and tells how it went.
