@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/platctl/platctl/internal/base/fault"
+	"github.com/platctl/platctl/internal/ops/sqltoken"
 )
 
 // Env looks up a variable of the environment; nil knows none.
@@ -58,7 +59,7 @@ func (p *parser) variable(s string) (string, int) {
 
 func nameLength(s string) int {
 	n := 0
-	for n < len(s) && s[n] < 0x80 && (isIdentStart(s[n]) || n > 0 && s[n] >= '0' && s[n] <= '9') {
+	for n < len(s) && s[n] < 0x80 && (sqltoken.IsLetter(s[n]) || n > 0 && sqltoken.IsDigit(s[n])) {
 		n++
 	}
 	return n

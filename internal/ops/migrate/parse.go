@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/platctl/platctl/internal/base/fault"
+	"github.com/platctl/platctl/internal/ops/sqltoken"
 )
 
 // Migration is one file.
@@ -295,13 +296,16 @@ func transactionControl(sql string) string {
 
 // firstWords returns the first n words of a statement in lower case, empty ones where there are fewer.
 func firstWords(sql string, n int) []string {
-	var l lexer
-	for i := 0; i < len(sql) && len(l.words) < n && (l.in != 0 || sql[i] != ';'); {
-		if l.in != 0 {
-			i = l.inside(sql, i)
-		} else {
-			i = l.top(sql, i)
+	out := make([]string, n)
+	i := 0
+	for _, t := range sqltoken.Split(sql) {
+		if i == n {
+			break
+		}
+		if t.Kind == sqltoken.Word {
+			out[i] = t.Text
+			i++
 		}
 	}
-	return append(l.words, make([]string, n)...)[:n]
+	return out
 }

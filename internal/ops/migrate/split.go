@@ -1,6 +1,10 @@
 package migrate
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/platctl/platctl/internal/ops/sqltoken"
+)
 
 // Statement is one SQL statement of a file.
 type Statement struct {
@@ -64,7 +68,7 @@ func (l *lexer) top(s string, i int) int {
 	case c == '\'' || c == '"':
 		l.in = c
 	case c == '$':
-		if l.tag = dollarTag(s[i:]); l.tag != "" {
+		if l.tag = sqltoken.DollarTag(s[i:]); l.tag != "" {
 			l.in = '$'
 			return i + len(l.tag)
 		}
@@ -72,7 +76,7 @@ func (l *lexer) top(s string, i int) int {
 		l.parens++
 	case c == ')':
 		l.parens--
-	case isIdentStart(c):
+	case sqltoken.IsLetter(c):
 		return l.word(s, i)
 	}
 	return i + 1
@@ -81,7 +85,7 @@ func (l *lexer) top(s string, i int) int {
 // blank passes one space, a line comment or the opening of a block comment; it returns i where there is none.
 func (l *lexer) blank(s string, i int) int {
 	switch {
-	case isSpace(s[i]):
+	case sqltoken.IsSpace(s[i]):
 		l.newline = l.newline || s[i] == '\n'
 		return i + 1
 	case strings.HasPrefix(s[i:], "--"):
@@ -99,7 +103,7 @@ func (l *lexer) blank(s string, i int) int {
 // word reads an identifier or keyword; a lone E before a quote opens a string with escapes.
 func (l *lexer) word(s string, i int) int {
 	stop := i
-	for stop < len(s) && isIdentPart(s[stop]) {
+	for stop < len(s) && (sqltoken.IsLetter(s[stop]) || sqltoken.IsDigit(s[stop]) || s[stop] == '$') {
 		stop++
 	}
 	w := strings.ToLower(s[i:stop])
@@ -179,30 +183,6 @@ func (l *lexer) comment(s string, i int) int {
 		return i + 2
 	}
 	return i + 1
-}
-
-// dollarTag returns the delimiter that s begins with, $$ or $name$, empty where there is none.
-func dollarTag(s string) string {
-	for i := 1; i < len(s); i++ {
-		c := s[i]
-		switch {
-		case c == '$':
-			return s[:i+1]
-		case !isIdentStart(c) && (i == 1 || c < '0' || c > '9'):
-			return ""
-		}
-	}
-	return ""
-}
-
-func isIdentStart(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' || c >= 0x80
-}
-
-func isIdentPart(c byte) bool { return isIdentStart(c) || c >= '0' && c <= '9' || c == '$' }
-
-func isSpace(c byte) bool {
-	return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v'
 }
 
 // splitter collects statements from lines.

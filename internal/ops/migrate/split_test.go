@@ -90,3 +90,21 @@ func FuzzSplit(f *testing.F) {
 		}
 	})
 }
+
+func TestConcurrent(t *testing.T) {
+	t.Parallel()
+	for sql, want := range map[string]bool{
+		"create unique index concurrently if not exists i on t (a)":       true,
+		"/* now */ DROP INDEX CONCURRENTLY i":                             true,
+		"reindex (verbose) index concurrently i":                          true,
+		"alter table only s.parent detach partition s.child concurrently": true,
+		"refresh materialized view concurrently v":                        false,
+		"create index i on t (\"concurrently\") -- concurrently":          false,
+		"insert into t values ('create index concurrently')":              false,
+		"": false,
+	} {
+		if got := concurrent(sql); got != want {
+			t.Errorf("%s: %t", sql, got)
+		}
+	}
+}

@@ -5,11 +5,13 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/platctl/platctl/internal/base/fault"
+	"github.com/platctl/platctl/internal/ops/sqltoken"
 )
 
 //go:embed sql/invalid.sql
@@ -114,14 +116,11 @@ func (r *runner) count(ctx context.Context, mg *Migration, done int) error {
 	})
 }
 
-// concurrent says whether a statement is CREATE INDEX, DROP INDEX or REINDEX CONCURRENTLY, or the like.
+// concurrent says whether a statement is CREATE INDEX, DROP INDEX, REINDEX or DETACH PARTITION CONCURRENTLY. A REFRESH that says so
+// locks its view like others do.
 func concurrent(sql string) bool {
-	for _, w := range firstWords(sql, 6) {
-		if w == "concurrently" {
-			return true
-		}
-	}
-	return false
+	tokens := sqltoken.Split(sql)
+	return len(tokens) > 0 && !tokens[0].Is("refresh") && slices.ContainsFunc(tokens, func(t sqltoken.Token) bool { return t.Is("concurrently") })
 }
 
 // resumeAt returns how many statements of the file an earlier run has done. The file may have been corrected since, but

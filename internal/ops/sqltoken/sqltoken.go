@@ -51,7 +51,7 @@ func (s *scanner) add(k Kind, text string, at int) { s.out = append(s.out, Token
 func (s *scanner) next() {
 	from, rest := s.at, s.sql[s.at:]
 	switch c := rest[0]; {
-	case isSpace(c):
+	case IsSpace(c):
 		s.at++
 	case strings.HasPrefix(rest, "--"):
 		s.at += until(rest, "\n")
@@ -65,13 +65,13 @@ func (s *scanner) next() {
 		text, n := quoted(rest, '"', false)
 		s.at += n
 		s.add(Quoted, text, from)
-	case c == '$' && tag(rest) != "":
+	case c == '$' && DollarTag(rest) != "":
 		s.dollar(rest)
-	case isDigit(c):
-		n := span(rest, func(c byte) bool { return isDigit(c) || isLetter(c) || c == '.' })
+	case IsDigit(c):
+		n := span(rest, func(c byte) bool { return IsDigit(c) || IsLetter(c) || c == '.' })
 		s.at += n
 		s.add(Number, rest[:n], from)
-	case isLetter(c):
+	case IsLetter(c):
 		s.word(rest)
 	default:
 		s.at++
@@ -82,7 +82,7 @@ func (s *scanner) next() {
 // word reads a word, or the string whose form it says: E”, B”, X”, N”, U&”.
 func (s *scanner) word(rest string) {
 	from := s.at
-	n := span(rest, func(c byte) bool { return isLetter(c) || isDigit(c) || c == '$' })
+	n := span(rest, func(c byte) bool { return IsLetter(c) || IsDigit(c) || c == '$' })
 	w := fold(rest[:n])
 	if len(w) == 1 && n < len(rest) && rest[n] == '\'' && strings.Contains("ebxn", w) {
 		text, m := quoted(rest[n:], '\'', w == "e")
@@ -106,7 +106,7 @@ func fold(s string) string {
 }
 
 func (s *scanner) dollar(rest string) {
-	t := tag(rest)
+	t := DollarTag(rest)
 	body := rest[len(t):]
 	n := strings.Index(body, t)
 	if n < 0 {
@@ -156,13 +156,13 @@ func comment(s string) int {
 	return len(s)
 }
 
-// tag returns the delimiter of a dollar-quoted string, empty where none begins.
-func tag(s string) string {
+// DollarTag returns the delimiter that s begins with, $$ or $name$, empty where none does.
+func DollarTag(s string) string {
 	for i := 1; i < len(s); i++ {
 		switch c := s[i]; {
 		case c == '$':
 			return s[:i+1]
-		case !isLetter(c) && (i == 1 || !isDigit(c)):
+		case !IsLetter(c) && (i == 1 || !IsDigit(c)):
 			return ""
 		}
 	}
@@ -184,12 +184,15 @@ func span(s string, in func(byte) bool) int {
 	return n
 }
 
-func isLetter(c byte) bool {
+// IsLetter says whether an identifier can begin with a byte.
+func IsLetter(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' || c >= 0x80
 }
 
-func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+// IsDigit says whether a byte is one of 0 to 9.
+func IsDigit(c byte) bool { return c >= '0' && c <= '9' }
 
-func isSpace(c byte) bool {
+// IsSpace says whether a byte is white space between tokens.
+func IsSpace(c byte) bool {
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v'
 }
