@@ -60,7 +60,8 @@ func libraries() []library {
 		{"github.com/spf13/pflag", []string{"cmd/platctl"}, "flags end at the command's Options"},
 		{"github.com/charmbracelet", []string{"cmd/platctl"}, "domain packages return values and events; only cmd draws"},
 		{"github.com/jackc/pgx/v5", []string{
-			"internal/base/pg", "internal/base/localpg", "internal/base/telemetry", "internal/api", "internal/ops/migrate", "internal/ops/explain",
+			"internal/base/pg", "internal/base/localpg", "internal/base/telemetry", "internal/api", "internal/ops/migrate", "internal/ops/catalog",
+			"internal/ops/explain",
 			"internal/ops/ledger", "internal/ops/backup", "cmd/platctl/internal/command"},
 			"a deploy, a rollback and a release must work while the database is down"},
 		{"github.com/ogen-go/ogen", []string{"internal/api"}, "only the API is generated from the spec"},

@@ -10,6 +10,15 @@ const (
 	corsMaxAge  = "600" // seconds; browsers cap it themselves
 )
 
+// exactly returns the set of origins.
+func exactly(origins []string) map[string]bool {
+	set := make(map[string]bool, len(origins))
+	for _, o := range origins {
+		set[o] = true
+	}
+	return set
+}
+
 // cors answers browsers: exactly the configured origins, never a reflection, a wildcard or "null". Another origin gets
 // no header at all, so its browser refuses the answer to its script. A preflight is answered here: it carries no token.
 func (s *Server) cors(next http.Handler) http.Handler {

@@ -189,19 +189,11 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	s.periodic()
 	slots := slotsPerConn * int(o.Pool.Config().MaxConns)
 	s.admission = admission.New(slots, queuePerSlot*slots, maxQueueWait)
-	s.origins = set(o.Origins)
+	s.origins = exactly(o.Origins)
 	s.metrics = newMetrics(s, o.Pool)
 	s.portal = openapi.Portal(httpapi.WrongMethod(o.Log, "GET, HEAD"))
 	s.handler = wrap(s.mux(), s.chain())
 	return s, nil
-}
-
-func set(names []string) map[string]bool {
-	out := make(map[string]bool, len(names))
-	for _, n := range names {
-		out[n] = true
-	}
-	return out
 }
 
 // newOperations wires what the spec's operations call.
