@@ -28,10 +28,17 @@ func (f *Folder) Send(_ context.Context, m Message) (string, error) {
 		return "", err
 	}
 	if err := os.MkdirAll(f.Dir, 0o700); err != nil {
-		return "", fault.Op("write mail", err)
+		return "", fault.Op("write mail", f.unwritable(err))
 	}
 	var random [4]byte
 	_, _ = rand.Read(random[:])
 	name := now.UTC().Format("20060102T150405.000000000Z") + "-" + hex.EncodeToString(random[:]) + ".eml"
-	return id, fault.Op("write mail", durable.WriteFile(filepath.Join(f.Dir, name), raw, 0o600))
+	if err := durable.WriteFile(filepath.Join(f.Dir, name), raw, 0o600); err != nil {
+		return "", fault.Op("write mail", f.unwritable(err))
+	}
+	return id, nil
+}
+
+func (f *Folder) unwritable(err error) error {
+	return fault.Wrap(err, fault.Config, "no mail can be written to %s", f.Dir).WithHint("set mail.dir to a folder you can write to, with room for it")
 }

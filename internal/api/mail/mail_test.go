@@ -147,7 +147,8 @@ func TestFolderInTheWay(t *testing.T) {
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := (&Folder{Dir: path, From: from()}).Send(t.Context(), Message{To: "ana@example.org", Subject: "x"}); err == nil {
-		t.Error("sent into a file")
+	_, err := (&Folder{Dir: path, From: from()}).Send(t.Context(), Message{To: "ana@example.org", Subject: "x"})
+	if e := fault.From(err); err == nil || e.Kind != fault.Config || !strings.Contains(e.Hint, "mail.dir") {
+		t.Errorf("sent into a file: %v", err)
 	}
 }

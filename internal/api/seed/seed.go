@@ -48,6 +48,9 @@ type Options struct {
 	OnProgress func(Progress) // called after each chunk; may be nil
 }
 
+// Name names the dataset: scale-seed-vGENERATOR.
+func (o Options) Name() string { return name(o.Scale.Name, o.Seed, Generator) }
+
 // Progress is how far a run is.
 type Progress struct {
 	Doing   string        // writing, vacuuming, hashing or counting
@@ -110,7 +113,7 @@ type loader struct {
 	start time.Time
 }
 
-func (l *loader) name() string { return name(l.o.Scale.Name, l.o.Seed, Generator) }
+func (l *loader) name() string { return l.o.Name() }
 
 func (l *loader) run(ctx context.Context) (Result, error) {
 	st, err := Inspect(ctx, l.conn)

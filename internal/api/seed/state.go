@@ -81,19 +81,34 @@ func Inspect(ctx context.Context, conn *pgx.Conn) (State, error) {
 	return st, databaseFault(err, "the record of the seeding can't be read")
 }
 
+// Holds says in words what the database holds.
+func (s State) Holds() string {
+	switch {
+	case s.Empty:
+		return "nothing"
+	case s.Foreign:
+		return "data that no seeding has written"
+	}
+	return "the dataset " + s.Name()
+}
+
+// Refuses returns why Run would not touch a database, nil when it would write to it or go on.
+func (o Options) Refuses(st State) error {
+	if st.Empty || o.Erase || !st.Foreign && st.Name() == o.Name() {
+		return nil
+	}
+	return fault.New(fault.Refused, "the database holds %s; nothing was done", st.Holds()).
+		WithHint("use an empty database, or --erase-existing-data to lose what is there")
+}
+
 // begin decides whether to go on, to begin or to refuse, and makes the world to write.
 func (l *loader) begin(ctx context.Context, st State) (*world, error) {
 	same := !st.Empty && !st.Foreign && st.Name() == l.name()
 	if same && !l.o.Erase {
 		return newWorld(l.o.Scale, uint64(st.Seed), st.anchor, st.password), nil
 	}
-	if !st.Empty && !l.o.Erase {
-		what := "data that no seeding has written"
-		if !st.Foreign {
-			what = "the dataset " + st.Name()
-		}
-		return nil, fault.New(fault.Refused, "the database holds %s; nothing was done", what).
-			WithHint("use an empty database, or --erase-existing-data to lose what is there")
+	if err := l.o.Refuses(st); err != nil {
+		return nil, err
 	}
 	hash, err := l.o.Hasher.Hash(ctx, Password)
 	if err != nil {

@@ -182,8 +182,12 @@ func (s *Settings) mergeFile(v *viper.Viper, path string, must bool, fields []co
 	if errors.Is(err, fs.ErrNotExist) && !must {
 		return nil
 	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return fault.Wrap(err, fault.Config, "the configuration %s is not there", path).
+			WithHint("name a file that is there with --config, or leave it out; `platctl config show` tells where each value comes from")
+	}
 	if err != nil {
-		return fault.Wrap(err, fault.Config, "%s can't be read", path)
+		return fault.Wrap(err, fault.Config, "%s can't be read", path).WithHint("it has to be YAML that you may read")
 	}
 	for _, key := range one.AllKeys() {
 		f := find(fields, key)

@@ -1,10 +1,12 @@
 package db
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
 	"github.com/platctl/platctl/internal/api/seed"
@@ -17,6 +19,35 @@ type SeedResult struct {
 	seed.Result
 	Handle   string `json:"handle"`   // an account of the dataset
 	Password string `json:"password"` // of every account in it
+	DryRun   bool   `json:"dry_run"`
+	Holds    string `json:"holds,omitempty"` // with --dry-run: what the database holds now, in words
+}
+
+// plan says what a seeding would do.
+func (o seedOptions) plan(ctx context.Context, cmd *cobra.Command, conn *pgx.Conn, where string, want seed.Options) error {
+	st, err := seed.Inspect(ctx, conn)
+	if err == nil {
+		err = want.Refuses(st)
+	}
+	if err != nil {
+		return err
+	}
+	res := SeedResult{Database: where, Handle: seed.Handle, Password: seed.Password, DryRun: true, Holds: st.Holds()}
+	res.Dataset = want.Name()
+	res.Resumed = !st.Empty && !want.Erase && !st.Complete
+	what := "would be written"
+	switch {
+	case !st.Empty && want.Erase:
+		what = "every person and farm would be deleted, with all that belongs to them, and " + res.Dataset + " written"
+	case res.Resumed:
+		what = "would be gone on with"
+	case !st.Empty:
+		what = "would be counted, and not written again"
+	}
+	return o.deps.Printer(cmd).Result(res, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "nothing was changed. %s holds %s\ndataset %s: %s\n", where, st.Holds(), res.Dataset, what)
+		return err
+	})
 }
 
 func (o seedOptions) print(cmd *cobra.Command, res SeedResult) error {

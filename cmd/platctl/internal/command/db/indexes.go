@@ -3,8 +3,11 @@ package db
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -47,6 +50,9 @@ func runIndexes(ctx context.Context, d *command.Deps, cmd *cobra.Command, out st
 		return fault.New(fault.Refused, "measuring an index locks its table; environment is production").
 			WithHint("measure on a database of `platctl db seed`")
 	}
+	if err := writable(out); err != nil {
+		return err
+	}
 	db, err := d.Database(ctx)
 	if err != nil {
 		return err
@@ -66,7 +72,7 @@ func runIndexes(ctx context.Context, d *command.Deps, cmd *cobra.Command, out st
 			return err
 		}
 		if err := durable.WriteFile(out, page.Bytes(), 0o644); err != nil {
-			return fault.Wrap(err, fault.Failed, "the page can't be written")
+			return unwritable(err)
 		}
 	}
 	return d.Printer(cmd).Result(rep, func(w io.Writer) error {
@@ -76,4 +82,24 @@ func runIndexes(ctx context.Context, d *command.Deps, cmd *cobra.Command, out st
 		_, err := fmt.Fprintf(w, "%d lists, %d indexes: %s\n", len(rep.Lists), len(rep.Indexes), out)
 		return err
 	})
+}
+
+// writable finds out whether the page can be written before minutes of measuring: by a file beside it, because that is how it is
+// replaced.
+func writable(out string) error {
+	if out == "" {
+		return nil
+	}
+	if st, err := os.Stat(out); err == nil && !st.Mode().IsRegular() {
+		return fault.New(fault.Usage, "--out %s is not a file", out).WithHint("name a file")
+	}
+	f, err := os.CreateTemp(filepath.Dir(out), ".platctl-*")
+	if err != nil {
+		return unwritable(err)
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+func unwritable(err error) error {
+	return fault.Wrap(err, fault.Failed, "the page can't be written").WithHint("name a file in a folder that is there and that you can write to with --out")
 }

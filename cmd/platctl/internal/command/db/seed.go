@@ -24,12 +24,13 @@ type seedOptions struct {
 	seed  int64
 	erase bool
 	yes   bool
+	dry   bool
 }
 
 func newSeed(d *command.Deps) *cobra.Command {
 	o := seedOptions{deps: d}
 	cmd := command.New(command.Spec{
-		Use:   "seed [--scale SCALE] [--seed N] [--erase-existing-data [--yes]]",
+		Use:   "seed [--scale SCALE] [--seed N] [--erase-existing-data [--yes]] [--dry-run]",
 		Short: "Fill the database with a made-up community",
 		Long: "Writes people, posts, follows, likes, comments, notifications, farms, products, orders and pictures with power-law\n" +
 			"popularity. The same scale and seed make the same rows everywhere; the hash that is printed names the content.\n" +
@@ -41,7 +42,7 @@ func newSeed(d *command.Deps) *cobra.Command {
 			"200,000, large 100,000, 3,000,000 and 1,000,000.",
 		Example: `
 			platctl db seed
-			platctl db seed --scale medium --seed 7
+			platctl db seed --scale medium --erase-existing-data --dry-run
 			platctl db seed --scale small --erase-existing-data --yes --json | jq -r .data.hash`,
 		Exits:  []int{3, 4, 5, 6},
 		Result: SeedResult{},
@@ -53,6 +54,7 @@ func newSeed(d *command.Deps) *cobra.Command {
 	cmd.Flags().Int64Var(&o.seed, "seed", 1, "the number that the dataset is made from")
 	cmd.Flags().BoolVar(&o.erase, "erase-existing-data", false, "first delete every person, farm and what belongs to them; asks")
 	cmd.Flags().BoolVar(&o.yes, "yes", false, "don't ask")
+	cmd.Flags().BoolVar(&o.dry, "dry-run", false, "show what would be written, and what would be deleted; change nothing")
 	return cmd
 }
 
@@ -78,9 +80,18 @@ func (o seedOptions) run(ctx context.Context, cmd *cobra.Command) error {
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
+	want := seed.Options{Scale: scale, Seed: o.seed, Erase: o.erase}
+	if o.dry {
+		return o.plan(ctx, cmd, conn, db.Shown, want)
+	}
 	if err := o.confirm(ctx, conn, db.Shown); err != nil {
 		return err
 	}
+	return o.write(ctx, cmd, conn, db.Shown, want)
+}
+
+// write seeds, and shows how far it is.
+func (o seedOptions) write(ctx context.Context, cmd *cobra.Command, conn *pgx.Conn, where string, want seed.Options) error {
 	pictures, err := o.deps.Pictures(slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
@@ -88,14 +99,14 @@ func (o seedOptions) run(ctx context.Context, cmd *cobra.Command) error {
 	hasher := account.NewHasher(1, 1, time.Minute)
 	defer hasher.Close()
 	tell := progress(o.deps.Streams)
-	res, err := seed.Run(ctx, conn, seed.Options{Scale: scale, Seed: o.seed, Hasher: hasher, Store: pictures.Store, Now: time.Now(),
-		Erase: o.erase, OnProgress: tell.show})
+	want.Hasher, want.Store, want.Now, want.OnProgress = hasher, pictures.Store, time.Now(), tell.show
+	res, err := seed.Run(ctx, conn, want)
 	tell.end()
 	if err != nil {
 		return command.Interrupted(ctx, err, "what was written stays",
 			"the same command, without --erase-existing-data, goes on where it stopped")
 	}
-	return o.print(cmd, SeedResult{Database: db.Shown, Result: res, Handle: seed.Handle, Password: seed.Password})
+	return o.print(cmd, SeedResult{Database: where, Result: res, Handle: seed.Handle, Password: seed.Password})
 }
 
 // confirm asks before anything is lost.
@@ -107,13 +118,9 @@ func (o seedOptions) confirm(ctx context.Context, conn *pgx.Conn, where string) 
 	if err != nil || st.Empty {
 		return err
 	}
-	what := "data that no seeding has written"
-	if !st.Foreign {
-		what = "the dataset " + st.Name()
-	}
 	if s := o.deps.Streams; !s.InTTY || !s.ErrTTY {
-		return fault.New(fault.Refused, "%s holds %s, which --erase-existing-data would delete; there is no terminal to ask on", where, what).
+		return fault.New(fault.Refused, "%s holds %s, which --erase-existing-data would delete; there is no terminal to ask on", where, st.Holds()).
 			WithHint("add --yes to lose it")
 	}
-	return o.deps.Streams.Confirm(ctx, fmt.Sprintf("%s holds %s. Delete every person and farm, and all that belongs to them?", where, what))
+	return o.deps.Streams.Confirm(ctx, fmt.Sprintf("%s holds %s. Delete every person and farm, and all that belongs to them?", where, st.Holds()))
 }
