@@ -20,6 +20,7 @@ type Migration struct {
 	File     string
 	Phase    string // expand, contract or backfill; empty where the file doesn't say
 	Up, Down Script
+	Allows   []Allow // what the file excuses, in the order of its lines
 
 	lockTimeout      *time.Duration // nil: the runner's
 	statementTimeout *time.Duration // nil: the server's
@@ -219,6 +220,9 @@ func (p *parser) endSection() error {
 	if p.split.lex.open() {
 		return p.fail("the statement that begins on line %d has no end; a semicolon, quote or parenthesis is missing", p.split.from)
 	}
+	if err := p.allowsNothing(); err != nil {
+		return err
+	}
 	text := p.text.String()
 	sum := sha256.Sum256([]byte(text))
 	*p.section = Script{Text: text, SHA256: hex.EncodeToString(sum[:]), Statements: p.split.out, Stepwise: p.section.Stepwise, unset: p.unset}
@@ -234,6 +238,9 @@ func (p *parser) directive(mark string) error {
 	}
 	word, value, _ := strings.Cut(strings.TrimSpace(mark), " ")
 	value = strings.TrimSpace(value)
+	if word == "allow" {
+		return p.allow(value)
+	}
 	if at := p.seen[word]; at > 0 {
 		return p.fail("a second directive %q; the first is on line %d", word, at)
 	}
@@ -250,7 +257,7 @@ func (p *parser) directive(mark string) error {
 	case "statement_timeout":
 		p.m.statementTimeout, err = p.timeout(word, value)
 	default:
-		return p.fail("unknown directive %q; there are phase, lock_timeout and statement_timeout", word)
+		return p.fail("unknown directive %q; there are phase, lock_timeout, statement_timeout and allow", word)
 	}
 	return err
 }
