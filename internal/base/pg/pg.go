@@ -94,8 +94,9 @@ func poolConfig(url string, o Options) (*pgxpool.Config, error) {
 }
 
 // Connect opens one connection, for tools that need a session of their own. No timeout is set on the server, and
-// when a context ends, the statement on the server is cancelled and the session stays usable.
-func Connect(ctx context.Context, url, appName string) (*pgx.Conn, error) {
+// when a context ends, the statement on the server is cancelled and the session stays usable. What with changes in the
+// configuration comes last.
+func Connect(ctx context.Context, url, appName string, with ...func(*pgx.ConnConfig)) (*pgx.Conn, error) {
 	cfg, err := pgx.ParseConfig(url)
 	if err != nil {
 		return nil, badURL()
@@ -110,6 +111,9 @@ func Connect(ctx context.Context, url, appName string) (*pgx.Conn, error) {
 	// pgx's own reaction to an ended context is to close the socket, and the server goes on with the statement.
 	cfg.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
 		return &canceller{conn: c, patience: toolPatience}
+	}
+	for _, change := range with {
+		change(cfg)
 	}
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {

@@ -9,19 +9,23 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/platctl/platctl/internal/base/fault"
 )
 
 // Options shapes a Migrator. The zero value of a field takes the value in its comment.
 type Options struct {
-	Release     string        // what is being released, for the ledger; empty
-	ToolVersion string        // platctl's version, for the ledger; "devel"
-	LockTimeout time.Duration // 2s; how long a statement may queue for a lock while others queue behind it
-	Attempts    int           // 10; how often a file is tried when it doesn't get its lock
-	RunnerWait  time.Duration // 1m; how long to wait for another runner
-	OnEvent     func(Event)   // nobody; called in the runner's goroutine, in order
-	Env         Env           // no variables; for files with ENVSUB
-	OutOfOrder  bool          // apply a migration that is older than the newest applied one
+	Release     string                  // what is being released, for the ledger; empty
+	ToolVersion string                  // platctl's version, for the ledger; "devel"
+	LockTimeout time.Duration           // 2s; how long a statement may queue for a lock while others queue behind it
+	Attempts    int                     // 10; how often a file is tried when it doesn't get its lock
+	RunnerWait  time.Duration           // 1m; how long to wait for another runner
+	OnEvent     func(Event)             // nobody; called in the runner's goroutine, in order
+	Env         Env                     // no variables; for files with ENVSUB
+	OutOfOrder  bool                    // apply a migration that is older than the newest applied one
+	Watch       Watcher                 // nobody
+	Session     []func(*pgx.ConnConfig) // nothing; what the runner's session has besides, for a watcher
 }
 
 // Migrator is a set of migrations, in the order of their versions.

@@ -12,7 +12,7 @@ import (
 // begin opens the runner's session, takes the lock and reads the ledger. end gives all of it back, whatever err says.
 func (r *runner) begin(ctx context.Context, url string) (entries map[int64]*entry, end func(), err error) {
 	end = func() {}
-	if r.conn, err = pg.Connect(ctx, url, "platctl migrate"); err != nil {
+	if r.conn, err = pg.Connect(ctx, url, "platctl migrate", r.m.opts.Session...); err != nil {
 		return nil, end, err
 	}
 	end = func() {
@@ -133,7 +133,7 @@ func (r *runner) retry(ctx context.Context, p pass, done int, fn func() error) e
 
 func (r *runner) statement(ctx context.Context, p pass, i int, st Statement) error {
 	began := time.Now()
-	if err := r.exec(ctx, st.SQL); err != nil {
+	if err := r.watched(ctx, p, i, st); err != nil {
 		return &failure{st: st, n: i, err: err}
 	}
 	r.emit(Event{Kind: EventStatement, Version: p.mg.Version, Name: p.mg.Name, Done: i + 1, Total: p.total(), Took: time.Since(began)})
