@@ -54,6 +54,7 @@ type entry struct {
 	DownSHA256 string `db:"down_sha256"`
 	// DownStepwise is nil in rows of before it was noted.
 	DownStepwise *bool
+	Begun        *begun // nil: no statement is at work that commits by itself
 	StmtTotal    int
 	StmtDone     int
 	Error        string

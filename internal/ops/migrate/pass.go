@@ -14,6 +14,7 @@ type pass struct {
 	down    bool
 	adopted bool // by another tool, which doesn't tell how long it took
 	began   time.Time
+	begun   *begun // what an earlier run was at when it stopped
 }
 
 func (p pass) total() int { return len(p.script.Statements) }

@@ -37,9 +37,13 @@ func (r *runner) run(ctx context.Context, p pass, done int) error {
 	if err := r.exec(ctx, "reset all; "+resetRole); err != nil {
 		return databaseFault(err, "the session can't be reset before %s", p.mg.File)
 	}
-	switch {
-	case p.script.unset != nil:
+	if p.script.unset != nil {
 		return p.script.unset
+	}
+	done, err := r.settle(ctx, p, done)
+	switch {
+	case err != nil:
+		return err
 	case p.script.Stepwise:
 		return r.stepwise(ctx, p, done)
 	}

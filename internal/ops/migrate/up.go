@@ -81,6 +81,9 @@ func (r *runner) apply(ctx context.Context, mg *Migration, before *entry) error 
 	if err != nil {
 		return r.tell(p, err)
 	}
+	if before != nil && before.State != Applied && before.State != Reverted {
+		p.begun = before.Begun
+	}
 	if err := r.tell(p, r.run(ctx, p, done)); err != nil {
 		return err
 	}
