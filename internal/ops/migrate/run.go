@@ -15,10 +15,12 @@ func (r *runner) begin(ctx context.Context, url string) (entries map[int64]*entr
 	if r.conn, err = pg.Connect(ctx, url, "platctl migrate"); err != nil {
 		return nil, end, err
 	}
+	r.watcher.url = url
 	end = func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		r.release(ctx)
+		r.watcher.close(ctx)
 		_ = r.conn.Close(ctx)
 	}
 	if err := r.acquire(ctx); err != nil {
@@ -121,14 +123,15 @@ func (r *runner) end(ctx context.Context, p pass) error {
 // retry runs fn again, after a pause with full jitter, as long as it didn't get a lock or was the victim of a deadlock.
 func (r *runner) retry(ctx context.Context, p pass, done int, fn func() error) error {
 	for attempt := 1; ; attempt++ {
-		err := fn()
+		blockers, err := r.watcher.during(ctx, r.conn.PgConn().PID(), r.lockTimeout(p.mg), fn)
+		r.blockers = blockers
 		lost := pg.Is(err, pg.LockNotAvailable) || pg.Is(err, pg.DeadlockDetected)
-		if !lost || attempt >= r.m.opts.Attempts || r.conn.PgConn().TxStatus() != 'I' {
+		if !lost || attempt >= r.attempts(p.mg) || r.conn.PgConn().TxStatus() != 'I' {
 			return err
 		}
 		wait := jitter(0, min(100*time.Millisecond<<(attempt-1), 5*time.Second))
 		r.emit(Event{Kind: EventRetry, Version: p.mg.Version, Name: p.mg.Name, Done: done, Total: p.total(),
-			Attempt: attempt, Took: wait, Message: err.Error()})
+			Attempt: attempt, Took: wait, Message: err.Error(), Blockers: blockers})
 		if err := sleep(ctx, wait); err != nil {
 			return err
 		}
@@ -147,6 +150,21 @@ func (r *runner) statement(ctx context.Context, p pass, i int, st Statement) err
 // exec sends SQL by the simple protocol, which takes several statements and prepares nothing.
 func (r *runner) exec(ctx context.Context, sql string) error {
 	return r.conn.PgConn().Exec(ctx, sql).Close()
+}
+
+func (r *runner) lockTimeout(mg *Migration) time.Duration {
+	if mg.lockTimeout != nil {
+		return *mg.lockTimeout
+	}
+	return r.m.opts.LockTimeout
+}
+
+// attempts is how often the file, or a statement of one without a transaction, is tried in all.
+func (r *runner) attempts(mg *Migration) int {
+	if mg.retries != nil {
+		return *mg.retries + 1
+	}
+	return r.m.opts.Attempts
 }
 
 // timeouts returns the SET statements of a file.

@@ -45,6 +45,9 @@ type runner struct {
 	m    *Migrator
 	conn *pgx.Conn
 	res  *Result
+
+	watcher  watcher
+	blockers []Session // of the last statement that didn't get its lock
 }
 
 func (r *runner) emit(e Event) { r.m.opts.OnEvent(e) }
