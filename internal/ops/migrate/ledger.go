@@ -72,7 +72,7 @@ type Querier interface {
 
 // readLedger is one query. A database without the ledger has nothing applied.
 func readLedger(ctx context.Context, db Querier) (map[int64]*entry, error) {
-	rows, err := db.Query(ctx, sqlRead)
+	rows, err := db.Query(ctx, sqlRead, pgx.QueryExecModeExec) // one round trip: a status is three
 	var list []*entry
 	if err == nil {
 		list, err = pgx.CollectRows(rows, pgx.RowToAddrOfStructByName[entry])

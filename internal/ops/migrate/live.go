@@ -39,7 +39,7 @@ func (l *Live) next() string {
 
 // live returns the run that is going on, nil where none is. It takes no lock.
 func live(ctx context.Context, db Querier) (*Live, error) {
-	rows, err := db.Query(ctx, sqlLive, lockKey)
+	rows, err := db.Query(ctx, sqlLive, pgx.QueryExecModeExec, lockKey)
 	if err != nil {
 		return nil, databaseFault(err, "what runs now can't be read")
 	}

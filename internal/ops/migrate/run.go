@@ -35,12 +35,14 @@ func (r *runner) begin(ctx context.Context, url string) (entries map[int64]*entr
 
 // run does one file, behind the statements that are done.
 func (r *runner) run(ctx context.Context, p pass, done int) error {
-	// What a file sets must not reach the next one; RESET ALL leaves the role alone.
-	if err := r.exec(ctx, "reset all; "+resetRole); err != nil {
-		return databaseFault(err, "the session can't be reset before %s", p.mg.File)
-	}
 	if p.script.unset != nil {
 		return p.script.unset
+	}
+	if !p.script.Stepwise && p.begun == nil {
+		return r.transactional(ctx, p)
+	}
+	if err := r.exec(ctx, "reset all; "+resetRole); err != nil {
+		return databaseFault(err, "the session can't be reset before %s", p.mg.File)
 	}
 	done, err := r.settle(ctx, p, done)
 	switch {
@@ -79,10 +81,15 @@ func (r *runner) transactional(ctx context.Context, p pass) error {
 // once is one attempt. The transaction is handled here and not by pgx, which closes the connection when a rollback comes
 // with an ended context.
 func (r *runner) once(ctx context.Context, p pass) error {
-	if err := r.exec(ctx, "begin"); err != nil {
+	if err := r.exec(ctx, r.opening(p)); err != nil {
+		r.rollback()
 		return err
 	}
-	if err := r.inside(ctx, p); err != nil {
+	inside := r.inside
+	if pipelines(p.script) {
+		inside = r.pipelined
+	}
+	if err := inside(ctx, p); err != nil {
 		r.rollback()
 		return err
 	}
@@ -91,9 +98,6 @@ func (r *runner) once(ctx context.Context, p pass) error {
 
 func (r *runner) inside(ctx context.Context, p pass) error {
 	if err := r.fence(ctx); err != nil {
-		return err
-	}
-	if err := r.exec(ctx, timeouts(p.mg, r.m.opts.LockTimeout, "set local")); err != nil {
 		return err
 	}
 	for i, st := range p.script.Statements {
@@ -113,11 +117,7 @@ func (r *runner) inside(ctx context.Context, p pass) error {
 // end writes that the file has ended. Nothing of a reverted file is done any more.
 func (r *runner) end(ctx context.Context, p pass) error {
 	_, after := p.states()
-	done := p.total()
-	if p.down {
-		done = 0
-	}
-	return r.record(ctx, p, after, done, "")
+	return r.record(ctx, p, after, p.doneAtEnd(), "")
 }
 
 // retry runs fn again, after a pause with full jitter, as long as it didn't get a lock or was the victim of a deadlock.
