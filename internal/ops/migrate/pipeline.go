@@ -51,9 +51,9 @@ func single(sql string) bool {
 // when it is done, and skips those behind one that fails.
 func (r *runner) pipelined(ctx context.Context, p pass) error {
 	_, after := p.states()
-	sql, args := r.recordSQL(p, after, p.doneAtEnd(), "")
+	_, args := r.recordSQL(p, after, p.doneAtEnd(), "")
 	pl := r.conn.PgConn().StartPipeline(ctx)
-	pl.SendQueryParams(sqlFence, [][]byte{strconv.AppendInt(nil, lockKey, 10)}, nil, nil, nil)
+	pl.SendQueryParams(sqlFence, [][]byte{strconv.AppendUint(nil, uint64(r.conn.PgConn().PID()), 10)}, nil, nil, nil)
 	pl.SendFlushRequest()
 	for _, st := range p.script.Statements {
 		pl.SendQueryParams(st.SQL, nil, nil, nil, nil)
@@ -62,7 +62,7 @@ func (r *runner) pipelined(ctx context.Context, p pass) error {
 	for own := range strings.SplitSeq(resetRole, "; ") {
 		pl.SendQueryParams(own, nil, nil, nil, nil)
 	}
-	pl.SendQueryParams(sql, args, nil, nil, nil)
+	pl.SendQueryPrepared(prepared(p), args, nil, nil)
 	err := pl.Sync()
 	if err == nil {
 		err = r.answers(pl, p)
@@ -103,6 +103,41 @@ func answer(pl *pgconn.Pipeline) error {
 		return err
 	}
 	return errSynced
+}
+
+// prepared is the name of the statement that writes the row of a file that has ended: planning it takes longer than running it.
+func prepared(p pass) string {
+	if p.down {
+		return "platctl_record_down"
+	}
+	return "platctl_record"
+}
+
+// ready makes the session fit for files at once: the statement is prepared and the lock is there, which a file before may have
+// changed.
+func (r *runner) ready(ctx context.Context, p pass) error {
+	name := prepared(p)
+	if r.isReady[name] {
+		return nil
+	}
+	if err := r.fence(ctx); err != nil {
+		return err
+	}
+	sql, _ := r.recordSQL(p, Applied, 0, "")
+	err := r.conn.PgConn().Deallocate(ctx, name)
+	if err == nil {
+		_, err = r.conn.PgConn().Prepare(ctx, name, sql, nil)
+	}
+	r.isReady[name] = err == nil
+	return err
+}
+
+// forget is called for each file that has run: what may have taken the lock or a prepared statement away makes the session unfit.
+func (r *runner) forget(p pass) {
+	text := strings.ToLower(p.script.Text)
+	if p.script.Stepwise || strings.Contains(text, "discard") || strings.Contains(text, "deallocate") || strings.Contains(text, "unlock") {
+		clear(r.isReady)
+	}
 }
 
 // positional makes numbered parameters, in text, of named ones: the server takes their types from where they stand.

@@ -15,7 +15,7 @@ func (r *runner) begin(ctx context.Context, url string) (entries map[int64]*entr
 	if r.conn, err = pg.Connect(ctx, url, "platctl migrate"); err != nil {
 		return nil, end, err
 	}
-	r.watcher.url = url
+	r.watcher.url, r.isReady = url, map[string]bool{}
 	end = func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
@@ -44,6 +44,7 @@ func (r *runner) run(ctx context.Context, p pass, done int) error {
 	if err := r.exec(ctx, "reset all; "+resetRole); err != nil {
 		return databaseFault(err, "the session can't be reset before %s", p.mg.File)
 	}
+	defer r.forget(p)
 	done, err := r.settle(ctx, p, done)
 	switch {
 	case err != nil:
@@ -81,13 +82,17 @@ func (r *runner) transactional(ctx context.Context, p pass) error {
 // once is one attempt. The transaction is handled here and not by pgx, which closes the connection when a rollback comes
 // with an ended context.
 func (r *runner) once(ctx context.Context, p pass) error {
+	inside := r.inside
+	if pipelines(p.script) {
+		if err := r.ready(ctx, p); err != nil {
+			return err
+		}
+		inside = r.pipelined
+	}
+	defer r.forget(p)
 	if err := r.exec(ctx, r.opening(p)); err != nil {
 		r.rollback()
 		return err
-	}
-	inside := r.inside
-	if pipelines(p.script) {
-		inside = r.pipelined
 	}
 	if err := inside(ctx, p); err != nil {
 		r.rollback()

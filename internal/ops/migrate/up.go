@@ -46,6 +46,7 @@ type runner struct {
 	conn *pgx.Conn
 	res  *Result
 
+	isReady  map[string]bool // prepared statements that are there; see ready
 	watcher  watcher
 	blockers []Session // of the last statement that didn't get its lock
 }
