@@ -24,6 +24,7 @@ type Migration struct {
 
 	lockTimeout      *time.Duration // nil: the runner's
 	statementTimeout *time.Duration // nil: the server's
+	retries          *int           // nil: the runner's attempts
 }
 
 // Script is one direction of a file.
@@ -256,8 +257,10 @@ func (p *parser) directive(mark string) error {
 		p.m.lockTimeout, err = p.timeout(word, value)
 	case "statement_timeout":
 		p.m.statementTimeout, err = p.timeout(word, value)
+	case "retries":
+		p.m.retries, err = p.retries(value)
 	default:
-		return p.fail("unknown directive %q; there are phase, lock_timeout, statement_timeout and allow", word)
+		return p.fail("unknown directive %q; there are phase, lock_timeout, statement_timeout, retries and allow", word)
 	}
 	return err
 }
@@ -268,6 +271,14 @@ func (p *parser) timeout(word, value string) (*time.Duration, error) {
 		return nil, p.fail("%s %q is not a duration between 1ms and 24h, or 0 for none", word, value)
 	}
 	return &d, nil
+}
+
+func (p *parser) retries(value string) (*int, error) {
+	n, err := strconv.Atoi(value)
+	if err != nil || n < 0 || n > 1000 {
+		return nil, p.fail("retries %q is not a number from 0 to 1000", value)
+	}
+	return &n, nil
 }
 
 // checkControl refuses statements that would end the runner's own transaction halfway through a file.

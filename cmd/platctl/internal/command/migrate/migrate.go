@@ -51,7 +51,11 @@ func Line(e migrate.Event) string {
 	case migrate.EventResumed:
 		return fmt.Sprintf("%s: goes on behind statement %d of %d", name, e.Done, e.Total)
 	case migrate.EventRetry:
-		return fmt.Sprintf("%s: no lock at attempt %d, again in %s", name, e.Attempt, e.Took.Round(time.Millisecond))
+		out := fmt.Sprintf("%s: no lock at attempt %d, again in %s", name, e.Attempt, e.Took.Round(time.Millisecond))
+		for _, b := range e.Blockers {
+			out += "\n  in its way: " + b.String()
+		}
+		return out
 	case migrate.EventApplied:
 		return fmt.Sprintf("%s: applied in %s", name, e.Took.Round(time.Millisecond))
 	case migrate.EventReverted:
