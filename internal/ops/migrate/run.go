@@ -83,7 +83,7 @@ func (r *runner) transactional(ctx context.Context, p pass) error {
 // with an ended context.
 func (r *runner) once(ctx context.Context, p pass) error {
 	inside := r.inside
-	if pipelines(p.script) {
+	if r.m.opts.Watch == nil && pipelines(p.script) { // a watcher looks between the statements
 		if err := r.ready(ctx, p); err != nil {
 			return err
 		}
