@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/platctl/platctl/internal/base/fault"
 	"github.com/platctl/platctl/internal/ops/migrate"
 	"github.com/platctl/platctl/internal/ops/sqltoken"
 )
@@ -32,12 +33,21 @@ type tracer struct {
 
 	muted   bool // the file runs, and nothing is kept of it
 	out     []*Statement
-	holding map[held]bool // by the transaction that is open
+	tries   map[int]int    // of each statement
+	waited  map[int][]Wait // by each statement, in all its tries
+	holding map[held]bool  // by the transaction that is open
 	notices []string
 	idle    bool // the statement began outside a transaction
 	loud    bool // the file has changed which notices are sent
 	stop    func() *sighting
 	cur     *Statement
+}
+
+// newTracer makes the watcher of the database of the URL; conn is the observer's session there.
+func newTracer(conn *pgx.Conn, url string) *tracer {
+	t := &tracer{obs: &observer{conn: conn}, gates: &gates{url: url, shut: map[int32]*gate{}}, world: world{}}
+	t.start()
+	return t
 }
 
 // notice keeps what the server says about rewriting and verifying. Its texts are never translated.
@@ -55,15 +65,17 @@ func (t *tracer) session(cfg *pgx.ConnConfig) {
 	cfg.OnNotice = t.notice
 }
 
+// start begins a way up or down.
+func (t *tracer) start() {
+	t.out, t.tries, t.waited = nil, map[int]int{}, map[int][]Wait{}
+}
+
 // Before looks at what is there, once a file, and begins to watch.
 func (t *tracer) Before(ctx context.Context, conn *pgx.Conn, at migrate.Point) error {
 	if t.muted {
 		return nil
 	}
-	attempts := 1
-	if t.cur != nil && t.cur.Index == at.Index+1 {
-		attempts = max(t.cur.Attempts, 1) + 1
-	}
+	t.tries[at.Index]++
 	if at.Index == 0 || len(t.out) == 0 {
 		if err := t.begin(ctx, conn); err != nil {
 			return err
@@ -80,14 +92,14 @@ func (t *tracer) Before(ctx context.Context, conn *pgx.Conn, at migrate.Point) e
 	}
 	t.loud = t.loud || strings.Contains(strings.ToLower(at.Statement.SQL), "client_min_messages")
 	t.notices, t.made = nil, nil
-	if t.idle && attempts == 1 {
+	if t.idle && t.tries[at.Index] == 1 {
 		if err := t.gates.close(ctx, t.world, at.Statement.SQL); err != nil {
 			return err
 		}
 	}
 	t.cur = &Statement{Index: at.Index + 1, Line: at.Statement.Line, SQL: short(at.Statement.SQL), Locks: []Lock{}, Rewrites: []string{}, Scans: []Scan{}}
-	if attempts > 1 {
-		t.cur.Attempts = attempts
+	if n := t.tries[at.Index]; n > 1 {
+		t.cur.Attempts = n
 	}
 	t.stop = t.obs.watch(ctx, conn.PgConn().PID(), t.gates)
 	t.cur.began = time.Now()
@@ -125,9 +137,13 @@ func (t *tracer) After(ctx context.Context, conn *pgx.Conn, at migrate.Point, fa
 	}
 	took := time.Since(t.cur.began)
 	seen := t.stop()
+	if seen.err != nil {
+		return fault.Wrap(seen.err, fault.Failed, "the observer's session broke")
+	}
 	t.cur.TookMS = ms(max(took-seen.gated, 0))
 	t.cur.Notices = t.notices
-	t.cur.Waits = t.waits(seen.waits)
+	t.waited[at.Index] = append(t.waited[at.Index], t.waits(seen.waits)...)
+	t.cur.Waits = t.waited[at.Index]
 	if i := slices.IndexFunc(t.out, func(s *Statement) bool { return s.Index == t.cur.Index }); i >= 0 {
 		t.out = t.out[:i]
 	}

@@ -3,7 +3,9 @@ select t.sql, t.name,
        (select coalesce(jsonb_agg(jsonb_build_object('name', quote_ident(a.attname), 'type', format_type(a.atttypid, a.atttypmod), 'base', b.typname,
                     'category', b.typcategory, 'notnull', a.attnotnull or ty.typnotnull, 'default', a.atthasdef or a.attidentity <> '',
                     'max', case when b.typname in ('varchar', 'bpchar') and a.atttypmod > 4 then a.atttypmod - 4 else 0 end,
-                    'check', coalesce((select string_agg(pg_get_constraintdef(k.oid), ' ') from pg_constraint k
+                    'check', coalesce((select string_agg('(' || pg_get_expr(k.conbin, t.oid) || ')', ' and ') from pg_constraint k
+                              where k.contype = 'c' and k.conrelid = t.oid and k.conkey = array[a.attnum]), ''),
+                    'words', coalesce((select string_agg(pg_get_constraintdef(k.oid), ' ') from pg_constraint k
                               where k.contype = 'c' and (k.conrelid = t.oid and k.conkey = array[a.attnum] or k.contypid = a.atttypid and a.atttypid <> 0)), ''),
                     'parent', coalesce(f.parent, ''), 'key', coalesce(f.key, '')) order by a.attnum), '[]')
         from pg_attribute a
