@@ -27,6 +27,7 @@ type column struct {
 	Words    string // its constraints, for the words that they allow
 	Parent   string // table that it refers to
 	Key      string // and its column
+	FK       string // and by which constraint
 
 	value string // an expression of g
 }
@@ -114,12 +115,12 @@ func insert(t tableToFill, n int, all bool) string {
 		case c.Parent == t.Name && !needed:
 			values = append(values, "null")
 		case c.Parent != "" && c.Parent != t.Name:
-			alias := parents[c.Parent]
-			if alias == "" {
+			alias := parents[c.FK]
+			if alias == "" { // each constraint begins at another row: who follows whom is two people
 				alias = fmt.Sprintf("p%d", len(parents))
-				parents[c.Parent] = alias
-				from = append(from, fmt.Sprintf(" join (select *, row_number() over () - 1 as platctl_n, count(*) over () as platctl_of from (select * from %s limit %d) x) %s on %s.platctl_n = (g - 1) %% %s.platctl_of",
-					c.Parent, n, alias, alias, alias))
+				from = append(from, fmt.Sprintf(" join (select *, row_number() over () - 1 as platctl_n, count(*) over () as platctl_of from (select * from %s limit %d) x) %s on %s.platctl_n = (g - 1 + %d) %% %s.platctl_of",
+					c.Parent, n, alias, alias, len(parents), alias))
+				parents[c.FK] = alias
 			}
 			values = append(values, alias+"."+c.Key)
 		default:
@@ -140,12 +141,12 @@ func choose(ctx context.Context, conn *pgx.Conn, t *tableToFill) error {
 		c := &t.Columns[i]
 		all := c.candidates()
 		c.value = "(" + all[0] + ")::" + c.Type
-		if c.Parent != "" || len(all) == 1 {
+		if c.Parent != "" || len(all) == 1 || c.Check == "" && c.Words == "" && c.Category != "U" {
 			continue
 		}
 		check := c.Check
-		if check == "" {
-			check = "true"
+		if check == "" { // of a domain, or what its type takes
+			check = c.Name + " is not null"
 		}
 		for _, e := range all {
 			var ok bool
@@ -167,7 +168,7 @@ func choose(ctx context.Context, conn *pgx.Conn, t *tableToFill) error {
 func (c *column) candidates() []string {
 	switch c.Base {
 	case "int2":
-		return []string{"1 + (g - 1) % 32767", "g % 10", "- (g % 10)"}
+		return []string{"1 + (g - 1) % 32767", "g % 10", "g % 4", "g % 2", "- (g % 10)", "1", "0"}
 	case "uuid":
 		return []string{"md5(g::text)"}
 	case "bytea":
@@ -185,7 +186,7 @@ func (c *column) candidates() []string {
 	case "R":
 		return []string{c.span()}
 	case "N":
-		return []string{"g", "g % 100", "g % 10", "g % 2", "- g", "1", "0"}
+		return []string{"g", "g % 100", "g % 10", "g % 4", "g % 2", "- g", "1", "0"}
 	case "B":
 		return []string{"g % 2 = 0", "true", "false"}
 	case "E":

@@ -20,6 +20,9 @@ func TestFill(t *testing.T) {
 		create table lines (order_id bigint references shop.orders, n int, primary key (order_id, n));
 		create table parts (order_id bigint, n int, note text, foreign key (order_id, n) references lines, primary key (order_id, n));
 		create table tree (id int primary key, parent_id int not null references tree, other_id int references tree);
+		create table follows (a bigint not null references farms, b bigint not null references farms, seen pg_snapshot not null, lsn pg_lsn not null,
+			email text not null check (email like '%_@_%'), hash bytea not null check (length(hash) = 32), currency text not null check (currency ~ '^[A-Z]{3}$'),
+			place smallint not null check (place between 0 and 3), primary key (a, b), check (a <> b));
 		create table nothing ();
 		create table events (at timestamptz not null, id int) partition by range (at);
 		create table events_1 partition of events for values from ('2026-01-01') to ('2027-01-01');
@@ -35,7 +38,7 @@ func TestFill(t *testing.T) {
 	if got := fmt.Sprint(unfilled); len(unfilled) != 2 || !strings.Contains(got, "fussy_even_check") || !strings.Contains(got, "{lonely a table that it refers to is empty}") {
 		t.Errorf("%s", got)
 	}
-	for table, want := range map[string]int{"shop.orders": 50, "farms": 50, "lines": 50, "parts": 50, "tree": 50, "nothing": 50, "events": 50, "fussy": 0, "has": 1} {
+	for table, want := range map[string]int{"shop.orders": 50, "farms": 50, "lines": 50, "parts": 50, "tree": 50, "follows": 50, "nothing": 50, "events": 50, "fussy": 0, "has": 1} {
 		var n int
 		if err := conn.QueryRow(t.Context(), "select count(*) from "+table).Scan(&n); err != nil || n != want {
 			t.Errorf("%s has %d rows, expected %d; %v", table, n, want, err)

@@ -348,7 +348,7 @@ func (t *tracer) waits(all []Wait) []Wait {
 
 // short is a statement on one line.
 func short(sql string) string {
-	s := strings.Join(strings.Fields(sql), " ")
+	s := strings.TrimSuffix(strings.Join(strings.Fields(sql), " "), ";")
 	if r := []rune(s); len(r) > 160 {
 		s = string(r[:159]) + "…"
 	}
