@@ -139,6 +139,10 @@ coverage: postgres ## How much of internal/api the journeys run; fails below 80 
 oversell: postgres ## Sell the last unit to 500 buyers at once, 100 times, on two servers
 	go test ./internal/api/server -run '^TestOversell$$' -v -count=1 -timeout 30m -oversell-buyers 500 -oversell-rounds 100
 
+.PHONY: stress-migrate
+stress-migrate: postgres ## Kill a migration at every message that it sends, and start ten at once 100 times
+	go test ./internal/ops/migrate -run '^Test(Killed|Starters)$$' -v -count=1 -timeout 60m -kill-every 1 -starter-runs 100
+
 FUZZTIME ?= 5s
 
 # The dataset, 520 MB, stays in BENCH for the next time; another machine's figures are its own, the pages are the same.

@@ -15,9 +15,10 @@ git ls-files -z | tar --null -T - -cf - | tar -xf - -C "$tmp/tree"
 for p in $packages; do
 	go test -c -o "$tmp/tree/$p/run.test" "./$p"
 done
+(cd tools/s3 && go build -ldflags '-s -w' -o "$tmp/s3" .)
 chmod -R a+rX "$tmp"
 chown -R nobody "$tmp/home" "$tmp/tree"
 for p in $packages; do
 	printf '%s as nobody: ' "$p"
-	(cd "$tmp/tree/$p" && runuser -u nobody -- env HOME="$tmp/home" XDG_CACHE_HOME="$tmp/home/.cache" TMPDIR=/tmp ./run.test)
+	(cd "$tmp/tree/$p" && runuser -u nobody -- env HOME="$tmp/home" XDG_CACHE_HOME="$tmp/home/.cache" TMPDIR=/tmp PLATCTL_TEST_S3="$tmp/s3" ./run.test)
 done

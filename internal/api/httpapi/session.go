@@ -4,8 +4,6 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/ogen-go/ogen/middleware"
-
 	"github.com/platctl/platctl/internal/api/account"
 	"github.com/platctl/platctl/internal/api/openapi/oas"
 	"github.com/platctl/platctl/internal/api/publicid"
@@ -107,14 +105,16 @@ func ended(n int) *oas.EndedResponse {
 
 type agentKey struct{}
 
-// keepAgent puts the client's name for itself where the operations that open a session find it. As a parameter of the spec it
-// would be a promise to clients, and a long one would be an error.
-func keepAgent(req middleware.Request, next middleware.Next) (middleware.Response, error) {
-	switch req.OperationName {
-	case oas.SignupOperation, oas.VerifySignupOperation, oas.LoginOperation, oas.RestoreAccountOperation:
-		req.SetContext(context.WithValue(req.Context, agentKey{}, req.Raw.UserAgent()))
-	}
-	return next(req)
+// KeepAgent puts the client's name for itself where the operations that open a session find it. As a parameter of the spec it
+// would be a promise to clients, and a long one would be an error; as a middleware of the generated server it would cost every
+// operation a map of its parameters.
+func KeepAgent(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			r = r.WithContext(context.WithValue(r.Context(), agentKey{}, r.UserAgent()))
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func userAgent(ctx context.Context) string {

@@ -21,6 +21,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-faster/jx"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/platctl/platctl/internal/api/jobs"
@@ -86,17 +87,61 @@ func (p Picture) Name(s Size) string {
 func keyOf(name string) string { return name[:max(strings.LastIndexByte(name, '-'), 0)] }
 
 // Pictures reads what the views post_pictures and avatar_pictures make: a list, or one; nothing is none. What PostgreSQL makes of
-// its own jsonb can't be malformed.
+// its own jsonb can't be malformed. Each list has many, so they are read without
+// reflection: with encoding/json they were an eighth of what a list of products costs.
 func Pictures(data []byte) []Picture {
 	if len(data) == 0 {
 		return nil
 	}
-	if data[0] == '{' {
-		data = append(append([]byte{'['}, data...), ']')
+	d := jx.GetDecoder()
+	defer jx.PutDecoder(d)
+	d.ResetBytes(data)
+	if d.Next() == jx.Object {
+		var p Picture
+		_ = p.decode(d)
+		return []Picture{p}
 	}
 	var out []Picture
-	_ = json.Unmarshal(data, &out)
+	_ = d.Arr(func(d *jx.Decoder) error {
+		out = append(out, Picture{})
+		return out[len(out)-1].decode(d)
+	})
 	return out
+}
+
+func (p *Picture) decode(d *jx.Decoder) error {
+	return d.ObjBytes(func(d *jx.Decoder, key []byte) (err error) {
+		switch string(key) {
+		case "id":
+			p.ID, err = d.Int64()
+		case "key":
+			p.Key, err = d.Str()
+		case "sizes":
+			err = d.Arr(func(d *jx.Decoder) error {
+				p.Sizes = append(p.Sizes, Size{})
+				return p.Sizes[len(p.Sizes)-1].decode(d)
+			})
+		default:
+			err = d.Skip()
+		}
+		return err
+	})
+}
+
+func (s *Size) decode(d *jx.Decoder) error {
+	return d.ObjBytes(func(d *jx.Decoder, key []byte) (err error) {
+		switch string(key) {
+		case "w":
+			s.Width, err = d.Int()
+		case "h":
+			s.Height, err = d.Int()
+		case "bytes":
+			s.Bytes, err = d.Int64()
+		default:
+			err = d.Skip()
+		}
+		return err
+	})
 }
 
 // NotUsable says which of some pictures can't be attached: those that are not among the usable ones, and repetitions. Somebody

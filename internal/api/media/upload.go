@@ -139,6 +139,15 @@ func noSpool(err error) error {
 	return fault.Wrap(err, fault.Unavailable, "%s", what).WithCode(string(picture.StoragePutFailed))
 }
 
+// Spool returns a new file for a form that is read before it is worked on. It is gone when it is closed.
+func (s *Service) Spool() (*os.File, error) {
+	f, err := s.nameless()
+	if err != nil {
+		return nil, noSpool(err)
+	}
+	return f, nil
+}
+
 // nameless returns a new file that is gone with its last descriptor.
 func (s *Service) nameless() (*os.File, error) {
 	f, err := os.CreateTemp(s.o.Dir, "upload-*")

@@ -70,6 +70,7 @@ type Service struct {
 	store    *db.Queries
 	sessions *session.Service
 	opts     Options
+	dry      bool
 }
 
 // New returns a Service. Its acts run in transactions of sessions, because a ban ends some.
@@ -82,6 +83,17 @@ func New(d session.DB, sessions *session.Service, o Options) *Service {
 	}
 	return &Service{store: db.New(d), sessions: sessions, opts: o}
 }
+
+// Rehearsal returns a Service whose acts do what those of s do, up to the commit: they answer, or are refused, as the act would be
+// now, and change nothing.
+func (s *Service) Rehearsal() *Service {
+	dry := *s
+	dry.dry = true
+	return &dry
+}
+
+// errRehearsed ends the transaction of a rehearsed act.
+var errRehearsed = errors.New("rehearsed")
 
 // act is one act of moderation, in its transaction.
 type act struct {
@@ -126,8 +138,14 @@ func (s *Service) act(ctx context.Context, by Actor, p plan, do func(a *act) err
 		if err != nil {
 			return err
 		}
-		return do(a)
+		if err = do(a); err == nil && s.dry {
+			return errRehearsed
+		}
+		return err
 	})
+	if errors.Is(err, errRehearsed) {
+		return nil
+	}
 	if err != nil {
 		return fault.Op(p.op, err)
 	}

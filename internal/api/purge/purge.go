@@ -167,6 +167,11 @@ func Condemn(ctx context.Context, sessions *session.Service, id int64) (ended in
 	return ended, fault.Op("condemn account", err)
 }
 
+// MayGo refuses the last admin, as Condemn does, and changes nothing.
+func MayGo(ctx context.Context, d pg.Beginner, id int64) error {
+	return fault.Op("condemn account", pg.OnceInTx(ctx, d, func(tx pgx.Tx) error { return moderation.KeepAnAdmin(ctx, db.New(tx), id) }))
+}
+
 // Count is how much of something an account has.
 type Count struct {
 	What string `json:"what"`

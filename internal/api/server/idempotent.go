@@ -3,12 +3,8 @@ package server
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
-	"io"
 	"maps"
 	"net/http"
 	"strconv"
@@ -87,34 +83,6 @@ func (s *Server) begin(r *http.Request, account int64) (*idempotency.Claim, *ide
 // validKey is the pattern that the spec has for the key of an order.
 func validKey(k string) bool {
 	return len(k) <= 255 && strings.IndexFunc(k, func(r rune) bool { return r < '!' || r > '~' }) < 0
-}
-
-// fingerprint tells requests apart by where they go and what they carry. Of a body that is larger than what JSON may be, it
-// takes the beginning and the length. It is keyed: a body may hold a password, which a plain hash in the database would let
-// somebody guess.
-func (s *Server) fingerprint(r *http.Request) ([]byte, error) {
-	h := hmac.New(sha256.New, append([]byte("platctl idempotency\x00"), s.opts.IDKey...))
-	part := func(b []byte) {
-		_, _ = h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(b)))) // a hash takes everything
-		_, _ = h.Write(b)
-	}
-	part([]byte(r.URL.Path))
-	part([]byte(r.URL.RawQuery))
-	part([]byte(r.Header.Get("Content-Type")))
-	part([]byte(strconv.FormatInt(r.ContentLength, 10)))
-	if r.Body == nil {
-		return h.Sum(nil), nil
-	}
-	head, err := io.ReadAll(io.LimitReader(r.Body, maxBody))
-	if err != nil {
-		return nil, err
-	}
-	part(head)
-	r.Body = struct {
-		io.Reader
-		io.Closer
-	}{io.MultiReader(bytes.NewReader(head), r.Body), r.Body}
-	return h.Sum(nil), nil
 }
 
 // once works on a request whose key was claimed, to its end: a client that leaves does not interrupt it, because it may ask

@@ -170,49 +170,52 @@ func trickle(ctx context.Context, w *io.PipeWriter, data []byte, piece int, ever
 	_ = w.Close()
 }
 
-// A form with a key is one picture however often it is sent; a key with another form is refused.
+// A form with a key is one picture however often it is sent, also with another boundary; a key with another form is refused, and
+// every byte of it counts.
 func TestFormWithAKey(t *testing.T) {
 	t.Parallel()
 	env := apitest.New(t)
 	ana, _ := env.Signup("ana")
-	post := func(key, body string) (code int, replayed, answer string) {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, env.URL+"/api/v1/media", strings.NewReader(body))
+	post := func(key, boundary, body string) (code int, replayed, answer string) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, env.URL+"/api/v1/media", strings.NewReader(strings.ReplaceAll(body, "--x", "--"+boundary)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		req.Header.Set("Content-Type", "multipart/form-data; boundary=x")
+		req.Header.Set("Content-Type", "multipart/form-data; boundary="+boundary)
 		req.Header.Set("Authorization", "Bearer "+ana.AccessToken)
 		req.Header.Set("Idempotency-Key", key)
-		res, err := env.HTTP.Do(req)
-		if err != nil {
-			t.Fatal(err)
+		res, answer := do(t, env, req)
+		return res.StatusCode, res.Header.Get("Idempotent-Replayed"), answer
+	}
+	small := formSeeds()[0]
+	for key, form := range map[string]string{"small": small, "large": strings.Replace(small, "GIF89a", "GIF89a"+strings.Repeat("x", 2<<20), 1)} {
+		code, replayed, first := post(key, "x", form)
+		if code != http.StatusCreated || replayed != "false" {
+			t.Errorf("%s: %d, replayed %s: %s", key, code, replayed, first)
 		}
-		defer res.Body.Close()
-		data, err := io.ReadAll(res.Body)
-		if err != nil {
-			t.Fatal(err)
+		for _, boundary := range []string{"x", "y", "a-longer-one"} {
+			if code, replayed, again := post(key, boundary, form); code != http.StatusCreated || replayed != "true" || again != first {
+				t.Errorf("%s again, boundary %s: %d, replayed %s: %s", key, boundary, code, replayed, again)
+			}
 		}
-		return res.StatusCode, res.Header.Get("Idempotent-Replayed"), string(data)
+		end := strings.LastIndex(form, "\r\n--x")
+		for what, other := range map[string]string{
+			"purpose": strings.Replace(form, "post", "avatar", 1), "file name": strings.Replace(form, `filename="`, `filename="b`, 1),
+			"type": strings.Replace(form, "image/gif", "image/png", 1), "last byte": form[:end-1] + "z" + form[end:],
+		} {
+			if code, _, answer := post(key, "x", other); code != http.StatusUnprocessableEntity || !strings.Contains(answer, "idempotency_key_reused") {
+				t.Errorf("%s, another %s: %d %s", key, what, code, answer)
+			}
+		}
 	}
-	whole := formSeeds()[0]
-	code, replayed, first := post("once", whole)
-	if code != http.StatusCreated || replayed != "false" {
-		t.Errorf("%d, replayed %s: %s", code, replayed, first)
-	}
-	if code, replayed, again := post("once", whole); code != http.StatusCreated || replayed != "true" || again != first {
-		t.Errorf("again: %d, replayed %s: %s", code, replayed, again)
-	}
-	if code, _, other := post("once", strings.Replace(whole, "post", "avatar", 1)); code != http.StatusUnprocessableEntity || !strings.Contains(other, "idempotency_key_reused") {
-		t.Errorf("another form: %d %s", code, other)
-	}
-	broken := strings.Replace(whole, "GIF89a", "GIF99a", 1)
+	broken := strings.Replace(small, "GIF89a", "GIF99a", 1)
 	for range 2 { // a refusal leaves the key free, and nothing announced
-		if code, _, answer := post("twice", broken); code != http.StatusUnsupportedMediaType {
+		if code, _, answer := post("twice", "x", broken); code != http.StatusUnsupportedMediaType {
 			t.Errorf("%d %s", code, answer)
 		}
 	}
-	var n int
-	if err := env.Pool.QueryRow(t.Context(), "select count(*) from media").Scan(&n); err != nil || n != 1 {
-		t.Errorf("%d pictures, %v", n, err)
+	if n := rows(t, env, "media"); n != 2 {
+		t.Errorf("%d pictures", n)
 	}
 }

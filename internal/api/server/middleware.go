@@ -77,7 +77,9 @@ func head(next http.Handler) http.Handler {
 
 func (s *Server) trace(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, end := s.opts.Tracer.Request(r, s.route(r))
+		route := s.find(r)
+		ctx, end := s.opts.Tracer.Request(r, route)
+		ctx = context.WithValue(ctx, routeKey{}, route)
 		w.Header().Set("X-Trace-Id", telemetry.TraceID(ctx))
 		rec := &recorder{ResponseWriter: w}
 		defer func() { end(rec.status()) }()
@@ -106,8 +108,18 @@ func (s *Server) observe(next http.Handler) http.Handler {
 	})
 }
 
-// route returns the operation id of a request, a bounded set: a metric's label must not be chosen by clients.
+type routeKey struct{}
+
+// route returns the operation id of a request, a bounded set: a metric's label must not be chosen by clients. Trace, above all who
+// ask, has found it once.
 func (s *Server) route(r *http.Request) string {
+	if route, ok := r.Context().Value(routeKey{}).(string); ok {
+		return route
+	}
+	return s.find(r)
+}
+
+func (s *Server) find(r *http.Request) string {
 	if op, ok := s.operations.FindRoute(r.Method, r.URL.Path); ok {
 		return op.OperationID()
 	}

@@ -211,16 +211,16 @@ func (s *Server) newOperations(queries *db.Queries, ids *publicid.Codec, tokens 
 
 // mux sends the portal's paths to the portal, those of pictures to the store and everything else to the spec's operations.
 func (s *Server) mux() http.Handler {
+	operations := httpapi.KeepAgent(s.operations)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if h, pattern := s.portal.Handler(r); pattern != "" {
-			h.ServeHTTP(w, r)
-			return
-		}
-		if s.servesPictures(r) {
+		switch s.route(r) {
+		case "portal":
+			s.portal.ServeHTTP(w, r)
+		case "picture":
 			s.servePicture(w, r)
-			return
+		default:
+			operations.ServeHTTP(w, r)
 		}
-		s.operations.ServeHTTP(w, r)
 	})
 }
 

@@ -18,6 +18,9 @@ const (
 	UniqueViolation      = "23505"
 	CheckViolation       = "23514"
 	UndefinedDatabase    = "3D000"
+	DivisionByZero       = "22012"
+	ActiveSQLTransaction = "25001" // a statement that can't run in a transaction
+	InvalidTermination   = "2D000" // code that commits, in a transaction
 	SerializationFailure = "40001"
 	DeadlockDetected     = "40P01"
 	DuplicateDatabase    = "42P04"

@@ -102,6 +102,10 @@ func parsePair(whole string, h halves, env Env) (*Migration, error) {
 		return nil, err
 	}
 	up.Down = down.Up
+	for _, a := range down.Allows {
+		a.Down = true
+		up.Allows = append(up.Allows, a)
+	}
 	return up, nil
 }
 

@@ -152,6 +152,7 @@ func (m *Migrator) step(e *entry) (Step, error) {
 	s.pass = pass{mg: mg, script: &mg.Down, down: true}
 	if e.State == Reverting {
 		s.Done = min(e.StmtDone, s.Statements)
+		s.pass.begun = e.Begun
 	}
 	return s, nil
 }

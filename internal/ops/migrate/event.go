@@ -15,7 +15,7 @@ const (
 	EventStarted   EventKind = "started"   // Version, Name, Total
 	EventResumed   EventKind = "resumed"   // like started, from statement Done+1
 	EventStatement EventKind = "statement" // Done of Total, Took
-	EventRetry     EventKind = "retry"     // the file, or statement Done+1, didn't get a lock; again after Took
+	EventRetry     EventKind = "retry"     // the file, or statement Done+1, didn't get a lock from Blockers; again after Took
 	EventApplied   EventKind = "applied"   // Took
 	EventReverted  EventKind = "reverted"  // like applied, on the way down
 	EventFailed    EventKind = "failed"    // Message
@@ -32,6 +32,8 @@ type Event struct {
 	Took    time.Duration `json:"took_ns,omitempty"`
 	Message string        `json:"message,omitempty"`
 	Holder  *Holder       `json:"holder,omitempty"`
+	// Blockers are the sessions that a retry has waited for.
+	Blockers []Session `json:"blockers,omitempty"`
 }
 
 // Holder is the session that has the runner's lock.

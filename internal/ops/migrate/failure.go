@@ -50,8 +50,12 @@ func (r *runner) explain(ctx context.Context, p pass, err error, state string) e
 		return err
 	}
 	if pg.Is(err, pg.LockNotAvailable) || pg.Is(err, pg.DeadlockDetected) {
-		return fault.Wrap(err, fault.Busy, "%s didn't get its lock in %d attempts: %s", p.mg.File, r.m.opts.Attempts, state).
-			WithHint("look for long transactions in pg_stat_activity and run it again")
+		if len(r.blockers) == 0 {
+			return fault.Wrap(err, fault.Busy, "%s didn't get its lock in %d attempts: %s", p.mg.File, r.attempts(p.mg), state).
+				WithHint("look for long transactions in pg_stat_activity and run it again")
+		}
+		return fault.Wrap(err, fault.Busy, "%s didn't get its lock in %d attempts: %s; in its way was %s", p.mg.File, r.attempts(p.mg), state, inTheWay(r.blockers)).
+			WithHint("wait for it, or end it with %s; then run it again", r.blockers[0].makeWay())
 	}
 	if pg.Down(err) || r.conn.IsClosed() {
 		return fault.Wrap(err, fault.Unavailable, "the connection broke in %s", p.mg.File).

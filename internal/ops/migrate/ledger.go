@@ -54,6 +54,7 @@ type entry struct {
 	DownSHA256 string `db:"down_sha256"`
 	// DownStepwise is nil in rows of before it was noted.
 	DownStepwise *bool
+	Begun        *begun // nil: no statement is at work that commits by itself
 	StmtTotal    int
 	StmtDone     int
 	Error        string
@@ -71,7 +72,7 @@ type Querier interface {
 
 // readLedger is one query. A database without the ledger has nothing applied.
 func readLedger(ctx context.Context, db Querier) (map[int64]*entry, error) {
-	rows, err := db.Query(ctx, sqlRead)
+	rows, err := db.Query(ctx, sqlRead, pgx.QueryExecModeExec) // one round trip: a status is three
 	var list []*entry
 	if err == nil {
 		list, err = pgx.CollectRows(rows, pgx.RowToAddrOfStructByName[entry])

@@ -34,17 +34,12 @@ func (l *Live) next() string {
 	if len(l.Blockers) == 0 {
 		return "wait for it; platctl migrate status shows how far it is"
 	}
-	b := l.Blockers[0]
-	end := "pg_cancel_backend"
-	if b.State != "active" {
-		end = "pg_terminate_backend" // there is no statement to cancel
-	}
-	return fmt.Sprintf("it waits for session %d and is tried again; to make way for it: platctl db psql -- -c 'select %s(%d)'", b.PID, end, b.PID)
+	return fmt.Sprintf("it waits for session %d and is tried again; to make way for it: %s", l.Blockers[0].PID, l.Blockers[0].makeWay())
 }
 
 // live returns the run that is going on, nil where none is. It takes no lock.
 func live(ctx context.Context, db Querier) (*Live, error) {
-	rows, err := db.Query(ctx, sqlLive, lockKey)
+	rows, err := db.Query(ctx, sqlLive, pgx.QueryExecModeExec, lockKey)
 	if err != nil {
 		return nil, databaseFault(err, "what runs now can't be read")
 	}

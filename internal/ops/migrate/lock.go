@@ -78,10 +78,14 @@ func (r *runner) fence(ctx context.Context) error {
 		return databaseFault(err, "the runner's lock can't be checked")
 	}
 	if !mine {
-		return fault.New(fault.Conflict, "this session has lost the runner's lock; nothing of this file was applied").
-			WithHint("connect to PostgreSQL directly, not through a pooler in transaction mode")
+		return noFence()
 	}
 	return nil
+}
+
+func noFence() error {
+	return fault.New(fault.Conflict, "this session has lost the runner's lock; nothing of this file was applied").
+		WithHint("connect to PostgreSQL directly, not through a pooler in transaction mode")
 }
 
 func (r *runner) release(ctx context.Context) {

@@ -20,9 +20,11 @@ type Migration struct {
 	File     string
 	Phase    string // expand, contract or backfill; empty where the file doesn't say
 	Up, Down Script
+	Allows   []Allow // what the file excuses, in the order of its lines
 
 	lockTimeout      *time.Duration // nil: the runner's
 	statementTimeout *time.Duration // nil: the server's
+	retries          *int           // nil: the runner's attempts
 }
 
 // Script is one direction of a file.
@@ -219,6 +221,9 @@ func (p *parser) endSection() error {
 	if p.split.lex.open() {
 		return p.fail("the statement that begins on line %d has no end; a semicolon, quote or parenthesis is missing", p.split.from)
 	}
+	if err := p.allowsNothing(); err != nil {
+		return err
+	}
 	text := p.text.String()
 	sum := sha256.Sum256([]byte(text))
 	*p.section = Script{Text: text, SHA256: hex.EncodeToString(sum[:]), Statements: p.split.out, Stepwise: p.section.Stepwise, unset: p.unset}
@@ -234,6 +239,9 @@ func (p *parser) directive(mark string) error {
 	}
 	word, value, _ := strings.Cut(strings.TrimSpace(mark), " ")
 	value = strings.TrimSpace(value)
+	if word == "allow" {
+		return p.allow(value)
+	}
 	if at := p.seen[word]; at > 0 {
 		return p.fail("a second directive %q; the first is on line %d", word, at)
 	}
@@ -249,8 +257,10 @@ func (p *parser) directive(mark string) error {
 		p.m.lockTimeout, err = p.timeout(word, value)
 	case "statement_timeout":
 		p.m.statementTimeout, err = p.timeout(word, value)
+	case "retries":
+		p.m.retries, err = p.retries(value)
 	default:
-		return p.fail("unknown directive %q; there are phase, lock_timeout and statement_timeout", word)
+		return p.fail("unknown directive %q; there are phase, lock_timeout, statement_timeout, retries and allow", word)
 	}
 	return err
 }
@@ -261,6 +271,14 @@ func (p *parser) timeout(word, value string) (*time.Duration, error) {
 		return nil, p.fail("%s %q is not a duration between 1ms and 24h, or 0 for none", word, value)
 	}
 	return &d, nil
+}
+
+func (p *parser) retries(value string) (*int, error) {
+	n, err := strconv.Atoi(value)
+	if err != nil || n < 0 || n > 1000 {
+		return nil, p.fail("retries %q is not a number from 0 to 1000", value)
+	}
+	return &n, nil
 }
 
 // checkControl refuses statements that would end the runner's own transaction halfway through a file.

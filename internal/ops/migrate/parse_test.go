@@ -75,6 +75,7 @@ func TestParseErrors(t *testing.T) {
 		{"1_x.sql", up + "-- +goose StatementBegin\nselect 1;", "StatementBegin on line 2 has no"},
 		{"1_x.sql", up + "-- +goose StatementEnd\n", ":2: StatementEnd without"},
 		{"1_x.sql", up + "select\n-- +goose StatementBegin\n1;", ":3: StatementBegin inside the statement"},
+		{"1_x.sql", up + "-- platctl: retries few\n", `:2: retries "few" is not a number from 0 to 1000`},
 		{"1_x.sql", up + "-- platctl: lock_timout 2s\n", `:2: unknown directive "lock_timout"`},
 		{"1_x.sql", up + "-- platctl: lock_timeout 2\n", ":2: lock_timeout"},
 		{"1_x.sql", up + "-- platctl: lock_timeout -2s\n", ":2: lock_timeout"},

@@ -14,9 +14,18 @@ type pass struct {
 	down    bool
 	adopted bool // by another tool, which doesn't tell how long it took
 	began   time.Time
+	begun   *begun // what an earlier run was at when it stopped
 }
 
 func (p pass) total() int { return len(p.script.Statements) }
+
+// doneAtEnd is how many statements are done when the file has ended: of a reverted one none is any more.
+func (p pass) doneAtEnd() int {
+	if p.down {
+		return 0
+	}
+	return p.total()
+}
 
 // states returns what the ledger says while the file runs statement by statement, and when it has ended.
 func (p pass) states() (during, after State) {
@@ -44,6 +53,11 @@ func (p pass) changed() string {
 
 // record writes the row of a migration, and what happened into the ledger's log. Up writes what the file says; down keeps it.
 func (r *runner) record(ctx context.Context, p pass, st State, done int, why string) error {
+	sql, args := r.recordSQL(p, st, done, why)
+	return r.conn.PgConn().ExecParams(ctx, sql, args, nil, nil, nil).Read().Err
+}
+
+func (r *runner) recordSQL(p pass, st State, done int, why string) (string, [][]byte) {
 	took := time.Since(p.began)
 	if p.adopted {
 		took = 0
@@ -53,13 +67,11 @@ func (r *runner) record(ctx context.Context, p pass, st State, done int, why str
 		"started_at": p.began, "duration": took, "release": r.m.opts.Release, "tool_version": r.m.opts.ToolVersion,
 	}
 	if p.down {
-		_, err := r.conn.Exec(ctx, sqlRecordDown, args)
-		return err
+		return positional(sqlRecordDown, args)
 	}
 	args["name"], args["phase"] = p.mg.Name, p.mg.Phase
 	args["up_stepwise"], args["down_stepwise"] = p.mg.Up.Stepwise, p.mg.Down.Stepwise
 	args["up_text"], args["up_sha256"] = p.mg.Up.Text, p.mg.Up.SHA256
 	args["down_text"], args["down_sha256"] = p.mg.Down.Text, p.mg.Down.SHA256
-	_, err := r.conn.Exec(ctx, sqlRecord, args)
-	return err
+	return positional(sqlRecord, args)
 }

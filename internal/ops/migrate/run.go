@@ -15,10 +15,12 @@ func (r *runner) begin(ctx context.Context, url string) (entries map[int64]*entr
 	if r.conn, err = pg.Connect(ctx, url, "platctl migrate", r.m.opts.Session...); err != nil {
 		return nil, end, err
 	}
+	r.watcher.url, r.isReady = url, map[string]bool{}
 	end = func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		r.release(ctx)
+		r.watcher.close(ctx)
 		_ = r.conn.Close(ctx)
 	}
 	if err := r.acquire(ctx); err != nil {
@@ -33,13 +35,20 @@ func (r *runner) begin(ctx context.Context, url string) (entries map[int64]*entr
 
 // run does one file, behind the statements that are done.
 func (r *runner) run(ctx context.Context, p pass, done int) error {
-	// What a file sets must not reach the next one; RESET ALL leaves the role alone.
+	if p.script.unset != nil {
+		return p.script.unset
+	}
+	if !p.script.Stepwise && p.begun == nil {
+		return r.transactional(ctx, p)
+	}
 	if err := r.exec(ctx, "reset all; "+resetRole); err != nil {
 		return databaseFault(err, "the session can't be reset before %s", p.mg.File)
 	}
+	defer r.forget(p)
+	done, err := r.settle(ctx, p, done)
 	switch {
-	case p.script.unset != nil:
-		return p.script.unset
+	case err != nil:
+		return err
 	case p.script.Stepwise:
 		return r.stepwise(ctx, p, done)
 	}
@@ -73,10 +82,19 @@ func (r *runner) transactional(ctx context.Context, p pass) error {
 // once is one attempt. The transaction is handled here and not by pgx, which closes the connection when a rollback comes
 // with an ended context.
 func (r *runner) once(ctx context.Context, p pass) error {
-	if err := r.exec(ctx, "begin"); err != nil {
+	inside := r.inside
+	if r.m.opts.Watch == nil && pipelines(p.script) { // a watcher looks between the statements
+		if err := r.ready(ctx, p); err != nil {
+			return err
+		}
+		inside = r.pipelined
+	}
+	defer r.forget(p)
+	if err := r.exec(ctx, r.opening(p)); err != nil {
+		r.rollback()
 		return err
 	}
-	if err := r.inside(ctx, p); err != nil {
+	if err := inside(ctx, p); err != nil {
 		r.rollback()
 		return err
 	}
@@ -85,9 +103,6 @@ func (r *runner) once(ctx context.Context, p pass) error {
 
 func (r *runner) inside(ctx context.Context, p pass) error {
 	if err := r.fence(ctx); err != nil {
-		return err
-	}
-	if err := r.exec(ctx, timeouts(p.mg, r.m.opts.LockTimeout, "set local")); err != nil {
 		return err
 	}
 	for i, st := range p.script.Statements {
@@ -107,24 +122,21 @@ func (r *runner) inside(ctx context.Context, p pass) error {
 // end writes that the file has ended. Nothing of a reverted file is done any more.
 func (r *runner) end(ctx context.Context, p pass) error {
 	_, after := p.states()
-	done := p.total()
-	if p.down {
-		done = 0
-	}
-	return r.record(ctx, p, after, done, "")
+	return r.record(ctx, p, after, p.doneAtEnd(), "")
 }
 
 // retry runs fn again, after a pause with full jitter, as long as it didn't get a lock or was the victim of a deadlock.
 func (r *runner) retry(ctx context.Context, p pass, done int, fn func() error) error {
 	for attempt := 1; ; attempt++ {
-		err := fn()
+		blockers, err := r.watcher.during(ctx, r.conn.PgConn().PID(), r.lockTimeout(p.mg), fn)
+		r.blockers = blockers
 		lost := pg.Is(err, pg.LockNotAvailable) || pg.Is(err, pg.DeadlockDetected)
-		if !lost || attempt >= r.m.opts.Attempts || r.conn.PgConn().TxStatus() != 'I' {
+		if !lost || attempt >= r.attempts(p.mg) || r.conn.PgConn().TxStatus() != 'I' {
 			return err
 		}
 		wait := jitter(0, min(100*time.Millisecond<<(attempt-1), 5*time.Second))
 		r.emit(Event{Kind: EventRetry, Version: p.mg.Version, Name: p.mg.Name, Done: done, Total: p.total(),
-			Attempt: attempt, Took: wait, Message: err.Error()})
+			Attempt: attempt, Took: wait, Message: err.Error(), Blockers: blockers})
 		if err := sleep(ctx, wait); err != nil {
 			return err
 		}
@@ -143,6 +155,21 @@ func (r *runner) statement(ctx context.Context, p pass, i int, st Statement) err
 // exec sends SQL by the simple protocol, which takes several statements and prepares nothing.
 func (r *runner) exec(ctx context.Context, sql string) error {
 	return r.conn.PgConn().Exec(ctx, sql).Close()
+}
+
+func (r *runner) lockTimeout(mg *Migration) time.Duration {
+	if mg.lockTimeout != nil {
+		return *mg.lockTimeout
+	}
+	return r.m.opts.LockTimeout
+}
+
+// attempts is how often the file, or a statement of one without a transaction, is tried in all.
+func (r *runner) attempts(mg *Migration) int {
+	if mg.retries != nil {
+		return *mg.retries + 1
+	}
+	return r.m.opts.Attempts
 }
 
 // timeouts returns the SET statements of a file.

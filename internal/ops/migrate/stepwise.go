@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/platctl/platctl/internal/base/fault"
+	"github.com/platctl/platctl/internal/base/pg"
 	"github.com/platctl/platctl/internal/ops/sqltoken"
 )
 
@@ -28,6 +29,9 @@ func (r *runner) stepwise(ctx context.Context, p pass, done int) error {
 		kind = EventResumed
 	}
 	r.emit(Event{Kind: kind, Version: p.mg.Version, Name: p.mg.Name, Done: done, Total: p.total()})
+	if err := r.settings(ctx, p, done); err != nil {
+		return err
+	}
 	during, after := p.states()
 	if err := r.record(ctx, p, during, done, ""); err != nil {
 		return databaseFault(err, "%s can't be noted as %s; nothing of it was %s", p.mg.File, during, p.changed())
@@ -43,6 +47,20 @@ func (r *runner) stepwise(ctx context.Context, p pass, done int) error {
 			WithHint("`%s` notes it; every statement is counted", p.command())
 	}
 	return r.warnInvalid(ctx, p.mg)
+}
+
+// settings sets again what statements that are done have set for the session.
+func (r *runner) settings(ctx context.Context, p pass, done int) error {
+	for _, st := range p.script.Statements[:done] {
+		w := firstWords(st.SQL, 2)
+		if w[0] != "set" && w[0] != "reset" || w[1] == "local" || w[1] == "transaction" || w[1] == "constraints" {
+			continue
+		}
+		if err := r.exec(ctx, st.SQL); err != nil {
+			return databaseFault(err, "%s:%d: what the session was set to can't be set again", p.mg.File, st.Line)
+		}
+	}
+	return nil
 }
 
 // steps runs the statements behind the ones that are done.
@@ -85,35 +103,76 @@ func (r *runner) warnInvalid(ctx context.Context, mg *Migration) error {
 	return nil
 }
 
+// step runs statement i. Whoever is killed anywhere in it leaves a ledger that knows: the count commits with the statement, or,
+// where the statement commits by itself, a note of what there was before it is written first.
 func (r *runner) step(ctx context.Context, p pass, i int, st Statement) error {
+	if r.conn.PgConn().TxStatus() != 'I' {
+		return r.inOwn(ctx, p, i, st)
+	}
 	limit := r.m.opts.LockTimeout
 	if concurrent(st.SQL) {
 		limit = 0 // it waits for old transactions and holds nobody up; stopped halfway it leaves an invalid index
 	}
-	if r.conn.PgConn().TxStatus() == 'I' {
-		if err := r.exec(ctx, timeouts(p.mg, limit, "set")); err != nil {
+	if err := r.exec(ctx, timeouts(p.mg, limit, "set")); err != nil {
+		return err
+	}
+	if transactionControl(st.SQL) != "" {
+		return r.statement(ctx, p, i, st) // the file's own transaction; its statements are counted when it ends
+	}
+	if !commitsItself(st.SQL) {
+		err := r.retry(ctx, p, i, func() error { return r.together(ctx, p, i, st) })
+		if !pg.Is(err, pg.ActiveSQLTransaction) && !pg.Is(err, pg.InvalidTermination) {
 			return err
 		}
 	}
-	if err := r.retry(ctx, p, i, func() error { return r.statement(ctx, p, i, st) }); err != nil {
+	return r.alone(ctx, p, i, st)
+}
+
+// inOwn runs a statement of a transaction that the file has begun. The count of all of them commits with it.
+func (r *runner) inOwn(ctx context.Context, p pass, i int, st Statement) error {
+	if word := transactionControl(st.SQL); r.conn.PgConn().TxStatus() == 'T' && (word == "COMMIT" || word == "END") {
+		if err := r.count(ctx, p.mg, i+1); err != nil {
+			return err
+		}
+	}
+	return r.statement(ctx, p, i, st)
+}
+
+// together runs one statement and its count in one transaction.
+func (r *runner) together(ctx context.Context, p pass, i int, st Statement) error {
+	if err := r.exec(ctx, "begin"); err != nil {
 		return err
 	}
-	if r.conn.PgConn().TxStatus() != 'I' {
-		return nil // the file's own transaction; its statements are counted when it has ended
+	if err := r.statement(ctx, p, i, st); err != nil {
+		r.rollback()
+		return err
 	}
-	return r.count(context.WithoutCancel(ctx), p.mg, i+1)
+	ctx = context.WithoutCancel(ctx)
+	own := r.conn.PgConn().TxStatus() != 'T' // a block of several statements has ended it
+	if own {
+		if err := r.exec(ctx, "begin"); err != nil {
+			return err
+		}
+	}
+	err := r.count(ctx, p.mg, i+1)
+	if err == nil {
+		err = r.exec(ctx, "commit") // a deferred constraint may fail here
+	}
+	if err != nil {
+		r.rollback()
+		return &failure{st: st, n: i, err: err}
+	}
+	return nil
 }
 
 // count writes how many statements are done, with the session's own role and without taking away the one that the file
-// has set: SET LOCAL ends with the transaction.
+// has set: SET LOCAL ends with the transaction, which is open.
 func (r *runner) count(ctx context.Context, mg *Migration, done int) error {
-	return pgx.BeginFunc(ctx, r.conn, func(tx pgx.Tx) error {
-		if err := r.exec(ctx, "set local session authorization default; set local role to default"); err != nil {
-			return err
-		}
-		_, err := tx.Exec(ctx, sqlDone, mg.Version, done)
+	if err := r.exec(ctx, "set local session authorization default; set local role to default"); err != nil {
 		return err
-	})
+	}
+	_, err := r.conn.Exec(ctx, sqlDone, mg.Version, done)
+	return err
 }
 
 // concurrent says whether a statement is CREATE INDEX, DROP INDEX, REINDEX or DETACH PARTITION CONCURRENTLY. A REFRESH that says so

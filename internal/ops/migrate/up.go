@@ -45,6 +45,10 @@ type runner struct {
 	m    *Migrator
 	conn *pgx.Conn
 	res  *Result
+
+	isReady  map[string]bool // prepared statements that are there; see ready
+	watcher  watcher
+	blockers []Session // of the last statement that didn't get its lock
 }
 
 func (r *runner) emit(e Event) { r.m.opts.OnEvent(e) }
@@ -80,6 +84,9 @@ func (r *runner) apply(ctx context.Context, mg *Migration, before *entry) error 
 	done, err := r.resumeAt(mg, before)
 	if err != nil {
 		return r.tell(p, err)
+	}
+	if before != nil && before.State != Applied && before.State != Reverted {
+		p.begun = before.Begun
 	}
 	if err := r.tell(p, r.run(ctx, p, done)); err != nil {
 		return err

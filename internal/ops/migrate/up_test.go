@@ -19,8 +19,6 @@ import (
 	"github.com/platctl/platctl/internal/base/pg/pgtest"
 )
 
-func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
-
 const (
 	up   = "-- +goose Up\n"
 	noTx = "-- +goose NO TRANSACTION\n-- +goose Up\n"
@@ -233,6 +231,37 @@ func TestStepwiseResumes(t *testing.T) {
 	}
 }
 
+// An index that stays invalid is of no use and costs every write: IF NOT EXISTS must not take it for one, and what a statement of
+// ours has left behind is dropped, so that the file can be run again.
+func TestInvalidIndex(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Empty(t)
+	conn := connect(t, url)
+	run(t, conn, "create table a (id int); ")
+	run(t, conn, "insert into a values (1), (1)")
+	if _, err := conn.Exec(t.Context(), "create unique index concurrently \"A\" on a (id)"); err == nil {
+		t.Fatal("two equal rows in a unique index")
+	}
+	m := migrator(t, Options{}, "1_a.sql", noTx+"create unique index concurrently if not exists \"A\" on a (id);\n")
+	_, err := m.Up(t.Context(), url, 0)
+	wantFault(t, err, fault.Failed, `index public."A" is of no use: line 3, statement 1: an invalid index has the name`)
+	if hint := fault.From(err).Hint; !strings.Contains(hint, `drop index concurrently public."A"`) {
+		t.Errorf("hint %q", hint)
+	}
+	run(t, conn, `drop index "A"`)
+	m = migrator(t, Options{}, "1_a.sql", noTx+"create unique index concurrently a_id on a (id);\n")
+	for range 2 { // the second time nothing is in its way but the rows
+		_, err = m.Up(t.Context(), url, 0)
+		wantFault(t, err, fault.Failed, "could not create unique index")
+		if n := str(t, conn, "select count(*)::text from pg_index where not indisvalid"); n != "0" {
+			t.Errorf("%s invalid indexes are left", n)
+		}
+	}
+	run(t, conn, "delete from a")
+	mustUp(t, m, url)
+}
+
+// An invalid index that is nobody's business here is told of.
 func TestInvalidIndexIsReported(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Empty(t)
@@ -242,9 +271,25 @@ func TestInvalidIndexIsReported(t *testing.T) {
 	if _, err := conn.Exec(t.Context(), "create unique index concurrently a_id on a (id)"); err == nil {
 		t.Fatal("two equal rows in a unique index")
 	}
-	res := mustUp(t, migrator(t, Options{}, "1_a.sql", noTx+"create unique index concurrently if not exists a_id on a (id);\n"), url)
+	res := mustUp(t, migrator(t, Options{}, "1_a.sql", noTx+"select 1;\n"), url)
 	if len(res.Warnings) != 1 || !strings.Contains(res.Warnings[0], "public.a_id is invalid") {
 		t.Errorf("warnings %q", res.Warnings)
+	}
+}
+
+// What a file has set for its session holds behind the place where it stopped, too.
+func TestStepwiseKeepsItsSettings(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Empty(t)
+	conn := connect(t, url)
+	run(t, conn, "create schema apart")
+	file := noTx + "set search_path = apart;\nselect 1;\n"
+	if _, err := migrator(t, Options{}, "1_a.sql", file+"select nonsense;\n").Up(t.Context(), url, 0); err == nil {
+		t.Fatal("nonsense was applied")
+	}
+	mustUp(t, migrator(t, Options{}, "1_a.sql", file+"create table a ();\n"), url)
+	if got := str(t, conn, "select coalesce(to_regclass('apart.a')::text, 'absent')"); got != "apart.a" {
+		t.Errorf("the table is %s", got)
 	}
 }
 

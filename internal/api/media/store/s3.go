@@ -144,13 +144,12 @@ func (s *S3) explain(err error) error {
 	if !errors.As(err, &answer) || answer.StatusCode == 0 {
 		return unreachable(err)
 	}
-	switch answer.StatusCode {
-	case http.StatusNotFound:
-		if answer.Code == minio.NoSuchBucket {
-			return refused(err, "the bucket of pictures does not exist")
-		}
+	switch {
+	case answer.Code == minio.NoSuchKey: // some answer 404 to an access key that they don't know, too
 		return absent(err)
-	case http.StatusGatewayTimeout, http.StatusBadGateway:
+	case answer.Code == minio.NoSuchBucket:
+		return refused(err, "the bucket of pictures does not exist")
+	case answer.StatusCode == http.StatusGatewayTimeout, answer.StatusCode == http.StatusBadGateway:
 		return unreachable(err)
 	}
 	return refused(err, "the store of pictures answered %d", answer.StatusCode)

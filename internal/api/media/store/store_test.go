@@ -70,36 +70,41 @@ func TestStores(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			put(t, s, stagingKey, "an upload")
-			put(t, s, publicKey, "a picture")
-			put(t, s, publicKey, "a picture") // once more is the same
-			if got := fetch(t, s, stagingKey); got != "an upload" {
-				t.Errorf("fetched %q", got)
-			}
-			if got := list(t, s, store.Public); !slices.Equal(got, []string{publicKey}) {
-				t.Errorf("listed %v", got)
-			}
-			for range 2 { // deleting what is not there is no error
-				if err := s.Delete(t.Context(), stagingKey); err != nil {
-					t.Error(err)
-				}
-			}
-			if err := s.Fetch(t.Context(), stagingKey, io.Discard); !errors.Is(err, fault.NotFound) {
-				t.Errorf("fetching what is gone: %v", err)
-			}
-			if got := list(t, s, store.Staging); len(got) != 0 {
-				t.Errorf("listed %v", got)
-			}
-			stop := errors.New("stop")
-			if err := s.List(t.Context(), store.Public, func(store.Object) error { return stop }); !errors.Is(err, stop) {
-				t.Errorf("a listing that was stopped: %v", err)
-			}
-			for _, key := range badKeys() {
-				if s.Put(t.Context(), key, strings.NewReader(""), 0) == nil || s.Fetch(t.Context(), key, io.Discard) == nil || s.Delete(t.Context(), key) == nil {
-					t.Errorf("%q is taken for a key", key)
-				}
-			}
+			keepsPromises(t, s)
 		})
+	}
+}
+
+func keepsPromises(t *testing.T, s store.Store) {
+	t.Helper()
+	put(t, s, stagingKey, "an upload")
+	put(t, s, publicKey, "a picture")
+	put(t, s, publicKey, "a picture") // once more is the same
+	if got := fetch(t, s, stagingKey); got != "an upload" {
+		t.Errorf("fetched %q", got)
+	}
+	if got := list(t, s, store.Public); !slices.Equal(got, []string{publicKey}) {
+		t.Errorf("listed %v", got)
+	}
+	for range 2 { // deleting what is not there is no error
+		if err := s.Delete(t.Context(), stagingKey); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := s.Fetch(t.Context(), stagingKey, io.Discard); !errors.Is(err, fault.NotFound) {
+		t.Errorf("fetching what is gone: %v", err)
+	}
+	if got := list(t, s, store.Staging); len(got) != 0 {
+		t.Errorf("listed %v", got)
+	}
+	stop := errors.New("stop")
+	if err := s.List(t.Context(), store.Public, func(store.Object) error { return stop }); !errors.Is(err, stop) {
+		t.Errorf("a listing that was stopped: %v", err)
+	}
+	for _, key := range badKeys() {
+		if s.Put(t.Context(), key, strings.NewReader(""), 0) == nil || s.Fetch(t.Context(), key, io.Discard) == nil || s.Delete(t.Context(), key) == nil {
+			t.Errorf("%q is taken for a key", key)
+		}
 	}
 }
 
@@ -202,6 +207,13 @@ func TestFullDisk(t *testing.T) {
 // Each way in which a service fails is one of two codes, and a call that failed may be made again.
 func TestFailingService(t *testing.T) {
 	t.Parallel()
+	s, service := s3(t)
+	failsWithCodes(t, s, service)
+}
+
+func failsWithCodes(t *testing.T, s store.Store, service *storetest.S3) {
+	t.Helper()
+	text := strings.Repeat("bytes ", 10_000)
 	for name, c := range map[string]struct {
 		fault      storetest.Fault
 		put, fetch string
@@ -212,28 +224,24 @@ func TestFailingService(t *testing.T) {
 		"cut off":   {storetest.Cut, "storage_unreachable", "storage_unreachable"},
 		"truncated": {storetest.Truncate, "", "storage_unreachable"}, // the answer to a put has no body
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s, service := s3(t)
-			text := strings.Repeat("bytes ", 10_000)
-			service.Break(c.fault, "")
-			if err := s.Put(t.Context(), publicKey, strings.NewReader(text), int64(len(text))); c.put != "" && code(err) != c.put {
-				t.Errorf("put: %v, want %s", err, c.put)
-			}
-			service.Break(storetest.None, "")
-			put(t, s, publicKey, text)
-			service.Break(c.fault, http.MethodGet)
-			if err := s.Fetch(t.Context(), publicKey, io.Discard); code(err) != c.fetch {
-				t.Errorf("fetch: %v, want %s", err, c.fetch)
-			}
-			if err := s.List(t.Context(), store.Public, func(store.Object) error { return nil }); err == nil {
-				t.Error("the listing did not fail")
-			}
-			service.Break(storetest.None, "")
-			if fetch(t, s, publicKey) != text {
-				t.Error("it is not what was put")
-			}
-		})
+		key := store.Public + strings.ReplaceAll(name, " ", "-") + "-of-a-service"
+		service.Break(c.fault, "")
+		if err := s.Put(t.Context(), key, strings.NewReader(text), int64(len(text))); c.put != "" && code(err) != c.put {
+			t.Errorf("%s: put: %v, want %s", name, err, c.put)
+		}
+		service.Break(storetest.None, "")
+		put(t, s, key, text)
+		service.Break(c.fault, http.MethodGet)
+		if err := s.Fetch(t.Context(), key, io.Discard); code(err) != c.fetch {
+			t.Errorf("%s: fetch: %v, want %s", name, err, c.fetch)
+		}
+		if err := s.List(t.Context(), store.Public, func(store.Object) error { return nil }); err == nil {
+			t.Errorf("%s: the listing did not fail", name)
+		}
+		service.Break(storetest.None, "")
+		if fetch(t, s, key) != text {
+			t.Errorf("%s: it is not what was put", name)
+		}
 	}
 }
 

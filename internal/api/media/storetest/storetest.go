@@ -1,5 +1,5 @@
-// Package storetest runs the places where pictures are kept, and makes them fail: an S3 server behind a proxy that injects
-// faults, and a disk that is full. Only tests import it.
+// Package storetest runs the places where pictures are kept, and makes them fail: an S3 server in the process or
+// a real one in another, behind a proxy that injects faults, and a disk that is full. Only tests import it.
 package storetest
 
 import (

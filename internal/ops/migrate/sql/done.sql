@@ -1,1 +1,1 @@
-update platctl.migrations set stmt_done = $2 where version = $1
+update platctl.migrations set stmt_done = $2, begun = null where version = $1

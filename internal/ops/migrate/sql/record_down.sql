@@ -1,6 +1,6 @@
 with noted as (
     update platctl.migrations set state = @state, stmt_total = @total, stmt_done = @done, error = @error, started_at = @started_at,
-        duration = @duration, tool_version = @tool_version, db_user = session_user
+        duration = @duration, tool_version = @tool_version, db_user = session_user, begun = null
     where version = @version
     returning version, name, state, stmt_done, stmt_total, error, duration, tool_version
 )

@@ -10,6 +10,7 @@ import (
 	"github.com/platctl/platctl/cmd/platctl/internal/command"
 	"github.com/platctl/platctl/cmd/platctl/internal/output"
 	"github.com/platctl/platctl/cmd/platctl/internal/term"
+	"github.com/platctl/platctl/internal/api/moderation"
 	"github.com/platctl/platctl/internal/api/session"
 )
 
@@ -73,14 +74,19 @@ func runBan(ctx context.Context, d *command.Deps, cmd *cobra.Command, handle str
 }
 
 func setBanned(ctx context.Context, k desk, o banOptions) error {
-	plan, err := k.look(ctx, o.Handle)
+	a, err := k.sessions.Find(ctx, o.Handle)
 	if err != nil {
 		return err
 	}
-	res := BanResult{Account: plan.Account, DryRun: o.DryRun, Changed: (plan.Account.BannedAt != nil) != o.Banned}
+	act := func(m *moderation.Service) (moderation.Ban, error) { return m.Unban(ctx, k.operator, a.ID, o.Why) }
 	if o.Banned {
-		res.Ended = len(plan.Sessions)
+		act = func(m *moderation.Service) (moderation.Ban, error) { return m.Ban(ctx, k.operator, a.ID, o.Why) }
 	}
+	plan, err := act(k.moderation.Rehearsal())
+	if err != nil {
+		return err
+	}
+	res := BanResult{Account: a, DryRun: o.DryRun, Changed: plan.Changed, Ended: plan.Sessions, Settled: plan.Settled}
 	verb := map[bool]string{true: "ban", false: "unban"}[o.Banned]
 	describe := func(w io.Writer) error {
 		_, err := fmt.Fprintln(w, tell(verb, res))
@@ -97,11 +103,7 @@ func setBanned(ctx context.Context, k desk, o banOptions) error {
 			return err
 		}
 	}
-	act := k.moderation.Unban
-	if o.Banned {
-		act = k.moderation.Ban
-	}
-	done, err := act(ctx, k.operator, plan.Account.ID, o.Why)
+	done, err := act(k.moderation)
 	if err != nil {
 		return err
 	}

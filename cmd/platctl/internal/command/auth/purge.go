@@ -72,6 +72,9 @@ func purgeAccount(ctx context.Context, k desk, o purgeOptions) error {
 		return fault.New(fault.Conflict, "%s is purged already; its handle stays for its ban", a.Handle).
 			WithHint("`platctl auth unban %s` lets it go", a.Handle)
 	}
+	if err := purge.MayGo(ctx, k.conn, a.ID); err != nil {
+		return err
+	}
 	res := PurgeResult{Account: a, DryRun: o.DryRun, Kept: a.BannedAt != nil}
 	if res.Counts, err = purge.Counts(ctx, k.conn, a.ID); err != nil {
 		return err

@@ -72,7 +72,11 @@ func setRole(ctx context.Context, k desk, o roleOptions) error {
 	}
 	res := RoleResult{Account: a, DryRun: o.DryRun, Role: moderation.Role(a.Role)}
 	if o.Role != "" {
-		res.Role, res.Changed = o.Role, string(o.Role) != a.Role
+		plan, err := k.moderation.Rehearsal().SetRole(ctx, k.operator, a.ID, o.Role, o.Why)
+		if err != nil {
+			return err
+		}
+		res.Role, res.Changed = plan.Role, plan.From != plan.Role
 	}
 	describe := func(w io.Writer) error {
 		_, err := fmt.Fprintln(w, tellRole(res))

@@ -14,7 +14,7 @@ import (
 
 // New returns `platctl migrate`.
 func New(d *command.Deps) *cobra.Command {
-	return command.Group("migrate", "Bring the database's schema forward, and back", newNew(d), newUp(d), newDown(d), newTrace(d), newStatus(d), newVerify(d), newRepair(d), newAdopt(d))
+	return command.Group("migrate", "Bring the database's schema forward, and back", newNew(d), newUp(d), newDown(d), newStatus(d), newVerify(d), newRepair(d), newAdopt(d), newLint(d), newTrace(d))
 }
 
 // open reads the migrations that the settings name.
@@ -51,7 +51,11 @@ func Line(e migrate.Event) string {
 	case migrate.EventResumed:
 		return fmt.Sprintf("%s: goes on behind statement %d of %d", name, e.Done, e.Total)
 	case migrate.EventRetry:
-		return fmt.Sprintf("%s: no lock at attempt %d, again in %s", name, e.Attempt, e.Took.Round(time.Millisecond))
+		out := fmt.Sprintf("%s: no lock at attempt %d, again in %s", name, e.Attempt, e.Took.Round(time.Millisecond))
+		for _, b := range e.Blockers {
+			out += "\n  in its way: " + b.String()
+		}
+		return out
 	case migrate.EventApplied:
 		return fmt.Sprintf("%s: applied in %s", name, e.Took.Round(time.Millisecond))
 	case migrate.EventReverted:

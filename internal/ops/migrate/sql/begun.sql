@@ -1,0 +1,1 @@
+update platctl.migrations set begun = $2 where version = $1
