@@ -34,6 +34,7 @@ type tracer struct {
 	muted   bool // the file runs, and nothing is kept of it
 	out     []*Statement
 	tries   map[int]int    // of each statement
+	gated   map[int]bool   // whether it has met gates
 	waited  map[int][]Wait // by each statement, in all its tries
 	holding map[held]bool  // by the transaction that is open
 	notices []string
@@ -67,7 +68,7 @@ func (t *tracer) session(cfg *pgx.ConnConfig) {
 
 // start begins a way up or down.
 func (t *tracer) start() {
-	t.out, t.tries, t.waited = nil, map[int]int{}, map[int][]Wait{}
+	t.out, t.tries, t.gated, t.waited = nil, map[int]int{}, map[int]bool{}, map[int][]Wait{}
 }
 
 // Before looks at what is there, once a file, and begins to watch.
@@ -82,27 +83,38 @@ func (t *tracer) Before(ctx context.Context, conn *pgx.Conn, at migrate.Point) e
 		}
 	}
 	t.idle = conn.PgConn().TxStatus() == 'I'
-	if t.idle {
-		t.holding = map[held]bool{}
+	if err := t.prepare(ctx, conn, at); err != nil {
+		return err
 	}
-	if t.loud {
-		if err := t.hear(ctx, conn); err != nil {
-			return err
-		}
-	}
-	t.loud = t.loud || strings.Contains(strings.ToLower(at.Statement.SQL), "client_min_messages")
 	t.notices, t.made = nil, nil
-	if t.idle && t.tries[at.Index] == 1 {
-		if err := t.gates.close(ctx, t.world, at.Statement.SQL); err != nil {
-			return err
-		}
-	}
 	t.cur = &Statement{Index: at.Index + 1, Line: at.Statement.Line, SQL: short(at.Statement.SQL), Locks: []Lock{}, Rewrites: []string{}, Scans: []Scan{}}
 	if n := t.tries[at.Index]; n > 1 {
 		t.cur.Attempts = n
 	}
 	t.stop = t.obs.watch(ctx, conn.PgConn().PID(), t.gates)
 	t.cur.began = time.Now()
+	return nil
+}
+
+// prepare finds out what the transaction holds, sees to it that notices come, and shuts the gates.
+func (t *tracer) prepare(ctx context.Context, conn *pgx.Conn, at migrate.Point) error {
+	if t.loud {
+		if err := t.hear(ctx, conn); err != nil {
+			return err
+		}
+	}
+	t.loud = t.loud || strings.Contains(strings.ToLower(at.Statement.SQL), "client_min_messages")
+	switch {
+	case t.idle && !t.gated[at.Index]: // a statement that is tried again has shown its locks
+		t.holding, t.gated[at.Index] = map[held]bool{}, true
+		return t.gates.close(ctx, t.world, at.Statement.SQL)
+	case t.idle:
+		t.holding = map[held]bool{}
+	case at.Stepwise: // maybe another transaction than that of the statement before
+		_, locks, err := look(ctx, conn)
+		t.holding = locks
+		return err
+	}
 	return nil
 }
 
@@ -158,16 +170,15 @@ func (t *tracer) After(ctx context.Context, conn *pgx.Conn, at migrate.Point, fa
 	return t.outside(ctx, conn, at.Statement.SQL, seen)
 }
 
-// inside reads what the open transaction holds, and what became of it.
-func (t *tracer) inside(ctx context.Context, conn *pgx.Conn, sql string) error {
+// look reads what the session's transaction holds, and files and counters of that.
+func look(ctx context.Context, conn *pgx.Conn) (now []*relation, locks map[held]bool, err error) {
+	locks = map[held]bool{}
 	rows, err := conn.Query(ctx, sqlLook)
 	if err != nil {
-		return err
+		return nil, locks, err
 	}
-	var now []*relation
-	locks := map[held]bool{}
 	var modes []string
-	r := &relation{}
+	var r relation
 	_, err = pgx.ForEachRow(rows, []any{&r.oid, &modes, &r.filenode, &r.scans, &r.tuples}, func() error {
 		for _, m := range modes {
 			locks[held{r.oid, Mode(m)}] = true
@@ -175,6 +186,12 @@ func (t *tracer) inside(ctx context.Context, conn *pgx.Conn, sql string) error {
 		now = append(now, &relation{oid: r.oid, filenode: r.filenode, scans: r.scans, tuples: r.tuples})
 		return nil
 	})
+	return now, locks, err
+}
+
+// inside reads what the open transaction holds, and what became of it.
+func (t *tracer) inside(ctx context.Context, conn *pgx.Conn, sql string) error {
+	now, locks, err := look(ctx, conn)
 	if err == nil {
 		err = t.learn(ctx, conn, now)
 	}
