@@ -22,10 +22,14 @@ type column struct {
 	Category string // pg_type.typcategory
 	NotNull  bool
 	Default  bool
-	Max      int // characters, 0: any
-	Check    string
+	Max      int    // characters, 0: any
+	Check    string // what the table demands of this column alone
+	Words    string // its constraints, for the words that they allow
 	Parent   string // table that it refers to
 	Key      string // and its column
+	FK       string // and by which constraint
+
+	value string // an expression of g
 }
 
 // tableToFill is an empty table.
@@ -50,6 +54,11 @@ func fill(ctx context.Context, conn *pgx.Conn, n int) ([]Unfilled, error) {
 	// Triggers would make rows of their own. Who may not turn them off fills with them.
 	_, _ = conn.Exec(ctx, "set session_replication_role = replica")
 	defer func() { _, _ = conn.Exec(context.WithoutCancel(ctx), "reset session_replication_role") }()
+	for i := range todo {
+		if err := choose(ctx, conn, &todo[i]); err != nil {
+			return nil, err
+		}
+	}
 	why := map[string]string{}
 	for progress := true; progress; {
 		progress = false
@@ -106,16 +115,16 @@ func insert(t tableToFill, n int, all bool) string {
 		case c.Parent == t.Name && !needed:
 			values = append(values, "null")
 		case c.Parent != "" && c.Parent != t.Name:
-			alias := parents[c.Parent]
-			if alias == "" {
+			alias := parents[c.FK]
+			if alias == "" { // each constraint begins at another row: who follows whom is two people
 				alias = fmt.Sprintf("p%d", len(parents))
-				parents[c.Parent] = alias
-				from = append(from, fmt.Sprintf(" join (select *, row_number() over () - 1 as platctl_n, count(*) over () as platctl_of from (select * from %s limit %d) x) %s on %s.platctl_n = (g - 1) %% %s.platctl_of",
-					c.Parent, n, alias, alias, alias))
+				from = append(from, fmt.Sprintf(" join (select *, row_number() over () - 1 as platctl_n, count(*) over () as platctl_of from (select * from %s limit %d) x) %s on %s.platctl_n = (g - 1 + %d) %% %s.platctl_of",
+					c.Parent, n, alias, alias, len(parents), alias))
+				parents[c.FK] = alias
 			}
 			values = append(values, alias+"."+c.Key)
 		default:
-			values = append(values, c.value())
+			values = append(values, c.value)
 		}
 	}
 	into := ""
@@ -126,63 +135,110 @@ func insert(t tableToFill, n int, all bool) string {
 		t.Name, into, strings.Join(values, ", "), n, strings.Join(from, ""))
 }
 
-// value is an expression of g for a column, as different for each g as the type allows.
-func (c column) value() string {
-	if m := literal.FindAllStringSubmatch(c.Check, -1); m != nil && c.Category == "S" {
-		var all []string
-		for _, x := range m {
-			all = append(all, "'"+x[1]+"'")
+// choose gives each column the first candidate that its type and the table's constraint on it take.
+func choose(ctx context.Context, conn *pgx.Conn, t *tableToFill) error {
+	for i := range t.Columns {
+		c := &t.Columns[i]
+		all := c.candidates()
+		c.value = "(" + all[0] + ")::" + c.Type
+		if c.Parent != "" || len(all) == 1 || c.Check == "" && c.Words == "" && c.Category != "U" {
+			continue
 		}
-		return fmt.Sprintf("((array[%s])[1 + (g - 1) %% %d])::%s", strings.Join(all, ", "), len(all), c.Type)
+		check := c.Check
+		if check == "" { // of a domain, or what its type takes
+			check = c.Name + " is not null"
+		}
+		for _, e := range all {
+			var ok bool
+			v := "(" + e + ")::" + c.Type
+			err := conn.QueryRow(ctx, fmt.Sprintf("select bool_and(coalesce(%s, true)) from (select %s as %s from generate_series(1::bigint, 20) g) x", check, v, c.Name)).Scan(&ok)
+			if ctx.Err() != nil || conn.IsClosed() {
+				return err
+			}
+			if err == nil && ok {
+				c.value = v
+				break
+			}
+		}
 	}
-	return "(" + c.expression() + ")::" + c.Type
+	return nil
 }
 
-func (c column) expression() string {
+// candidates are expressions of g for a column, as different for each g as the type allows; the likeliest first.
+func (c *column) candidates() []string {
 	switch c.Base {
 	case "int2":
-		return "1 + (g - 1) % 32767"
+		return []string{"1 + (g - 1) % 32767", "g % 10", "g % 4", "g % 2", "- (g % 10)", "1", "0"}
 	case "uuid":
-		return "md5(g::text)"
+		return []string{"md5(g::text)"}
 	case "bytea":
-		return "decode(md5(g::text), 'hex')"
+		return []string{"sha256(g::text::bytea)", "decode(md5(g::text), 'hex')", "''"}
 	case "json", "jsonb":
-		return "'{}'"
-	case "xml":
-		return "'<a/>'"
+		return []string{"'{}'", "'[]'"}
 	case "inet", "cidr":
-		return "host('10.0.0.0'::inet + g)"
-	case "timestamptz", "timestamp":
-		return "timestamp '2026-01-01' + g * interval '1 minute'"
+		return []string{"host('10.0.0.0'::inet + g)"}
+	case "point":
+		return []string{"point(g, g)"}
+	}
+	switch c.Category {
+	case "D":
+		return []string{c.moment()}
+	case "R":
+		return []string{c.span()}
+	case "N":
+		return []string{"g", "g % 100", "g % 10", "g % 4", "g % 2", "- g", "1", "0"}
+	case "B":
+		return []string{"g % 2 = 0", "true", "false"}
+	case "E":
+		return []string{fmt.Sprintf("(enum_range(null::%s))[1 + (g - 1) %% cardinality(enum_range(null::%s))]", c.Type, c.Type)}
+	case "A":
+		return []string{"'{}'"}
+	case "T":
+		return []string{"g * interval '1 second'"}
+	case "S":
+		return c.strings()
+	}
+	return []string{"g::text", "'1:1:'", "'0/1'", "'<a/>'", "'(1,1)'", "'08:00:2b:01:02:03'", "''"}
+}
+
+// strings are texts; first those that a constraint names.
+func (c *column) strings() []string {
+	var out, words []string
+	for _, m := range literal.FindAllStringSubmatch(c.Words, -1) {
+		words = append(words, "'"+m[1]+"'")
+	}
+	if len(words) > 0 {
+		out = append(out, fmt.Sprintf("(array[%s])[1 + (g - 1) %% %d]", strings.Join(words, ", "), len(words)))
+		if len(words) > 1 {
+			out = append(out, words...)
+		}
+	}
+	plain := "'v' || lpad(g::text, 7, '0')"
+	if c.Max > 0 && c.Max < 8 {
+		plain = fmt.Sprintf("right('0000000' || g, %d)", c.Max)
+	}
+	return append(out, plain, "chr((65 + g % 26)::int) || chr((65 + g / 26 % 26)::int) || chr((65 + g / 676 % 26)::int)",
+		"encode(sha256(g::text::bytea), 'hex')", "md5(g::text)", "'v' || g || '@example.com'", "'https://example.com/' || g", "'+4917' || lpad(g::text, 8, '0')", "g::text", "''")
+}
+
+// moment is a value of a date or a time.
+func (c *column) moment() string {
+	switch c.Base {
 	case "date":
 		return "date '2000-01-01' + (g % 20000)::int"
 	case "time", "timetz":
 		return "time '00:00' + g * interval '1 second'"
-	case "int4range", "int8range", "numrange":
-		return fmt.Sprintf("'[' || g || ',' || g + 1 || ')'")
+	}
+	return "timestamp '2026-01-01' + g * interval '1 minute'"
+}
+
+// span is a value of a range; no two overlap.
+func (c *column) span() string {
+	switch c.Base {
 	case "tsrange", "tstzrange":
 		return "format('[%s,%s)', timestamp '2026-01-01' + g * interval '1 minute', timestamp '2026-01-01' + (g + 1) * interval '1 minute')"
 	case "daterange":
 		return "format('[%s,%s)', date '2000-01-01' + (g % 20000)::int, date '2000-01-02' + (g % 20000)::int)"
-	case "point":
-		return "point(g, g)"
 	}
-	switch c.Category {
-	case "N":
-		return "g"
-	case "B":
-		return "g % 2 = 0"
-	case "E":
-		return fmt.Sprintf("(enum_range(null::%s))[1 + (g - 1) %% cardinality(enum_range(null::%s))]", c.Type, c.Type)
-	case "A":
-		return "'{}'"
-	case "T":
-		return "g * interval '1 second'"
-	case "S":
-		if c.Max > 0 {
-			return fmt.Sprintf("right('v' || g, %d)", c.Max)
-		}
-		return "'v' || g"
-	}
-	return "g::text"
+	return "'[' || g || ',' || g + 1 || ')'"
 }

@@ -15,30 +15,34 @@ import (
 // maxGates is how many tables of one statement get gates.
 const maxGates = 4
 
-// gates are transactions that stay open, two for each table: one that has written to it, as those of an application do, and one as
-// a VACUUM is. A statement outside a transaction that can't run beside them waits, and while it waits it shows its locks; a gate
-// opens as soon as that was seen. So CREATE INDEX CONCURRENTLY, which would be over in a few milliseconds, is always seen.
+// gates are transactions that stay open, one for each table. Each has written to it, as those of an application do, and then done what a
+// VACUUM does. A statement outside a transaction that can't run beside them waits, and while it waits it shows its locks; as soon as
+// that was seen the gate opens, half where only the second lock is in the way. So CREATE INDEX CONCURRENTLY, which would be over
+// in a few milliseconds, is always seen.
 type gates struct {
 	url string
 
 	mu   sync.Mutex
 	idle []*pgx.Conn
-	shut map[int32]*pgx.Conn // by process id
+	shut map[int32]*gate // by process id
+}
+
+type gate struct {
+	conn *pgx.Conn
+	half bool // open for what a writer doesn't hold up
 }
 
 const gateTime = 5 * time.Second
 
-// close shuts the gates of each table that the statement names, by itself or by an index.
+// close shuts the gate of each table that the statement names, by itself or by an index.
 func (g *gates) close(ctx context.Context, w world, sql string) error {
 	for _, r := range named(w, sql) {
-		locks := []string{"lock table only " + r.sql + " in row exclusive mode nowait", "lock table only " + r.sql + " in share update exclusive mode nowait"}
+		lock := "lock table only " + r.sql + " in row exclusive mode nowait; savepoint half; lock table only " + r.sql + " in share update exclusive mode nowait"
 		if r.kind == "m" { // can't be locked by hand; who reads it holds up a REFRESH
-			locks = []string{"select from " + r.sql + " limit 0"}
+			lock = "select from " + r.sql + " limit 0"
 		}
-		for _, lock := range locks {
-			if err := g.shutOne(ctx, lock); err != nil {
-				return err
-			}
+		if err := g.shutOne(ctx, lock); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -50,10 +54,7 @@ func (g *gates) shutOne(ctx context.Context, lock string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := conn.Exec(ctx, "begin"); err != nil {
-		return err
-	}
-	_, refused := conn.Exec(ctx, lock)
+	refused := conn.PgConn().Exec(ctx, "begin; "+lock).Close() // one round trip
 	if refused != nil {
 		_, err = conn.Exec(ctx, "rollback")
 	}
@@ -63,7 +64,7 @@ func (g *gates) shutOne(ctx context.Context, lock string) error {
 		g.idle = append(g.idle, conn)
 		return err
 	}
-	g.shut[int32(conn.PgConn().PID())] = conn
+	g.shut[int32(conn.PgConn().PID())] = &gate{conn: conn}
 	return nil
 }
 
@@ -112,28 +113,35 @@ func (g *gates) pids() []int32 {
 	return out
 }
 
-// release opens the gate of a session, if it is one.
-func (g *gates) release(pid int32) {
+// release opens the gate of a session, if it is one, as far as a request for a lock of this mode needs it.
+func (g *gates) release(pid int32, mode Mode) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	conn := g.shut[pid]
-	if conn == nil {
+	x := g.shut[pid]
+	if x == nil {
 		return
 	}
-	delete(g.shut, pid)
+	sql := "rollback"
+	if mode == ShareUpdateExclusive && !x.half {
+		sql = "rollback to savepoint half"
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), gateTime)
 	defer cancel()
-	if _, err := conn.Exec(ctx, "rollback"); err != nil {
-		_ = conn.Close(ctx) // which rolls back too
+	if err := x.conn.PgConn().Exec(ctx, sql).Close(); err != nil {
+		delete(g.shut, pid)
+		_ = x.conn.Close(ctx) // which rolls back too
 		return
 	}
-	g.idle = append(g.idle, conn)
+	if x.half = sql != "rollback"; !x.half {
+		delete(g.shut, pid)
+		g.idle = append(g.idle, x.conn)
+	}
 }
 
 // open opens all of them.
 func (g *gates) open() {
 	for _, pid := range g.pids() {
-		g.release(pid)
+		g.release(pid, AccessExclusive)
 	}
 }
 

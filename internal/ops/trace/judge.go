@@ -90,14 +90,11 @@ func strongest(f *File) *Hold {
 	return h
 }
 
-// hints are the rules that only a run shows: L31, L32 and L33 of docs/migrations.md.
+// hints are the rules that only a run shows.
 func hints(f *File) []Hint {
-	var out []Hint
+	out := underLock(f)
 	hot := map[string]bool{}
 	for _, s := range f.Up {
-		if held := s.exclusive(); held != "" {
-			out = append(out, Hint{"L31", s.Index, "runs while " + held + " is locked against everybody; put it into a file of its own"})
-		}
 		if len(s.Rewrites) > 0 && len(s.Held) > 0 {
 			out = append(out, Hint{"L32", s.Index, "rewrites " + strings.Join(s.Rewrites, ", ") + " while " + s.Held[0].Relation + " is locked from before"})
 		}
@@ -105,13 +102,35 @@ func hints(f *File) []Hint {
 			if l.Kind == "table" && !hot[l.Relation] {
 				hot[l.Relation] = true
 				if f.Transaction && len(hot) == 2 {
-					out = append(out, Hint{"L33", s.Index, "the transaction locks a second table, " + l.Relation +
-						"; an application that takes the two in the other order deadlocks with it"})
+					out = append(out, Hint{"L33", s.Index, "locks a second table, " + l.Relation +
+						", in the same transaction; an application that takes the two in the other order deadlocks with it"})
 				}
 			}
 		}
 	}
 	return out
+}
+
+// underLock is rule L31: how many statements run while a table is locked against everybody.
+func underLock(f *File) []Hint {
+	var first, n int
+	var held string
+	for _, s := range f.Up {
+		relation := s.exclusive()
+		if relation == "" {
+			continue
+		}
+		if n++; n == 1 {
+			first, held = s.Index, relation
+		}
+	}
+	switch n {
+	case 0:
+		return nil
+	case 1:
+		return []Hint{{"L31", first, "runs while " + held + " is locked against everybody; put it into a file of its own"}}
+	}
+	return []Hint{{"L31", first, fmt.Sprintf("and %d more run while %s is locked against everybody; put them into files of their own", n-1, held)}}
 }
 
 // exclusive names what a statement before this one has locked against everybody.

@@ -12,8 +12,12 @@ import (
 //go:embed sql/poll.sql
 var sqlPoll string
 
-// pollEvery is the pause between two looks; a look takes some 0.3 ms.
-const pollEvery = 2 * time.Millisecond
+// Pauses between two looks, each of which takes some 0.3 ms. Before the first one stands a pause too: what is shorter waits for
+// nobody worth telling, and its locks are read afterwards.
+const (
+	pollEvery = 2 * time.Millisecond
+	pollGates = 500 * time.Microsecond // while a gate is shut: the statement waits for us
+)
 
 // observer looks at the worker's locks from a session of its own while a statement runs. Each look is a transaction of its own, so it
 // holds no snapshot.
@@ -63,22 +67,24 @@ func (o *observer) watch(ctx context.Context, pid uint32, g *gates) func() *sigh
 	go func() {
 		defer close(done)
 		defer g.open()
-		for ctx.Err() == nil {
-			if s.err = o.look(ctx, pid, g, s); s.err != nil {
-				return
+		for {
+			pause := pollEvery
+			if len(g.pids()) > 0 {
+				pause = pollGates
 			}
 			select {
 			case <-ctx.Done():
-			case <-time.After(pollEvery):
+				return
+			case <-time.After(pause):
+			}
+			if s.err = o.look(ctx, pid, g, s); s.err != nil {
+				return
 			}
 		}
 	}()
 	return func() *sighting {
 		cancel()
 		<-done
-		if ctx.Err() != nil {
-			s.err = nil
-		}
 		s.see(nil, nil, time.Now())
 		return s
 	}
@@ -99,7 +105,7 @@ func (o *observer) look(ctx context.Context, pid uint32, g *gates, s *sighting) 
 	s.see(now, g.pids(), time.Now())
 	for _, r := range now {
 		for _, b := range r.behind {
-			g.release(b)
+			g.release(b, Mode(r.mode))
 		}
 	}
 	return nil

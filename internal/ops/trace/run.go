@@ -58,8 +58,8 @@ func run(ctx context.Context, o Options) (rep *Report, err error) {
 		return rep, err
 	}
 	defer func() { err = errors.Join(err, s.drop()) }()
-	rep.Server = s.version
-	j := &job{o: o, rep: rep, url: s.url}
+	rep.Server, rep.Scratch = s.version, s.name
+	j := &job{o: o, rep: rep, url: s.url, told: map[Unfilled]bool{}}
 	defer j.end()
 	if err := j.open(ctx); err != nil {
 		return rep, err
@@ -76,13 +76,14 @@ type job struct {
 	m    *migrate.Migrator
 	t    *tracer
 	conn *pgx.Conn // the observer's
+	told map[Unfilled]bool
 }
 
 func (j *job) open(ctx context.Context) (err error) {
 	if j.conn, err = pg.Connect(ctx, j.url, "platctl migrate trace, observer"); err != nil {
 		return err
 	}
-	j.t = &tracer{obs: &observer{conn: j.conn}, gates: &gates{url: j.url, shut: map[int32]*pgx.Conn{}}, world: world{}}
+	j.t = newTracer(j.conn, j.url)
 	if j.rep.Sizes != nil {
 		if j.rep.Sizes.Speed, err = measureSpeed(ctx, j.conn); err != nil {
 			return err
@@ -156,9 +157,15 @@ func (j *job) todo(ctx context.Context) ([]*migrate.Migration, error) {
 func (j *job) file(ctx context.Context, mg *migrate.Migration, f *File, doing func(string)) error {
 	if j.o.Rows > 0 {
 		doing("filling")
-		var err error
-		if f.Unfilled, err = fill(ctx, j.conn, j.o.Rows); err != nil {
+		unfilled, err := fill(ctx, j.conn, j.o.Rows)
+		if err != nil {
 			return err
+		}
+		for _, u := range unfilled {
+			if !j.told[u] {
+				j.told[u] = true
+				f.Unfilled = append(f.Unfilled, u)
+			}
 		}
 	}
 	before, err := j.look(ctx)
@@ -166,7 +173,7 @@ func (j *job) file(ctx context.Context, mg *migrate.Migration, f *File, doing fu
 		return err
 	}
 	doing("up")
-	j.t.out, j.t.cur = nil, nil
+	j.t.start()
 	_, err = j.m.Up(ctx, j.url, mg.Version)
 	f.Up = append(f.Up, j.t.out...)
 	if err != nil {
@@ -186,7 +193,7 @@ func (j *job) back(ctx context.Context, mg *migrate.Migration, f *File, before *
 		return err
 	}
 	doing("down")
-	j.t.out, j.t.cur = nil, nil
+	j.t.start()
 	_, err = j.m.Down(ctx, j.url, migrate.Newest)
 	f.Down = append(f.Down, j.t.out...)
 	if err != nil {
@@ -229,5 +236,9 @@ func (j *job) failed(ctx context.Context, mg *migrate.Migration, f *File, down b
 			}
 		}
 	}
-	return err
+	if ctx.Err() != nil {
+		return err
+	}
+	return fault.Wrap(err, fault.Failed, "a migration fails; nothing but the scratch database was touched").
+		WithHint("correct the file and trace it again")
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/platctl/platctl/internal/base/fault"
 	"github.com/platctl/platctl/internal/ops/migrate"
 	"github.com/platctl/platctl/internal/ops/sqltoken"
 )
@@ -32,12 +33,22 @@ type tracer struct {
 
 	muted   bool // the file runs, and nothing is kept of it
 	out     []*Statement
-	holding map[held]bool // by the transaction that is open
+	tries   map[int]int    // of each statement
+	gated   map[int]bool   // whether it has met gates
+	waited  map[int][]Wait // by each statement, in all its tries
+	holding map[held]bool  // by the transaction that is open
 	notices []string
 	idle    bool // the statement began outside a transaction
 	loud    bool // the file has changed which notices are sent
 	stop    func() *sighting
 	cur     *Statement
+}
+
+// newTracer makes the watcher of the database of the URL; conn is the observer's session there.
+func newTracer(conn *pgx.Conn, url string) *tracer {
+	t := &tracer{obs: &observer{conn: conn}, gates: &gates{url: url, shut: map[int32]*gate{}}, world: world{}}
+	t.start()
+	return t
 }
 
 // notice keeps what the server says about rewriting and verifying. Its texts are never translated.
@@ -55,42 +66,55 @@ func (t *tracer) session(cfg *pgx.ConnConfig) {
 	cfg.OnNotice = t.notice
 }
 
+// start begins a way up or down.
+func (t *tracer) start() {
+	t.out, t.tries, t.gated, t.waited = nil, map[int]int{}, map[int]bool{}, map[int][]Wait{}
+}
+
 // Before looks at what is there, once a file, and begins to watch.
 func (t *tracer) Before(ctx context.Context, conn *pgx.Conn, at migrate.Point) error {
 	if t.muted {
 		return nil
 	}
-	attempts := 1
-	if t.cur != nil && t.cur.Index == at.Index+1 {
-		attempts = max(t.cur.Attempts, 1) + 1
-	}
+	t.tries[at.Index]++
 	if at.Index == 0 || len(t.out) == 0 {
 		if err := t.begin(ctx, conn); err != nil {
 			return err
 		}
 	}
 	t.idle = conn.PgConn().TxStatus() == 'I'
-	if t.idle {
-		t.holding = map[held]bool{}
+	if err := t.prepare(ctx, conn, at); err != nil {
+		return err
 	}
+	t.notices, t.made = nil, nil
+	t.cur = &Statement{Index: at.Index + 1, Line: at.Statement.Line, SQL: short(at.Statement.SQL), Locks: []Lock{}, Rewrites: []string{}, Scans: []Scan{}}
+	if n := t.tries[at.Index]; n > 1 {
+		t.cur.Attempts = n
+	}
+	t.stop = t.obs.watch(ctx, conn.PgConn().PID(), t.gates)
+	t.cur.began = time.Now()
+	return nil
+}
+
+// prepare finds out what the transaction holds, sees to it that notices come, and shuts the gates.
+func (t *tracer) prepare(ctx context.Context, conn *pgx.Conn, at migrate.Point) error {
 	if t.loud {
 		if err := t.hear(ctx, conn); err != nil {
 			return err
 		}
 	}
 	t.loud = t.loud || strings.Contains(strings.ToLower(at.Statement.SQL), "client_min_messages")
-	t.notices, t.made = nil, nil
-	if t.idle && attempts == 1 {
-		if err := t.gates.close(ctx, t.world, at.Statement.SQL); err != nil {
-			return err
-		}
+	switch {
+	case t.idle && !t.gated[at.Index]: // a statement that is tried again has shown its locks
+		t.holding, t.gated[at.Index] = map[held]bool{}, true
+		return t.gates.close(ctx, t.world, at.Statement.SQL)
+	case t.idle:
+		t.holding = map[held]bool{}
+	case at.Stepwise: // maybe another transaction than that of the statement before
+		_, locks, err := look(ctx, conn)
+		t.holding = locks
+		return err
 	}
-	t.cur = &Statement{Index: at.Index + 1, Line: at.Statement.Line, SQL: short(at.Statement.SQL), Locks: []Lock{}, Rewrites: []string{}, Scans: []Scan{}}
-	if attempts > 1 {
-		t.cur.Attempts = attempts
-	}
-	t.stop = t.obs.watch(ctx, conn.PgConn().PID(), t.gates)
-	t.cur.began = time.Now()
 	return nil
 }
 
@@ -125,9 +149,13 @@ func (t *tracer) After(ctx context.Context, conn *pgx.Conn, at migrate.Point, fa
 	}
 	took := time.Since(t.cur.began)
 	seen := t.stop()
+	if seen.err != nil {
+		return fault.Wrap(seen.err, fault.Failed, "the observer's session broke")
+	}
 	t.cur.TookMS = ms(max(took-seen.gated, 0))
 	t.cur.Notices = t.notices
-	t.cur.Waits = t.waits(seen.waits)
+	t.waited[at.Index] = append(t.waited[at.Index], t.waits(seen.waits)...)
+	t.cur.Waits = t.waited[at.Index]
 	if i := slices.IndexFunc(t.out, func(s *Statement) bool { return s.Index == t.cur.Index }); i >= 0 {
 		t.out = t.out[:i]
 	}
@@ -142,16 +170,15 @@ func (t *tracer) After(ctx context.Context, conn *pgx.Conn, at migrate.Point, fa
 	return t.outside(ctx, conn, at.Statement.SQL, seen)
 }
 
-// inside reads what the open transaction holds, and what became of it.
-func (t *tracer) inside(ctx context.Context, conn *pgx.Conn, sql string) error {
+// look reads what the session's transaction holds, and files and counters of that.
+func look(ctx context.Context, conn *pgx.Conn) (now []*relation, locks map[held]bool, err error) {
+	locks = map[held]bool{}
 	rows, err := conn.Query(ctx, sqlLook)
 	if err != nil {
-		return err
+		return nil, locks, err
 	}
-	var now []*relation
-	locks := map[held]bool{}
 	var modes []string
-	r := &relation{}
+	var r relation
 	_, err = pgx.ForEachRow(rows, []any{&r.oid, &modes, &r.filenode, &r.scans, &r.tuples}, func() error {
 		for _, m := range modes {
 			locks[held{r.oid, Mode(m)}] = true
@@ -159,6 +186,12 @@ func (t *tracer) inside(ctx context.Context, conn *pgx.Conn, sql string) error {
 		now = append(now, &relation{oid: r.oid, filenode: r.filenode, scans: r.scans, tuples: r.tuples})
 		return nil
 	})
+	return now, locks, err
+}
+
+// inside reads what the open transaction holds, and what became of it.
+func (t *tracer) inside(ctx context.Context, conn *pgx.Conn, sql string) error {
+	now, locks, err := look(ctx, conn)
 	if err == nil {
 		err = t.learn(ctx, conn, now)
 	}
@@ -332,7 +365,7 @@ func (t *tracer) waits(all []Wait) []Wait {
 
 // short is a statement on one line.
 func short(sql string) string {
-	s := strings.Join(strings.Fields(sql), " ")
+	s := strings.TrimSuffix(strings.Join(strings.Fields(sql), " "), ";")
 	if r := []rune(s); len(r) > 160 {
 		s = string(r[:159]) + "…"
 	}

@@ -9,6 +9,7 @@ import (
 // Report is what a trace saw.
 type Report struct {
 	Server   string  `json:"server"`             // version of the PostgreSQL that judged
+	Scratch  string  `json:"scratch"`            // the database that was made for it, and dropped
 	Template string  `json:"template,omitempty"` // the database that was cloned
 	Rows     int     `json:"rows"`               // that an empty table was filled up to
 	Untraced int     `json:"untraced"`           // files that were applied before the first traced one
@@ -27,7 +28,7 @@ type File struct {
 	Down        []*Statement `json:"down"`
 	Strongest   *Hold        `json:"strongest,omitempty"` // of the way up, on a relation that was there before
 	Way         Way          `json:"way_down"`
-	Unfilled    []Unfilled   `json:"unfilled,omitempty"` // tables that stayed empty before this file
+	Unfilled    []Unfilled   `json:"unfilled,omitempty"` // tables that stay empty, as of before this file
 	Hints       []Hint       `json:"hints"`
 	Dangers     []string     `json:"dangers"`
 	Failure     *Failure     `json:"failure,omitempty"`

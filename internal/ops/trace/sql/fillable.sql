@@ -3,14 +3,16 @@ select t.sql, t.name,
        (select coalesce(jsonb_agg(jsonb_build_object('name', quote_ident(a.attname), 'type', format_type(a.atttypid, a.atttypmod), 'base', b.typname,
                     'category', b.typcategory, 'notnull', a.attnotnull or ty.typnotnull, 'default', a.atthasdef or a.attidentity <> '',
                     'max', case when b.typname in ('varchar', 'bpchar') and a.atttypmod > 4 then a.atttypmod - 4 else 0 end,
-                    'check', coalesce((select string_agg(pg_get_constraintdef(k.oid), ' ') from pg_constraint k
+                    'check', coalesce((select string_agg('(' || pg_get_expr(k.conbin, t.oid) || ')', ' and ') from pg_constraint k
+                              where k.contype = 'c' and k.conrelid = t.oid and k.conkey = array[a.attnum]), ''),
+                    'words', coalesce((select string_agg(pg_get_constraintdef(k.oid), ' ') from pg_constraint k
                               where k.contype = 'c' and (k.conrelid = t.oid and k.conkey = array[a.attnum] or k.contypid = a.atttypid and a.atttypid <> 0)), ''),
-                    'parent', coalesce(f.parent, ''), 'key', coalesce(f.key, '')) order by a.attnum), '[]')
+                    'parent', coalesce(f.parent, ''), 'key', coalesce(f.key, ''), 'fk', coalesce(f.fk, '')) order by a.attnum), '[]')
         from pg_attribute a
         join pg_type ty on ty.oid = a.atttypid
         join pg_type b on b.oid = case when ty.typtype = 'd' then ty.typbasetype else ty.oid end
         left join lateral (
-            select quote_ident(pn.nspname) || '.' || quote_ident(p.relname) as parent, quote_ident(pa.attname) as key
+            select quote_ident(pn.nspname) || '.' || quote_ident(p.relname) as parent, quote_ident(pa.attname) as key, k.conname as fk
             from pg_constraint k
             join pg_class p on p.oid = k.confrelid join pg_namespace pn on pn.oid = p.relnamespace
             join pg_attribute pa on pa.attrelid = k.confrelid and pa.attnum = k.confkey[array_position(k.conkey, a.attnum)]
