@@ -34,11 +34,11 @@ func (r *runner) acquire(ctx context.Context) error {
 	var told Holder
 	for {
 		var ok bool
-		if err := r.conn.QueryRow(ctx, sqlTryLock, lockKey).Scan(&ok); err != nil {
+		if err := r.conn.QueryRow(ctx, sqlTryLock, lockKey).Scan(&ok, &r.pid); err != nil {
 			return databaseFault(err, "the runner's lock can't be asked for")
 		}
 		if ok {
-			return nil
+			return r.refusePooler(ctx)
 		}
 		holder, err := r.holder(ctx)
 		if err != nil {

@@ -46,6 +46,7 @@ type runner struct {
 	conn *pgx.Conn
 	res  *Result
 
+	pid      uint32          // of the session that has the lock
 	isReady  map[string]bool // prepared statements that are there; see ready
 	watcher  watcher
 	blockers []Session // of the last statement that didn't get its lock
