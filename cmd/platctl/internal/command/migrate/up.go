@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -17,19 +16,10 @@ import (
 
 // UpResult is the data of `platctl migrate up --json`.
 type UpResult struct {
-	Database string    `json:"database"` // without a password
-	DryRun   bool      `json:"dry_run"`
-	Planned  []Planned `json:"planned,omitempty"` // only with --dry-run
+	Database string            `json:"database"` // without a password
+	DryRun   bool              `json:"dry_run"`
+	Planned  []migrate.Planned `json:"planned,omitempty"` // only with --dry-run
 	*migrate.Result
-}
-
-// Planned is a migration that would be applied.
-type Planned struct {
-	Version     int64  `json:"version"`
-	Name        string `json:"name"`
-	Phase       string `json:"phase,omitempty"`
-	Transaction bool   `json:"transaction"`
-	Statements  int    `json:"statements"`
 }
 
 type upOptions struct {
@@ -102,24 +92,13 @@ func dryRun(ctx context.Context, p *output.Printer, m *migrate.Migrator, db *com
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	todo, st, err := m.Plan(ctx, conn, to)
+	v, err := m.PreviewUp(ctx, conn, to)
 	if err != nil {
 		return err
 	}
-	res := UpResult{Database: db.Shown, DryRun: true, Planned: []Planned{},
-		Result: &migrate.Result{From: st.Current, To: st.Current, Applied: []migrate.Done{}, Warnings: st.Warnings}}
-	rows := make([][]string, len(todo))
-	for i, mg := range todo {
-		res.Planned = append(res.Planned, Planned{mg.Version, mg.Name, mg.Phase, !mg.Up.Stepwise, len(mg.Up.Statements)})
-		rows[i] = []string{strconv.FormatInt(mg.Version, 10), mg.Name, dash(mg.Phase), strconv.Itoa(len(mg.Up.Statements)), yes(!mg.Up.Stepwise)}
-	}
-	return p.Result(res, func(w io.Writer) error {
-		if len(rows) == 0 {
-			_, err := fmt.Fprintf(w, "nothing to apply; the schema is at %d\n", st.Current)
-			return err
-		}
-		return p.Table(w, []string{"VERSION", "NAME", "PHASE", "STATEMENTS", "TRANSACTION"}, rows)
-	})
+	res := UpResult{Database: db.Shown, DryRun: true, Planned: v.Files,
+		Result: &migrate.Result{From: v.From, To: v.From, Applied: []migrate.Done{}, Warnings: v.Warnings}}
+	return p.Result(res, func(w io.Writer) error { return planTable(p, w, v) })
 }
 
 func dash(s string) string {
