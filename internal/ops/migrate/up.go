@@ -60,6 +60,9 @@ func (r *runner) up(ctx context.Context, url string, to int64) error {
 	if err != nil {
 		return err
 	}
+	if err := r.refuseForeign(ctx, entries); err != nil {
+		return err
+	}
 	st := r.m.compare(entries)
 	todo, err := r.m.plan(st, to)
 	if err != nil {

@@ -28,13 +28,14 @@ type upOptions struct {
 	To         int64
 	DryRun     bool
 	OutOfOrder bool
+	Nothing    bool
 	Release    string
 }
 
 func newUp(d *command.Deps) *cobra.Command {
 	o := upOptions{Deps: d}
 	cmd := command.New(command.Spec{
-		Use:   "up [--to VERSION] [--dry-run] [--out-of-order] [--release NAME] [--dir DIR]",
+		Use:   "up [--to VERSION] [--dry-run] [--out-of-order] [--from-nothing] [--release NAME] [--dir DIR]",
 		Short: "Apply the pending migrations",
 		Long: "Applies every pending migration in the order of its number, each in one transaction with its row in the ledger\n" +
 			"platctl.migrations, or statement by statement where the file says NO TRANSACTION. Only one runs at a time on a\n" +
@@ -52,6 +53,7 @@ func newUp(d *command.Deps) *cobra.Command {
 	cmd.Flags().Int64Var(&o.To, "to", 0, "apply migrations up to this version and no further")
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "show what would be applied, and change nothing")
 	cmd.Flags().BoolVar(&o.OutOfOrder, "out-of-order", false, "also apply a migration that is older than the newest applied one")
+	cmd.Flags().BoolVar(&o.Nothing, "from-nothing", false, "apply everything though another tool's table is here and wasn't adopted")
 	cmd.Flags().StringVar(&o.Release, "release", "", "the release that brings these migrations, for the ledger")
 	command.KeyFlag(cmd, "dir", "migrations.dir")
 	return cmd
@@ -61,7 +63,7 @@ func runUp(ctx context.Context, p *output.Printer, o upOptions) error {
 	if o.To < 0 {
 		return fault.New(fault.Usage, "--to %d is not a version", o.To)
 	}
-	m, err := open(o.Deps, migrate.Options{OutOfOrder: o.OutOfOrder, Release: o.Release, OnEvent: say(o.Deps.Streams)})
+	m, err := open(o.Deps, migrate.Options{OutOfOrder: o.OutOfOrder, FromNothing: o.Nothing, Release: o.Release, OnEvent: say(o.Deps.Streams)})
 	if err != nil {
 		return err
 	}
