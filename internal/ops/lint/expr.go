@@ -30,7 +30,7 @@ func calls(toks tokens) []call {
 		if i > 1 && toks[i-1].Is(".") {
 			n.schema, before = toks[i-2].Text, i-3
 		}
-		if before >= 0 && n.schema == "" && names(toks[before]) {
+		if before >= 0 && names(toks[before]) {
 			continue
 		}
 		out = append(out, call{n, t.At})
