@@ -13,7 +13,7 @@ type ruleCase struct {
 	opts Options
 }
 
-func pg(major int) Options { return Options{Server: Server{major, latest}} }
+func server(major int) Options { return Options{Server: Server{major, latest}} }
 
 func indexCases() []ruleCase {
 	return []ruleCase{
@@ -63,7 +63,7 @@ func constraintCases() []ruleCase {
 		{"alter table t add foreign key (a) references u (id);", "L06 C04", Options{}},
 		{"alter table only public.t add constraint k foreign key (a) references u on delete set null not valid;", "C04", Options{}},
 		{"alter table log add foreign key (id) references t (id) not valid;", "L06 C04", Options{}},
-		{"alter table log add foreign key (id) references t (id) not valid;", "C04", pg(18)},
+		{"alter table log add foreign key (id) references t (id) not valid;", "C04", server(18)},
 		{contract("alter table t add foreign key (a) references u (id) not valid deferrable initially deferred;"), "", Options{}},
 		{"create table n (id int references t (id), constraint k foreign key (id) references u (id));", "L33", Options{}},
 		{"alter table t add column x bigint references u (id);", "L07", Options{}},
@@ -81,8 +81,8 @@ func constraintCases() []ruleCase {
 		{"alter table t validate constraint t_c_check;", "", Options{}},
 		{"alter table t alter column a set not null;", "L11 C04", Options{}},
 		{"alter table t alter c set not null;", "", Options{}},
-		{"alter table t add constraint k not null a not valid;", "C04", pg(18)},
-		{"alter table t add constraint k not null a;", "L11 C04", pg(18)},
+		{"alter table t add constraint k not null a not valid;", "C04", server(18)},
+		{"alter table t add constraint k not null a;", "L11 C04", server(18)},
 		{"alter table t add constraint k not null a not valid;", "L11 C04", Options{}},
 		{"alter table t add constraint k unique (a);", "L12 C04", Options{}},
 		{"alter table t add unique nulls not distinct (a, b) include (c);", "L12 C04", Options{}},
@@ -130,8 +130,8 @@ func columnCases() []ruleCase {
 		{"create table n (x bigserial, y int generated always as identity);", "", Options{}},
 		{"alter table t add column x int generated always as (a * 2) stored;", "L20", Options{}},
 		{"alter table t add column x int generated always as (a * 2) virtual;", "L20", Options{}},
-		{"alter table t add column x int generated always as (a * 2) virtual;", "", pg(18)},
-		{"alter table t add column x int generated always as (a * 2);", "", pg(18)},
+		{"alter table t add column x int generated always as (a * 2) virtual;", "", server(18)},
+		{"alter table t add column x int generated always as (a * 2);", "", server(18)},
 	}
 }
 
@@ -143,7 +143,7 @@ func objectCases() []ruleCase {
 		{"create table p (a int) partition by list (a); create table n partition of p for values in (1); create table d partition of p default;", "", Options{}},
 		{"alter table log detach partition log_1;", "L23", Options{}},
 		{noTx("alter table log detach partition log_1 concurrently;"), "", Options{}},
-		{noTx("alter table log detach partition log_1 concurrently;"), "L23", pg(13)},
+		{noTx("alter table log detach partition log_1 concurrently;"), "L23", server(13)},
 		{noTx("vacuum full t;"), "L24", Options{}}, {noTx("vacuum (full, analyze) t (a);"), "L24", Options{}}, {noTx("vacuum (full false) t;"), "", Options{}},
 		{"cluster t using t_a;", "L24", Options{}}, {"alter table t set unlogged;", "L24", Options{}}, {"alter table t set logged;", "L24", Options{}},
 		{"alter table t set tablespace fast;", "L24", Options{}}, {"alter index t_a set tablespace fast;", "L24", Options{}},
