@@ -173,8 +173,10 @@ func (s *stmt) renameConstraint(key string, hot bool) {
 	to, _ := s.ident()
 	t := s.r.w.edit(key)
 	c, known := t.constraints[from]
-	delete(t.constraints, from)
-	t.constraints[to] = c
+	if known {
+		delete(t.constraints, from)
+		t.constraints[to] = c
+	}
 	s.locksTable(key, accessExclusive)
 	s.breaks(hot && (!known || c.arbiter()), "C07", "%s of %s is renamed, and ON CONFLICT ON CONSTRAINT may name it", from, key)
 }

@@ -90,6 +90,9 @@ func (a *alteration) changeType(col string) {
 	if len(using) > 0 && what != unknown && !plainCast(using, col, to) {
 		what = rewrite
 	}
+	if what == relabelled && from.base != to.base && strings.HasPrefix(to.base, "timestamp") && a.r.w.indexed(a.key, col) {
+		what = rewrite // of the indexes: they order by another operator class
+	}
 	a.judgeType(col, from, to, what)
 }
 
@@ -110,7 +113,7 @@ func (a *alteration) judgeType(col string, from, to typ, what change) {
 		a.trace("whether %s.%s is written anew as %s: its type before isn't known", a.key, col, to)
 	case rewrite:
 		a.slow = a.key + " is written anew"
-		a.find("L16", "%s.%s from %s to %s: %s is written anew", a.key, col, from, to, a.key)
+		a.find("L16", "%s.%s from %s to %s: the table or its indexes are written anew", a.key, col, from, to)
 	case relabelled:
 		if name := a.r.w.look(a.key).about(col); name != "" {
 			a.slow = "the rows of " + a.key + " are checked"
@@ -130,6 +133,21 @@ func readsAlike(from, to typ) bool {
 
 func widerOrEqual(from, to typ) bool {
 	return from.base == "text" && to.String() == "varchar" || to.base == "text" || from.base == to.base && widened(from, to) == relabelled
+}
+
+// indexed says whether an index or a key is about a column, or may be.
+func (w *world) indexed(key, col string) bool {
+	for _, i := range w.indexes {
+		if i.table == key && (i.columns == nil || contains(i.columns, col)) {
+			return true
+		}
+	}
+	for _, c := range w.look(key).constraints {
+		if c.arbiter() && contains(c.columns, col) {
+			return true
+		}
+	}
+	return false
 }
 
 // about returns the name of a check or foreign key that is about a column.

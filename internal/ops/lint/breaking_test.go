@@ -58,6 +58,7 @@ func unknownCases() []ruleCase {
 		{"create function g() returns int begin atomic select 1; select 2; end;", "", Options{}},
 		{"insert into t (id, c) values (1, 'drop table t'), (2, $$truncate t$$) on conflict (id) do update set c = excluded.c;", "", Options{}},
 		{"create sequence s; alter sequence s owned by t.id restart with 5; create schema x authorization me;", "", Options{}},
+		{"set standard_conforming_strings = on; select pg_catalog.set_config('search_path', '', false);", "", Options{}}, {"set standard_conforming_strings = off;", "T01", Options{}},
 		{"set search_path to app, public; set client_min_messages = warning; show all;", "", Options{}},
 	}
 }

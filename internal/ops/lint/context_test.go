@@ -37,6 +37,8 @@ func TestEarlierFiles(t *testing.T) {
 		{[]string{"create table n (k text check (k in ('a', 'b')));", "alter table n drop constraint n_k_check, add constraint n_k_check check (k in ('a', 'c')) not valid;"}, "C04"},
 		{[]string{noTx("create unique index concurrently u_i on u (id);"), "alter table u add constraint pk primary key using index u_i;"}, ""},
 		{[]string{"create type k as enum ('a');", "alter type k add value 'b'; insert into t (id, c) values (1, 'b');"}, "C11"},
+		{[]string{noTx("create index concurrently t_ts on t (ts);"), "set timezone = 'UTC'; alter table t alter ts type timestamptz;"}, "L16 C06"},
+		{[]string{"alter table t rename constraint nowhere to there;", "alter table t drop constraint there;"}, "C07"},
 		{[]string{"set search_path = app; create table n (a int);", "create index i on n (a);"}, "L01"},
 		{[]string{"create table n (a int) partition by range (a);", "alter table n add foreign key (a) references t (id) not valid;"}, "L06 C04"},
 	} {

@@ -42,7 +42,7 @@ func (s *stmt) writes(r reader) {
 	case "insert":
 		s.bulk = s.bulk || selects(body)
 	case "update", "delete":
-		s.bulk = true
+		s.bulk = s.bulk || hot
 		if hot && !filters(body) {
 			s.find("L35", "every row of %s is written at once", key)
 		}
@@ -50,7 +50,7 @@ func (s *stmt) writes(r reader) {
 			s.twice(body)
 		}
 	case "merge":
-		s.bulk = true
+		s.bulk = s.bulk || hot
 	}
 	if hot {
 		s.wrote = s.wrote || s.bulk
@@ -60,14 +60,14 @@ func (s *stmt) writes(r reader) {
 
 // selects says whether an INSERT takes rows from tables: how many, nobody knows.
 func selects(body tokens) bool {
-	for _, p := range split(body, "from")[1:] {
-		if len(p) > 0 {
+	var d depth
+	for i, t := range body {
+		if d.none() && (t.Is("table") || t.Is("from") && i > 0 && !body[i-1].Is("distinct")) {
 			return true
 		}
+		d.pass(t)
 	}
-	r := reader{toks: body}
-	r.until(func(t token) bool { return t.Is("(") || t.Is("select") || t.Is("table") || t.Is("with") })
-	return r.take("table")
+	return false
 }
 
 // filters says whether a WHERE chooses rows.
@@ -163,7 +163,9 @@ func (s *stmt) lockTable() {
 	s.take("nowait")
 	for _, n := range all {
 		key := s.key(n)
-		s.locksTable(key, m)
+		if m >= rowExclusive {
+			s.locksTable(key, m)
+		}
 		s.breaks(s.r.w.hot(key) && m >= share, "L31", "%s is locked until the transaction ends", key)
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/platctl/platctl/internal/base/golden"
 )
 
-var update = flag.Bool("update", false, "rewrite the tables of docs/lint.md")
+var update = flag.Bool("update", false, "rewrite docs/lint.md and nonvolatile.txt")
 
 const page, begin, end = "../../../docs/lint.md", "<!-- rules: begin -->\n", "<!-- rules: end -->\n"
 

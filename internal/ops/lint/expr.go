@@ -30,7 +30,7 @@ func calls(toks tokens) []call {
 		if i > 1 && toks[i-1].Is(".") {
 			n.schema, before = toks[i-2].Text, i-3
 		}
-		if before >= 0 && n.schema == "" && names(toks[before]) {
+		if before >= 0 && names(toks[before]) {
 			continue
 		}
 		out = append(out, call{n, t.At})
@@ -74,7 +74,10 @@ func syntax(w string) bool {
 
 // stable says whether PostgreSQL itself has the function and every variant gives one value a statement.
 func stable(n name) bool {
-	return (n.schema == "" || n.schema == "pg_catalog") && strings.Contains("\n"+nonvolatile, "\n"+n.base+"\n")
+	if n.schema != "" && n.schema != "pg_catalog" || strings.Contains(n.base, "\n") {
+		return false
+	}
+	return strings.HasPrefix(nonvolatile, n.base+"\n") || strings.Contains(nonvolatile, "\n"+n.base+"\n")
 }
 
 // volatile says whether a function is known to give each row a value of its own.

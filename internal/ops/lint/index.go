@@ -25,10 +25,18 @@ func (s *stmt) createIndex(unique bool) {
 	list, _ := s.parens()
 	i := index{table: key, unique: unique, columns: plainColumns(list), file: s.r.w.file}
 	i.partial = s.indexTail()
-	given.schema, _ = cutKey(key)
-	s.r.w.indexes[given.schema+"."+given.base] = i
+	s.r.w.keepIndex(given.base, i)
 	s.style("S15", len(split(list, ",")) > 3, "%d columns", len(split(list, ",")))
 	s.judgeIndex(i, list, concurrently, exists, only)
+}
+
+// keepIndex remembers an index, under the name that PostgreSQL would choose where it has none.
+func (w *world) keepIndex(given string, i index) {
+	schema, base := cutKey(i.table)
+	if given == "" {
+		given = strings.Join(append([]string{base}, append(i.columns, "idx")...), "_")
+	}
+	w.indexes[schema+"."+given] = i
 }
 
 // indexTail passes what stands behind the columns.
@@ -56,8 +64,8 @@ func (s *stmt) judgeIndex(i index, list tokens, concurrently, exists, only bool)
 	if concurrently {
 		s.concurrently(t, i.table, exists)
 	}
-	if !hot {
-		return
+	if !hot || s.r.w.known("materialized view", i.table) && !concurrently {
+		return // nobody writes to a materialized view, and readers don't wait
 	}
 	if i.unique && !t.isNew(mentions(t, list), s.r.w.file) {
 		s.find("C04", "the unique index may refuse what is written to %s now", i.table)

@@ -28,8 +28,8 @@ func ParseServer(s string) (Server, error) {
 	if err == nil && dotted {
 		n, err = strconv.Atoi(minor)
 	}
-	if err != nil || m < 10 || m > 99 || n < 0 {
-		return Server{}, fault.New(fault.Usage, "%q is not a version of PostgreSQL such as 15 or 14.2", s)
+	if err != nil || m < 12 || m > 99 || n < 0 {
+		return Server{}, fault.New(fault.Usage, "%q is not a version of PostgreSQL from 12 on, such as 15 or 14.2", s)
 	}
 	return Server{m, n}, nil
 }

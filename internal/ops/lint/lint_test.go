@@ -49,7 +49,7 @@ func folder(t testing.TB, files ...string) []*migrate.Migration {
 	return m.Migrations()
 }
 
-// judge returns the rules that the newest file breaks, each once, in order, without notes of C12 and L31 to L34 unless they are asked for.
+// judge returns the rules that the newest file breaks, each once, and the report.
 func judge(t testing.TB, o Options, files ...string) (rules []string, rep *Report) {
 	t.Helper()
 	o.Wants = func(m *migrate.Migration) bool { return m.Version == int64(len(files)+1) }
@@ -67,8 +67,8 @@ func noTx(sql string) string { return "-- +goose NO TRANSACTION\n-- +goose Up\n"
 
 func contract(sql string) string { return "-- platctl: phase contract\n-- +goose Up\n" + sql + "\n" }
 
-// The project's own migrations have no error that isn't explained.
-func TestSmoke(t *testing.T) {
+// The same index, with and without traffic being blocked.
+func TestIndex(t *testing.T) {
 	t.Parallel()
 	if got, _ := judge(t, Options{}, "create index i on t (a);"); !slices.Equal(got, []string{"L01"}) {
 		t.Error(got)

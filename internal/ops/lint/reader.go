@@ -183,19 +183,6 @@ func split(toks tokens, at string) []tokens {
 	return append(out, toks[from:])
 }
 
-// same compares tokens by what they say.
-func same(a, b tokens) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i].Text != b[i].Text || a[i].Name() != b[i].Name() || !a[i].Name() && a[i].Kind != b[i].Kind {
-			return false
-		}
-	}
-	return true
-}
-
 // unwrap takes parentheses away that stand around all of it.
 func unwrap(toks tokens) tokens {
 	for len(toks) > 1 && toks[0].Is("(") {

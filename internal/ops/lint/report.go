@@ -1,8 +1,10 @@
 package lint
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/platctl/platctl/internal/base/fault"
 	"github.com/platctl/platctl/internal/ops/migrate"
@@ -60,6 +62,7 @@ type Finding struct {
 // add takes the judgements of a file, excuses what the file allows, and counts.
 func (rep *Report) add(mg *migrate.Migration, book ruleBook, o Options, all []judged) {
 	rep.Files++
+	from := len(rep.Findings)
 	ex := newExcuses(mg, book, o)
 	for _, j := range all {
 		for _, f := range j.found {
@@ -85,6 +88,9 @@ func (rep *Report) add(mg *migrate.Migration, book ruleBook, o Options, all []ju
 	for _, f := range ex.wrong() {
 		rep.count(f)
 	}
+	slices.SortStableFunc(rep.Findings[from:], func(a, b Finding) int {
+		return cmp.Or(strings.Compare(b.Direction, a.Direction), cmp.Compare(a.Line, b.Line)) // up comes first
+	})
 }
 
 // weigh lets a finding that isn't allowed decide about its statement.

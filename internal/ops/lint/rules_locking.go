@@ -50,7 +50,7 @@ func constraintRules() []Rule {
 func columnRules() []Rule {
 	return []Rule{
 		{"L16", "type-rewrite", Error, "AccessExclusive, for a rewrite of the table and its indexes", "everybody waits until the table is written anew",
-			"a new column, both written, a backfill, a change-over", "free: wider varchar, varchar to text, numeric with more digits and the same scale, timestamp to timestamptz with TimeZone UTC"},
+			"a new column, both written, a backfill, a change-over", "free: wider varchar, varchar to text, numeric with more digits and the same scale, timestamp to timestamptz with TimeZone UTC and no index"},
 		{"L17", "type-with-check", Error, "AccessExclusive, for a scan", "a constraint on the column is checked again for every row, also when the table isn't rewritten",
 			"drop the constraint, change the type, add it NOT VALID, validate it in another transaction", ""},
 		{"L18", "volatile-default", Error, "AccessExclusive, for a rewrite", "each row needs a value of its own: the table is written anew",

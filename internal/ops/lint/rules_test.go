@@ -13,7 +13,7 @@ type ruleCase struct {
 	opts Options
 }
 
-func pg(major int) Options { return Options{Server: Server{major, latest}} }
+func server(major int) Options { return Options{Server: Server{major, latest}} }
 
 func indexCases() []ruleCase {
 	return []ruleCase{
@@ -33,6 +33,8 @@ func indexCases() []ruleCase {
 		{"create index i on only log (id);", "", Options{}},
 		{"create index i on log (id);", "L01", Options{}},
 		{noTx("create index concurrently i on t (a);"), "", Options{}},
+		{"create index i on mv (id);", "", Options{}},
+		{"create index on app.t (id); drop index app.t_id_idx;", "L01 L02", Options{}},
 		{noTx("create index concurrently i on log (id);"), "L04", Options{}},
 		{noTx("alter table t add column x int; create unique index concurrently i on t (x);"), "", Options{}},
 		{"drop index t_a;", "L02", Options{}},
@@ -61,7 +63,7 @@ func constraintCases() []ruleCase {
 		{"alter table t add foreign key (a) references u (id);", "L06 C04", Options{}},
 		{"alter table only public.t add constraint k foreign key (a) references u on delete set null not valid;", "C04", Options{}},
 		{"alter table log add foreign key (id) references t (id) not valid;", "L06 C04", Options{}},
-		{"alter table log add foreign key (id) references t (id) not valid;", "C04", pg(18)},
+		{"alter table log add foreign key (id) references t (id) not valid;", "C04", server(18)},
 		{contract("alter table t add foreign key (a) references u (id) not valid deferrable initially deferred;"), "", Options{}},
 		{"create table n (id int references t (id), constraint k foreign key (id) references u (id));", "L33", Options{}},
 		{"alter table t add column x bigint references u (id);", "L07", Options{}},
@@ -79,8 +81,8 @@ func constraintCases() []ruleCase {
 		{"alter table t validate constraint t_c_check;", "", Options{}},
 		{"alter table t alter column a set not null;", "L11 C04", Options{}},
 		{"alter table t alter c set not null;", "", Options{}},
-		{"alter table t add constraint k not null a not valid;", "C04", pg(18)},
-		{"alter table t add constraint k not null a;", "L11 C04", pg(18)},
+		{"alter table t add constraint k not null a not valid;", "C04", server(18)},
+		{"alter table t add constraint k not null a;", "L11 C04", server(18)},
 		{"alter table t add constraint k not null a not valid;", "L11 C04", Options{}},
 		{"alter table t add constraint k unique (a);", "L12 C04", Options{}},
 		{"alter table t add unique nulls not distinct (a, b) include (c);", "L12 C04", Options{}},
@@ -110,6 +112,7 @@ func columnCases() []ruleCase {
 		{"alter table t alter n type numeric(12,2), alter b type varchar(20);", "", Options{}},
 		{"set timezone = 'UTC'; alter table t alter ts type timestamptz;", "C06", Options{}},
 		{"set time zone 'UTC'; reset timezone; alter table t alter ts type timestamp with time zone;", "L16 C06", Options{}},
+		{"set timezone = 'UTC'; create index k on u (id); alter table t alter ts type timestamptz;", "L01 L33 C06", Options{}},
 		{"alter table t alter a type int4;", "", Options{}},
 		{"alter table never_seen alter a type bigint;", "C06 T01", Options{}},
 		{"alter table t alter c type varchar;", "L17", Options{}},
@@ -127,8 +130,8 @@ func columnCases() []ruleCase {
 		{"create table n (x bigserial, y int generated always as identity);", "", Options{}},
 		{"alter table t add column x int generated always as (a * 2) stored;", "L20", Options{}},
 		{"alter table t add column x int generated always as (a * 2) virtual;", "L20", Options{}},
-		{"alter table t add column x int generated always as (a * 2) virtual;", "", pg(18)},
-		{"alter table t add column x int generated always as (a * 2);", "", pg(18)},
+		{"alter table t add column x int generated always as (a * 2) virtual;", "", server(18)},
+		{"alter table t add column x int generated always as (a * 2);", "", server(18)},
 	}
 }
 
@@ -140,7 +143,7 @@ func objectCases() []ruleCase {
 		{"create table p (a int) partition by list (a); create table n partition of p for values in (1); create table d partition of p default;", "", Options{}},
 		{"alter table log detach partition log_1;", "L23", Options{}},
 		{noTx("alter table log detach partition log_1 concurrently;"), "", Options{}},
-		{noTx("alter table log detach partition log_1 concurrently;"), "L23", pg(13)},
+		{noTx("alter table log detach partition log_1 concurrently;"), "L23", server(13)},
 		{noTx("vacuum full t;"), "L24", Options{}}, {noTx("vacuum (full, analyze) t (a);"), "L24", Options{}}, {noTx("vacuum (full false) t;"), "", Options{}},
 		{"cluster t using t_a;", "L24", Options{}}, {"alter table t set unlogged;", "L24", Options{}}, {"alter table t set logged;", "L24", Options{}},
 		{"alter table t set tablespace fast;", "L24", Options{}}, {"alter index t_a set tablespace fast;", "L24", Options{}},
@@ -165,7 +168,7 @@ func holdingCases() []ruleCase {
 		{"set statement_timeout = '0ms';", "L30", Options{}}, {"set statement_timeout = '10min';", "", Options{}},
 		{"-- platctl: statement_timeout 0\n-- +goose Up\nselect 1;\n", "L30", Options{}},
 		{"alter table t add x int; create table n (a int);", "L31", Options{}}, {"create table n (a int); alter table t add x int; comment on table t is 'x';", "", Options{}},
-		{"lock table t in share mode;", "L31", Options{}}, {"lock t in row exclusive mode;", "", Options{}}, {"lock table u;", "L31", Options{}},
+		{"lock table t in share mode;", "L31", Options{}}, {"lock t in row exclusive mode;", "", Options{}}, {"lock only t, u in access share mode nowait;", "", Options{}}, {"lock table u;", "L31", Options{}},
 		{noTx("alter table t add x int; create table n (a int);"), "", Options{}},
 		{"alter table t add x int; create index i on t (x);", "L01 L31 L32", Options{}},
 		{"create table n (a int); create index i on n (a); create index j on n (a);", "", Options{}},
@@ -177,6 +180,7 @@ func holdingCases() []ruleCase {
 		{"delete from t where id = 1; alter table t add x int;", "L35", Options{}},
 		{"create table n (a int); insert into n values (1); update n set a = 2; alter table t add x int;", "", Options{}},
 		{"create trigger g after insert on t for each row execute function f(); insert into u select id, id from t;", "L26 L35", Options{}},
+		{"create trigger g after insert on t for each row execute function f(); insert into t (id, c) values (1, 'x') on conflict (id) do update set a = 1 where t.a is distinct from 1;", "L26", Options{}},
 		{"with gone as (delete from t returning id) select count(*) from gone;", "L35", Options{}},
 		{"with old as (select id from t limit 10) delete from t using old where old.id = t.id;", "", Options{}},
 	}

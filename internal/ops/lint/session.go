@@ -44,8 +44,11 @@ func (s *stmt) setting(name string, value tokens) {
 		s.r.utc = strings.EqualFold(v, "utc") || strings.EqualFold(v, "etc/utc")
 	case "search_path":
 		s.searchPath(value)
-	case "session_replication_role", "standard_conforming_strings", "backslash_quote", "allow_system_table_mods", "default_table_access_method",
-		"zero_damaged_pages", "ignore_system_indexes", "ignore_checksum_failure":
+	case "standard_conforming_strings":
+		if v != "on" && v != "true" {
+			s.trace("what strings mean from here on")
+		}
+	case "session_replication_role", "allow_system_table_mods", "zero_damaged_pages", "ignore_system_indexes", "ignore_checksum_failure":
 		s.trace("what other statements do with %s %s", name, v)
 	}
 }

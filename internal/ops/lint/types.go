@@ -1,7 +1,6 @@
 package lint
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 
@@ -172,10 +171,7 @@ func compare(from, to typ, utc bool) change {
 	case !from.builtin() || !to.builtin():
 		return unknown
 	case from.dims || to.dims:
-		if from.dims && to.dims && slices.Contains([]string{"text", "varchar"}, from.base) && to.dims && to.String() == "text[]" {
-			return relabelled
-		}
-		return rewrite
+		return rewrite // each of them is made anew, also varchar(10)[] as varchar(20)[]
 	case from.base == to.base:
 		return widened(from, to)
 	}

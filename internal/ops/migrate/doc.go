@@ -1,7 +1,7 @@
 // Package migrate applies SQL migrations to PostgreSQL and tells which are applied.
 //
 // It reads folders of goose (Up, Down, StatementBegin, StatementEnd, NO TRANSACTION, ENVSUB), dbmate and golang-migrate as they
-// are, and `-- platctl:` directives: phase, lock_timeout, statement_timeout.
+// are, and `-- platctl:` directives: phase, lock_timeout, statement_timeout, and allow, which is for the linter alone.
 //
 // Invariants:
 //   - One runner a database: a session-level advisory lock that is polled, never waited for inside the server, because a
