@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/platctl/platctl/internal/base/fault"
 )
@@ -24,6 +25,11 @@ func (f *File) Notes() []Note {
 	for _, s := range f.Up {
 		if s.Blocked != nil {
 			out = append(out, Note{"estimate", fmt.Sprintf("statement %d: %s", s.Index, s.Blocked)})
+		}
+	}
+	for _, s := range f.Up {
+		for _, w := range s.Waits {
+			out = append(out, Note{"wait", fmt.Sprintf("statement %d waited %.0f ms for %s behind sessions %v", s.Index, w.MS, w.For, w.Behind)})
 		}
 	}
 	if h := f.Strongest; h != nil {
@@ -113,8 +119,17 @@ func (r *Report) Markdown(w io.Writer) error {
 		f.table(&b)
 	}
 	fmt.Fprintf(&b, "\nPostgreSQL %s, empty tables filled up to %d rows.\n", r.Server, r.Rows)
+	if r.Sizes != nil {
+		b.WriteString(cell(r.Sizes.String()) + "\n")
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// String says what the estimates are for, and what they leave out.
+func (s *Sizes) String() string {
+	return fmt.Sprintf("Estimates are for the database %s; its longest transaction was open for %s, and a lock waits for those of its tables first, up to lock_timeout.",
+		s.Database, (time.Duration(s.OldestMS) * time.Millisecond).Round(time.Millisecond))
 }
 
 func (r *Report) headline() string {
