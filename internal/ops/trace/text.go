@@ -48,7 +48,8 @@ func (f *File) Notes() []Note {
 	return append(out, Note{"way down", f.Way.Class})
 }
 
-// LockText names the strongest lock on each relation of before the file, those that everybody takes left out.
+// LockText names the strongest lock on each relation of before the file, those that everybody takes left out, and those that statements
+// before it have taken.
 func (s *Statement) LockText() string {
 	var out []string
 	seen := map[string]bool{}
@@ -58,6 +59,12 @@ func (s *Statement) LockText() string {
 		}
 		seen[l.Relation] = true
 		out = append(out, l.Relation+": "+l.Mode.String())
+	}
+	for _, l := range s.Held {
+		if !seen[l.Relation] {
+			seen[l.Relation] = true
+			out = append(out, l.Relation+": "+l.Mode.String()+" (held)")
+		}
 	}
 	return strings.Join(out, ", ")
 }
@@ -99,7 +106,11 @@ func (r *Report) Verdict() error {
 			files = append(files, fmt.Sprintf("%d_%s", f.Version, f.Name))
 		}
 	}
-	return fault.New(fault.No, "%s: %d things are dangerous on a database in use", strings.Join(files, ", "), r.Dangers).
+	things := "1 thing is"
+	if r.Dangers > 1 {
+		things = fmt.Sprintf("%d things are", r.Dangers)
+	}
+	return fault.New(fault.No, "%s: %s dangerous on a database in use", strings.Join(files, ", "), things).
 		WithHint("docs/migrations.md has the safe form of each")
 }
 
@@ -151,7 +162,7 @@ func (f *File) table(b *strings.Builder) {
 		if s.LockText() == "" && s.work() == "" {
 			continue
 		}
-		fmt.Fprintf(b, "%s| %d `%s` | %s | %s | %s | %s | %.1f ms |\n", head, s.Index, strings.ReplaceAll(cell(s.SQL), "`", "'"), cell(s.LockText()),
+		fmt.Fprintf(b, "%s| %d `%s` | %s | %s | %s | %s | %.1f ms |\n", head, s.Index, strings.NewReplacer("`", "'", "|", "\\|").Replace(s.SQL), cell(s.LockText()),
 			s.BlockText(), cell(strings.Join(s.Rewrites, ", ")), cell(s.ScanText()), s.TookMS)
 		head = ""
 	}
