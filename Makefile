@@ -22,6 +22,7 @@ up: postgres build ## Build and run the API with a private PostgreSQL and demo d
 test: postgres ## Run every test, on a real PostgreSQL that the tests start themselves
 	go test ./...
 	cd xk6-ext && go test ./...
+	cd tools/goosetest && go test ./...
 
 .PHONY: test-as-user
 test-as-user: postgres ## As root: the tests that start processes, once more as the user nobody
@@ -65,6 +66,7 @@ lint: ## gofmt, go vet and staticcheck: formatting, the compiler's doubts, dead 
 	@bad=$$(gofmt -l cmd internal xk6-ext runbooks configs); test -z "$$bad" || { echo "not gofmt-ed:"; echo "$$bad"; exit 1; }
 	go vet ./...
 	cd xk6-ext && go vet ./...
+	cd tools/goosetest && go vet ./...
 	$(TOOL) staticcheck ./...
 
 # The whole job on one machine. Everything it makes is below SPINE; it talks to loopback only.
@@ -121,6 +123,8 @@ bench: postgres ## Print the figures that the documentation claims
 	go test ./cmd/platctl -run '^$$' -bench 'LoginFlood|LoginTime' -benchtime 5x
 	go test ./cmd/platctl -run '^$$' -bench 'Tracing' -benchtime 20x
 	go test ./cmd/platctl -run '^$$' -bench 'LoadedMemory' -benchtime 2x
+	@# 1,000 migrations up, status and down, beside goose: times is how many times as fast.
+	cd tools/goosetest && go test -run '^$$' -bench Thousand -benchtime 4x
 
 .PHONY: restarts
 restarts: postgres ## Stop and start two servers 20 times under load: no request fails, no write is lost

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -56,6 +57,7 @@ func (c *crowd) talking() []deed {
 		{"notifications", 5, c.catchUp},
 		{"log in and out", 1, c.visit},
 		{"refresh", 2, refresh},
+		{"picture", 1, c.show},
 		{"sessions", 1, func(ctx context.Context, p *person) error {
 			return errOf(p.ListSessions(ctx, client.ListSessionsParams{}))
 		}},
@@ -150,6 +152,27 @@ func (c *crowd) catchUp(ctx context.Context, p *person) error {
 		return err
 	}
 	return errOf(p.MarkSeen(ctx, &client.MarkSeenRequest{Notification: res.Data[0].ID}))
+}
+
+// show posts a picture that nobody has sent before: one or another child process works on it.
+func (c *crowd) show(ctx context.Context, p *person) error {
+	data := []byte("GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;")
+	for i := range 6 { // its two colours
+		data[13+i] = byte(rand.N(256))
+	}
+	m, err := p.CreateMedia(ctx, &client.CreateMediaRequest{ContentType: "image/gif", Size: int64(len(data)), Purpose: client.MediaPurposePost})
+	if err != nil {
+		return err
+	}
+	_, err = p.UploadMedia(ctx, &client.UploadMediaReqApplicationOctetStream{Data: bytes.NewReader(data)}, client.UploadMediaParams{ID: m.Data.ID})
+	if err != nil {
+		return err
+	}
+	res, err := p.CreatePost(ctx, &client.CreatePostRequest{Body: "Look.", Media: []client.MediaId{m.Data.ID}})
+	if err == nil {
+		made(c, &c.posts, res.Data.ID)
+	}
+	return err
 }
 
 // visit is a second session of somebody, which ends.

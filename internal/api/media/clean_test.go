@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/platctl/platctl/internal/api/media"
 	"github.com/platctl/platctl/internal/api/media/child"
 	"github.com/platctl/platctl/internal/api/media/picture"
@@ -67,6 +69,9 @@ func TestCleanUp(t *testing.T) {
 	if m := settled(t, ana, silent); m.Failure.Value.Code != client.MediaFailureCodeOrphanStaging {
 		t.Errorf("announced and never sent: %+v", m)
 	}
+	if n := countedBy(t, desk, "orphan_staging"); n != 1 {
+		t.Errorf("what never came counts %v times, want once", n)
+	}
 	if _, err := send(ctx, ana, silent, make([]byte, 100)); refusal(err) != "409 orphan_staging" {
 		t.Errorf("sent after a day: %v", err)
 	}
@@ -79,6 +84,25 @@ func TestCleanUp(t *testing.T) {
 	if again, err := desk.CleanUp(ctx, false); err != nil || again != (media.Cleaned{}) {
 		t.Errorf("a second one cleaned %+v, %v", again, err)
 	}
+}
+
+// countedBy is how many pictures a service has counted as something.
+func countedBy(t *testing.T, s *media.Service, result string) (n float64) {
+	t.Helper()
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(s.Metrics)
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == "media_jobs_total" && m.GetLabel()[0].GetValue() == result {
+				n += m.GetCounter().GetValue()
+			}
+		}
+	}
+	return n
 }
 
 // orphan puts an old object into the store that no row knows.

@@ -7,7 +7,6 @@ package server
 import (
 	"context"
 	"log/slog"
-	"net"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -243,50 +242,6 @@ func (s *Server) Handler() http.Handler { return s.handler }
 
 // Admin returns the handler of metrics and profiles.
 func (s *Server) Admin() http.Handler { return s.metrics.adminHandler() }
-
-// Run follows the revocations and serves on l until ctx ends, then drains and closes l. It returns nil when every request was answered.
-func (s *Server) Run(ctx context.Context, l net.Listener) error {
-	s.Start(ctx)
-	defer s.Stop() // after the last request: each needs to know what is revoked
-	busy := newConnections()
-	srv := &http.Server{
-		Handler: s.handler, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout,
-		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
-		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn), ConnState: busy.observe,
-	}
-	defer s.Work(ctx)() // jobs stop fetching when ctx ends, beside the drain, and end after the last request
-	failed := make(chan error, 1)
-	go func() { failed <- srv.Serve(s.limit.Listen(l)) }()
-	select {
-	case err := <-failed:
-		return fault.Op("serve", err)
-	case <-ctx.Done():
-	}
-	return s.drainAll(srv, busy, func() {
-		_ = l.Close()
-		<-failed // Serve has let go of l; Shutdown would close it a second time and report that
-	})
-}
-
-// drainAll has three steps. Not ready and Connection: close, with the listener open, for DrainDelay: whoever routes to us
-// looks away. Then the listener closes and connections with a request under way are waited for: http.Server.Shutdown
-// drops a request that was read from a fresh connection (golang/go#75591). Then Shutdown, within ShutdownGrace.
-func (s *Server) drainAll(srv *http.Server, busy *connections, closeListener func()) error {
-	s.log.Info("draining", "delay", s.opts.DrainDelay, "in_flight", s.inFlight.count())
-	s.draining.Store(true)
-	time.Sleep(s.opts.DrainDelay)
-	grace, cancel := context.WithTimeout(context.Background(), s.opts.ShutdownGrace)
-	defer cancel()
-	closeListener()
-	busy.wait(grace)
-	if err := srv.Shutdown(grace); err != nil {
-		requests, conns := s.CutOff(), busy.count()
-		_ = srv.Close()
-		return fault.Wrap(err, fault.Failed, "%d requests on %d busy connections were cut off after %s", requests, conns, s.opts.ShutdownGrace)
-	}
-	s.log.Info("drained")
-	return nil
-}
 
 // CutOff logs the requests being answered, oldest first, and returns how many they are: whoever calls it is about to end them.
 func (s *Server) CutOff() int {

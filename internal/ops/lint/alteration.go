@@ -134,7 +134,7 @@ func (a *alteration) addColumn() {
 	a.find("C12", "%s.%s comes into every SELECT *", a.key, c.name)
 	a.columnValue(c)
 	a.columnRules(c)
-	if c.notNull && len(c.fallback) == 0 && c.identity == "" && c.generated == "" && !c.typ.serial() {
+	if (c.notNull || c.primary) && len(c.fallback) == 0 && c.identity == "" && c.generated == "" && !c.typ.serial() {
 		a.find("C03", "%s.%s is NOT NULL and has no default", a.key, c.name)
 	}
 }

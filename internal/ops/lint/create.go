@@ -51,6 +51,7 @@ func (s *stmt) notInTx(what string) {
 
 // createTable reads CREATE TABLE in all of its forms.
 func (s *stmt) createTable(temporary bool) {
+	s.several = true
 	exists := s.take("if not exists")
 	s.style("S11", !exists && !s.r.tx.open, "CREATE TABLE without IF NOT EXISTS")
 	n, ok := s.name()

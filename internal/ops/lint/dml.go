@@ -118,6 +118,7 @@ func (s *stmt) callsOf(toks tokens) {
 
 // truncate reads TRUNCATE.
 func (s *stmt) truncate() {
+	s.several = true
 	s.take("table")
 	for {
 		s.mark = s.at
@@ -143,6 +144,7 @@ func (s *stmt) truncate() {
 
 // lockTable reads LOCK TABLE.
 func (s *stmt) lockTable() {
+	s.several = true
 	s.take("table")
 	s.take("only")
 	all, ok := s.names()

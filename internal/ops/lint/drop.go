@@ -28,6 +28,7 @@ func (s *stmt) dropReplication() {
 
 // dropTable reads DROP TABLE, which also locks the tables that its foreign keys refer to.
 func (s *stmt) dropTable() {
+	s.several = true
 	exists := s.take("if exists")
 	s.style("S11", !exists && !s.r.tx.open, "DROP TABLE without IF EXISTS")
 	for {
@@ -82,6 +83,7 @@ func (s *stmt) drop(kind string) {
 		s.style("S09", kind != "schema" && kind != "extension" && n.schema == "", "%s has no schema", n.base)
 		if !s.r.w.isNew(kind, key) {
 			s.find("C01", "the %s %s goes", kind, n)
+			s.locksView(kind, key)
 		}
 		delete(s.r.w.objects, kind+" "+key)
 		switch kind {
@@ -95,6 +97,13 @@ func (s *stmt) drop(kind string) {
 		}
 	}
 	s.any("cascade", "restrict")
+}
+
+// locksView notes that readers of a view wait. Other objects than views aren't locked in a way that queries notice.
+func (s *stmt) locksView(kind, key string) {
+	if kind == "view" || kind == "materialized view" {
+		s.locks = append(s.locks, lock{key, accessExclusive})
+	}
 }
 
 // dropTrigger reads DROP TRIGGER and DROP RULE, which lock the table.

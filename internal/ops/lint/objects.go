@@ -110,6 +110,9 @@ func (s *stmt) alterView() {
 
 func (s *stmt) viewChanges(kind string, n name) {
 	fresh := s.isNew(kind, n)
+	if !fresh {
+		s.locksView(kind, s.r.w.key(n))
+	}
 	switch {
 	case s.any("rename to", "rename column", "rename", "set schema"):
 		s.rest()

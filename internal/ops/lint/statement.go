@@ -19,6 +19,7 @@ type stmt struct {
 	replace bool // CREATE OR REPLACE
 	locks   []lock
 	altered string // the table in use that ALTER TABLE changes
+	several bool   // it names several tables, as CREATE TABLE, DROP, TRUNCATE and LOCK do
 	slow    string // what it reads or writes all of, under a lock
 	bulk    bool   // it writes many rows
 	wrote   bool   // rows of a table in use

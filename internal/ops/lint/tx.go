@@ -56,11 +56,11 @@ func (t *tx) once(rule string) bool {
 
 // hold judges a statement by what its transaction holds, and adds its own locks.
 func (r *run) hold(s *stmt) {
+	s.mark = 0
+	s.holdsTwo()
 	if r.tx.open {
-		s.mark = 0
 		s.holdsLong()
 		s.mixesRows()
-		s.holdsTwo()
 	}
 	for _, l := range s.locks {
 		if l.mode >= share {
@@ -125,13 +125,18 @@ func (s *stmt) mixesRows() {
 	}
 }
 
-// holdsTwo finds the second table that a transaction locks.
+// holdsTwo finds the second table that a transaction locks. That ALTER TABLE needs two, other rules say.
 func (s *stmt) holdsTwo() {
-	tx := s.r.tx
+	held := maps.Clone(s.r.tx.held)
 	for _, l := range s.locks {
-		if _, has := tx.held[l.table]; l.mode >= share && !has && len(tx.held) > 0 && tx.once("L33") {
-			s.find("L33", "%s, and since line %d %s", l, tx.held[first(tx.held)], first(tx.held))
-			return
+		if l.mode < share {
+			continue
+		}
+		if _, has := held[l.table]; !has && len(held) > 0 && s.r.tx.once("L33") {
+			s.find("L33", "%s, and since line %d %s", l, held[first(held)], first(held))
+		}
+		if s.several {
+			keep(held, l.table, s.line)
 		}
 	}
 }

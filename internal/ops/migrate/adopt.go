@@ -92,6 +92,19 @@ func (m *Migrator) planAdopt(ctx context.Context, db Querier, table string) (*Ad
 	return a, nil
 }
 
+// refuseForeign refuses a database that another tool has migrated: applying its files again would fail halfway, or do harm.
+func (r *runner) refuseForeign(ctx context.Context, entries map[int64]*entry) error {
+	if len(entries) > 0 || r.m.opts.FromNothing {
+		return nil
+	}
+	all, err := FindForeign(ctx, r.conn)
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	return fault.New(fault.Conflict, "%s has kept in %s what it applied here, and the ledger is empty; nothing was done", all[0].Tool, all[0].Table).
+		WithHint("`platctl migrate adopt` takes it over; where the table is another program's, add --from-nothing")
+}
+
 func choose(ctx context.Context, db Querier, table string) (Foreign, error) {
 	all, err := FindForeign(ctx, db)
 	if err != nil {

@@ -39,4 +39,6 @@ func (p *parser) allowsNothing() error {
 }
 
 // Timeouts are what the file's directives say; nil where it says nothing.
-func (m *Migration) Timeouts() (lock, statement *time.Duration) { return m.lockTimeout, m.statementTimeout }
+func (m *Migration) Timeouts() (lock, statement *time.Duration) {
+	return m.lockTimeout, m.statementTimeout
+}

@@ -33,12 +33,16 @@ func (r *runner) acquire(ctx context.Context) error {
 	deadline := time.Now().Add(r.m.opts.RunnerWait)
 	var told Holder
 	for {
-		var ok bool
-		if err := r.conn.QueryRow(ctx, sqlTryLock, lockKey).Scan(&ok); err != nil {
+		var ok, readOnly bool
+		if err := r.conn.QueryRow(ctx, sqlTryLock, lockKey).Scan(&ok, &r.pid, &readOnly); err != nil {
 			return databaseFault(err, "the runner's lock can't be asked for")
 		}
+		if readOnly {
+			return fault.New(fault.Conflict, "the database only reads; nothing was done").
+				WithHint("give the URL of the primary, or take default_transaction_read_only back")
+		}
 		if ok {
-			return nil
+			return r.refusePooler(ctx)
 		}
 		holder, err := r.holder(ctx)
 		if err != nil {

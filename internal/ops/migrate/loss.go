@@ -3,6 +3,7 @@ package migrate
 import (
 	"context"
 	_ "embed"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -10,8 +11,8 @@ import (
 	"github.com/platctl/platctl/internal/ops/sqltoken"
 )
 
-//go:embed sql/size.sql
-var sqlSize string
+//go:embed sql/named.sql
+var sqlNamed string
 
 // Loss is data that a statement throws away.
 type Loss struct {
@@ -147,18 +148,37 @@ func isKeyword(w string) bool {
 
 // measure asks how much data each loss is about, by the catalogue's estimates.
 func measure(ctx context.Context, db Querier, all []Loss) error {
+	var names []string
+	for _, l := range all {
+		names = append(names, l.table)
+	}
+	tables, err := sizes(ctx, db, names)
+	if err == nil {
+		estimate(all, tables)
+	}
+	return err
+}
+
+// estimate fills in the sizes of what is lost. A schema or a type is more than a table.
+func estimate(all []Loss, tables []Table) {
 	for i := range all {
-		if all[i].table == "" || all[i].What == "schema" || all[i].What == "type" {
-			continue
-		}
-		rows, err := db.Query(ctx, sqlSize, all[i].table)
-		if err != nil {
-			return databaseFault(err, "the size of %s can't be asked for", all[i].table)
-		}
-		_, err = pgx.ForEachRow(rows, []any{&all[i].Rows, &all[i].Bytes}, func() error { return nil })
-		if err != nil {
-			return databaseFault(err, "the size of %s can't be asked for", all[i].table)
+		l := &all[i]
+		if k := slices.IndexFunc(tables, func(t Table) bool { return t.Name == l.table }); k >= 0 && l.What != "schema" && l.What != "type" {
+			l.Rows, l.Bytes = tables[k].Rows, tables[k].Bytes
 		}
 	}
-	return nil
+}
+
+// sizes tells which of the names are tables, and how large, in one query and without a lock.
+func sizes(ctx context.Context, db Querier, names []string) ([]Table, error) {
+	slices.Sort(names)
+	rows, err := db.Query(ctx, sqlNamed, slices.DeleteFunc(slices.Compact(names), func(n string) bool { return n == "" }))
+	if err != nil {
+		return nil, databaseFault(err, "the sizes of tables can't be asked for")
+	}
+	tables, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Table])
+	if err != nil {
+		return nil, databaseFault(err, "the sizes of tables can't be asked for")
+	}
+	return tables, nil
 }

@@ -23,6 +23,7 @@ type Options struct {
 	RunnerWait  time.Duration           // 1m; how long to wait for another runner
 	OnEvent     func(Event)             // nobody; called in the runner's goroutine, in order
 	Env         Env                     // no variables; for files with ENVSUB
+	FromNothing bool                    // apply everything though another tool's table is here and wasn't adopted
 	OutOfOrder  bool                    // apply a migration that is older than the newest applied one
 	Watch       Watcher                 // nobody
 	Session     []func(*pgx.ConnConfig) // nothing; what the runner's session has besides, for a watcher

@@ -53,7 +53,7 @@ func (r *runner) pipelined(ctx context.Context, p pass) error {
 	_, after := p.states()
 	_, args := r.recordSQL(p, after, p.doneAtEnd(), "")
 	pl := r.conn.PgConn().StartPipeline(ctx)
-	pl.SendQueryParams(sqlFence, [][]byte{strconv.AppendUint(nil, uint64(r.conn.PgConn().PID()), 10)}, nil, nil, nil)
+	pl.SendQueryParams(sqlFence, [][]byte{strconv.AppendUint(nil, uint64(r.pid), 10)}, nil, nil, nil)
 	pl.SendFlushRequest()
 	for _, st := range p.script.Statements {
 		pl.SendQueryParams(st.SQL, nil, nil, nil, nil)

@@ -128,7 +128,7 @@ func (r *runner) end(ctx context.Context, p pass) error {
 // retry runs fn again, after a pause with full jitter, as long as it didn't get a lock or was the victim of a deadlock.
 func (r *runner) retry(ctx context.Context, p pass, done int, fn func() error) error {
 	for attempt := 1; ; attempt++ {
-		blockers, err := r.watcher.during(ctx, r.conn.PgConn().PID(), r.lockTimeout(p.mg), fn)
+		blockers, err := r.watcher.during(ctx, r.pid, r.lockTimeout(p.mg), fn)
 		r.blockers = blockers
 		lost := pg.Is(err, pg.LockNotAvailable) || pg.Is(err, pg.DeadlockDetected)
 		if !lost || attempt >= r.attempts(p.mg) || r.conn.PgConn().TxStatus() != 'I' {

@@ -46,6 +46,7 @@ type runner struct {
 	conn *pgx.Conn
 	res  *Result
 
+	pid      uint32          // of the session that has the lock
 	isReady  map[string]bool // prepared statements that are there; see ready
 	watcher  watcher
 	blockers []Session // of the last statement that didn't get its lock
@@ -57,6 +58,9 @@ func (r *runner) up(ctx context.Context, url string, to int64) error {
 	entries, end, err := r.begin(ctx, url)
 	defer end()
 	if err != nil {
+		return err
+	}
+	if err := r.refuseForeign(ctx, entries); err != nil {
 		return err
 	}
 	st := r.m.compare(entries)

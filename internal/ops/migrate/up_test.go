@@ -68,15 +68,20 @@ func (l *log) wait(t *testing.T, kind EventKind) Event {
 
 func migrator(t *testing.T, o Options, files ...string) *Migrator {
 	t.Helper()
-	fsys := fstest.MapFS{}
-	for i := 0; i < len(files); i += 2 {
-		fsys[files[i]] = &fstest.MapFile{Data: []byte(files[i+1])}
-	}
-	m, err := New(fsys, o)
+	m, err := New(mapFS(files...), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return m
+}
+
+// mapFS makes a folder of names and texts.
+func mapFS(files ...string) fstest.MapFS {
+	fsys := fstest.MapFS{}
+	for i := 0; i < len(files); i += 2 {
+		fsys[files[i]] = &fstest.MapFile{Data: []byte(files[i+1])}
+	}
+	return fsys
 }
 
 func connect(t *testing.T, url string) *pgx.Conn {

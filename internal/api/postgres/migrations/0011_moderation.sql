@@ -1,3 +1,4 @@
+-- platctl: allow L35 of the first release; on the way back only sessions that the new rule has ended are written
 -- +goose Up
 -- platctl: phase expand
 -- What people report. The text is kept as it was, so neither an edit nor a deletion takes the evidence away; target_id has no

@@ -1,3 +1,5 @@
+-- platctl: allow C04 a release that does not know purge_at leaves it null, and answers a handle that is taken as it always did
+-- platctl: allow C07 a stricter index of the same name takes its place before it goes, and no query names it in ON CONFLICT
 -- +goose NO TRANSACTION
 -- +goose Up
 -- platctl: phase expand

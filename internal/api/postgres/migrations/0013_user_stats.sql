@@ -1,3 +1,5 @@
+-- platctl: allow C10 it counts, and returns the row as it came
+-- platctl: allow L35 who would write must wait while it is counted: 0.6 s on 600,000 posts and 900,000 follows
 -- +goose Up
 -- platctl: phase expand
 -- What a profile counts, so that it counts nothing: the posts that stand, and the living people on the other side of a follow,

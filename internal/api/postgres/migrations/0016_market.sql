@@ -1,3 +1,10 @@
+-- platctl: allow L08 of the first release: the table has no rows yet, and nobody uses it
+-- platctl: allow L09 of the first release: the table has no rows yet, and nobody uses it
+-- platctl: allow L11 of the first release: the table has no rows yet, and nobody uses it
+-- platctl: allow L32 of the first release: the table has no rows yet, and nobody uses it
+-- platctl: allow L35 of the first release: the table has no rows yet, and nobody uses it
+-- platctl: allow C04 what follows, likes and comments write has neither an order nor a status, and has an actor
+-- platctl: allow C05 of the first release: none before it reads notifications
 -- +goose Up
 -- platctl: phase expand
 alter table farms add column description text not null default '' check (char_length(description) <= 2000);

@@ -14,7 +14,9 @@ import (
 
 // New returns `platctl migrate`.
 func New(d *command.Deps) *cobra.Command {
-	return command.Group("migrate", "Bring the database's schema forward, and back", newNew(d), newUp(d), newDown(d), newStatus(d), newVerify(d), newRepair(d), newAdopt(d), newLint(d), newTrace(d))
+	return command.Group("migrate", "Bring the database's schema forward, and back",
+		newNew(d), newLint(d), newTrace(d), newPlan(d), newUp(d), newDown(d), newStatus(d), newVerify(d), newRepair(d), newAdopt(d),
+	)
 }
 
 // open reads the migrations that the settings name.

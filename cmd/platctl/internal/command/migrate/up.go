@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -17,19 +16,10 @@ import (
 
 // UpResult is the data of `platctl migrate up --json`.
 type UpResult struct {
-	Database string    `json:"database"` // without a password
-	DryRun   bool      `json:"dry_run"`
-	Planned  []Planned `json:"planned,omitempty"` // only with --dry-run
+	Database string            `json:"database"` // without a password
+	DryRun   bool              `json:"dry_run"`
+	Planned  []migrate.Planned `json:"planned,omitempty"` // only with --dry-run
 	*migrate.Result
-}
-
-// Planned is a migration that would be applied.
-type Planned struct {
-	Version     int64  `json:"version"`
-	Name        string `json:"name"`
-	Phase       string `json:"phase,omitempty"`
-	Transaction bool   `json:"transaction"`
-	Statements  int    `json:"statements"`
 }
 
 type upOptions struct {
@@ -38,13 +28,14 @@ type upOptions struct {
 	To         int64
 	DryRun     bool
 	OutOfOrder bool
+	Nothing    bool
 	Release    string
 }
 
 func newUp(d *command.Deps) *cobra.Command {
 	o := upOptions{Deps: d}
 	cmd := command.New(command.Spec{
-		Use:   "up [--to VERSION] [--dry-run] [--out-of-order] [--release NAME] [--dir DIR]",
+		Use:   "up [--to VERSION] [--dry-run] [--out-of-order] [--from-nothing] [--release NAME] [--dir DIR]",
 		Short: "Apply the pending migrations",
 		Long: "Applies every pending migration in the order of its number, each in one transaction with its row in the ledger\n" +
 			"platctl.migrations, or statement by statement where the file says NO TRANSACTION. Only one runs at a time on a\n" +
@@ -62,6 +53,7 @@ func newUp(d *command.Deps) *cobra.Command {
 	cmd.Flags().Int64Var(&o.To, "to", 0, "apply migrations up to this version and no further")
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "show what would be applied, and change nothing")
 	cmd.Flags().BoolVar(&o.OutOfOrder, "out-of-order", false, "also apply a migration that is older than the newest applied one")
+	cmd.Flags().BoolVar(&o.Nothing, "from-nothing", false, "apply everything though another tool's table is here and wasn't adopted")
 	cmd.Flags().StringVar(&o.Release, "release", "", "the release that brings these migrations, for the ledger")
 	command.KeyFlag(cmd, "dir", "migrations.dir")
 	return cmd
@@ -71,7 +63,7 @@ func runUp(ctx context.Context, p *output.Printer, o upOptions) error {
 	if o.To < 0 {
 		return fault.New(fault.Usage, "--to %d is not a version", o.To)
 	}
-	m, err := open(o.Deps, migrate.Options{OutOfOrder: o.OutOfOrder, Release: o.Release, OnEvent: say(o.Deps.Streams)})
+	m, err := open(o.Deps, migrate.Options{OutOfOrder: o.OutOfOrder, FromNothing: o.Nothing, Release: o.Release, OnEvent: say(o.Deps.Streams)})
 	if err != nil {
 		return err
 	}
@@ -102,24 +94,13 @@ func dryRun(ctx context.Context, p *output.Printer, m *migrate.Migrator, db *com
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	todo, st, err := m.Plan(ctx, conn, to)
+	v, err := m.PreviewUp(ctx, conn, to)
 	if err != nil {
 		return err
 	}
-	res := UpResult{Database: db.Shown, DryRun: true, Planned: []Planned{},
-		Result: &migrate.Result{From: st.Current, To: st.Current, Applied: []migrate.Done{}, Warnings: st.Warnings}}
-	rows := make([][]string, len(todo))
-	for i, mg := range todo {
-		res.Planned = append(res.Planned, Planned{mg.Version, mg.Name, mg.Phase, !mg.Up.Stepwise, len(mg.Up.Statements)})
-		rows[i] = []string{strconv.FormatInt(mg.Version, 10), mg.Name, dash(mg.Phase), strconv.Itoa(len(mg.Up.Statements)), yes(!mg.Up.Stepwise)}
-	}
-	return p.Result(res, func(w io.Writer) error {
-		if len(rows) == 0 {
-			_, err := fmt.Fprintf(w, "nothing to apply; the schema is at %d\n", st.Current)
-			return err
-		}
-		return p.Table(w, []string{"VERSION", "NAME", "PHASE", "STATEMENTS", "TRANSACTION"}, rows)
-	})
+	res := UpResult{Database: db.Shown, DryRun: true, Planned: v.Files,
+		Result: &migrate.Result{From: v.From, To: v.From, Applied: []migrate.Done{}, Warnings: v.Warnings}}
+	return p.Result(res, func(w io.Writer) error { return planTable(p, w, v) })
 }
 
 func dash(s string) string {

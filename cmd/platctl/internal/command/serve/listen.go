@@ -88,8 +88,8 @@ func (ls *listeners) adminURL() string {
 	return "http://" + ls.admin.Addr().String() + "/metrics"
 }
 
-// serveAll runs the API until ctx ends and its drain is over. Metrics and the role signal answer until then.
-func serveAll(ctx context.Context, srv *server.Server, holder *role.Holder, ls *listeners, log *slog.Logger) error {
+// serveAll runs the API until ctx ends and everything has stopped. Metrics and the role signal answer until then.
+func serveAll(ctx context.Context, srv *server.Server, holder *role.Holder, ls *listeners, log *slog.Logger, then []server.Step) error {
 	side := func(l net.Listener, h http.Handler) {
 		if l == nil {
 			return
@@ -99,7 +99,7 @@ func serveAll(ctx context.Context, srv *server.Server, holder *role.Holder, ls *
 	}
 	side(ls.admin, srv.Admin())
 	side(ls.control, control(role.Handler(holder), srv.Admin()))
-	return srv.Run(ctx, ls.api)
+	return srv.Run(ctx, ls.api, then...)
 }
 
 // control is what the control socket answers: the role signal, and metrics, because the release in charge and the one in

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -15,6 +16,7 @@ import (
 	"github.com/platctl/platctl/cmd/platctl/internal/settings"
 	"github.com/platctl/platctl/internal/api/events"
 	"github.com/platctl/platctl/internal/api/seed"
+	"github.com/platctl/platctl/internal/api/server"
 	"github.com/platctl/platctl/internal/base/config"
 	"github.com/platctl/platctl/internal/base/fault"
 	"github.com/platctl/platctl/internal/base/telemetry"
@@ -106,8 +108,8 @@ func (o *options) run(ctx context.Context, cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	defer release()
-	defer o.flushTraces(ctx) // before the pools close, after the last request
+	release = sync.OnceFunc(release)
+	defer release() // for a start that fails
 	srv, holder, err := o.server(ctx, pools, secrets)
 	if err != nil {
 		return err
@@ -118,9 +120,19 @@ func (o *options) run(ctx context.Context, cmd *cobra.Command) error {
 	if err := o.print(cmd, res); err != nil {
 		return err
 	}
-	stopRelay := o.relay(ctx, pools.requests)
-	defer stopRelay() // after the last request, before the pool closes: what it wrote is told
-	return serveAll(ctx, srv, holder, ls, o.log)
+	return serveAll(ctx, srv, holder, ls, o.log, o.lastSteps(ctx, o.relay(ctx, pools.requests), release))
+}
+
+// lastSteps is what stops after the server's own steps, in this order.
+func (o *options) lastSteps(ctx context.Context, stopRelay, release func()) []server.Step {
+	step := func(name string, do func()) server.Step {
+		return server.Step{Name: name, Do: func() error { do(); return nil }}
+	}
+	return []server.Step{
+		step("outbox", stopRelay),                        // what the last request and the last job wrote is told
+		step("telemetry", func() { o.flushTraces(ctx) }), // the spans of all of it, the relay's queries too
+		step("pools", release),                           // and with --dev the PostgreSQL that was started here
+	}
 }
 
 // relay tells events until the returned function is called, which waits for the last pass.
