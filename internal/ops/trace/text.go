@@ -111,7 +111,7 @@ func (r *Report) Verdict() error {
 		things = fmt.Sprintf("%d things are", r.Dangers)
 	}
 	return fault.New(fault.No, "%s: %s dangerous on a database in use", strings.Join(files, ", "), things).
-		WithHint("docs/migrations.md has the safe form of each")
+		WithHint("`platctl migrate lint --rules` lists the safe form of each")
 }
 
 // Markdown writes the report for a pull request: a verdict, then a table a file.
