@@ -62,7 +62,7 @@ func libraries() []library {
 		{"github.com/jackc/pgx/v5", []string{
 			"internal/base/pg", "internal/base/localpg", "internal/base/telemetry", "internal/api", "internal/ops/migrate", "internal/ops/catalog",
 			"internal/ops/explain", "internal/ops/trace",
-			"internal/ops/ledger", "internal/ops/backup", "cmd/platctl/internal/command"},
+			"internal/ops/compat", "internal/ops/ledger", "internal/ops/backup", "cmd/platctl/internal/command"},
 			"a deploy, a rollback and a release must work while the database is down"},
 		{"github.com/ogen-go/ogen", []string{"internal/api"}, "only the API is generated from the spec"},
 		{"github.com/anchore", []string{"internal/release/sbom"}, "syft is heavy and its output is made reproducible in one place"},

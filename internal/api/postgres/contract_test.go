@@ -21,6 +21,7 @@ import (
 	"github.com/platctl/platctl/internal/base/manifest"
 	"github.com/platctl/platctl/internal/base/pg"
 	"github.com/platctl/platctl/internal/base/pg/pgtest"
+	"github.com/platctl/platctl/internal/ops/compat"
 	"github.com/platctl/platctl/internal/ops/migrate"
 )
 
@@ -28,8 +29,8 @@ var update = flag.Bool("update", false, "rewrite sqlcontract.json from the queri
 
 func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
-// sqlcontract.json is every named query with the types that a real PostgreSQL gives it on the newest schema. A release carries
-// it, so that whether the release runs on another schema can be found out by preparing the same statements there.
+// sqlcontract.json is every named query with what a real PostgreSQL says of it on the newest schema. A release carries it, so that
+// whether the release runs on another schema can be found out there.
 func TestSQLContract(t *testing.T) {
 	t.Parallel()
 	conn, err := pg.Connect(t.Context(), pgtest.New(t, apitest.Template(t)), "contract")
@@ -37,9 +38,14 @@ func TestSQLContract(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close(context.WithoutCancel(t.Context()))
-	var c manifest.SQLContract
+	var list []compat.Query
 	for name, sql := range queries(t) {
-		c.Statements = append(c.Statements, describe(t, conn, name, sql))
+		list = append(list, compat.Query{Name: name, SQL: sql})
+	}
+	slices.SortFunc(list, func(a, b compat.Query) int { return strings.Compare(a.Name, b.Name) })
+	c, err := compat.Make(t.Context(), conn, "platctl", list)
+	if err != nil {
+		t.Fatal(err)
 	}
 	got, err := c.Marshal()
 	if err != nil {
@@ -104,37 +110,6 @@ func queries(t *testing.T) map[string]string {
 		}
 	}
 	return out
-}
-
-var insertInto = regexp.MustCompile(`(?i)\binsert\s+into\s+([a-z_.]+)`)
-
-func describe(t *testing.T, conn *pgx.Conn, name, sql string) manifest.Statement {
-	t.Helper()
-	d, err := conn.Prepare(t.Context(), "contract_"+name, sql)
-	if err != nil {
-		t.Fatalf("%s: %v", name, err)
-	}
-	s := manifest.Statement{Name: name, SQL: sql, Params: []string{}, Columns: []manifest.Column{}, Inserts: []string{}}
-	for _, oid := range d.ParamOIDs {
-		s.Params = append(s.Params, typeName(t, conn, oid))
-	}
-	for _, f := range d.Fields {
-		s.Columns = append(s.Columns, manifest.Column{Name: f.Name, Type: typeName(t, conn, f.DataTypeOID)})
-	}
-	for _, m := range insertInto.FindAllStringSubmatch(sql, -1) {
-		s.Inserts = append(s.Inserts, strings.ToLower(m[1]))
-	}
-	slices.Sort(s.Inserts)
-	return s
-}
-
-func typeName(t *testing.T, conn *pgx.Conn, oid uint32) string {
-	t.Helper()
-	var name string
-	if err := conn.QueryRow(t.Context(), "select format_type($1, null)", oid).Scan(&name); err != nil {
-		t.Fatal(err)
-	}
-	return name
 }
 
 // Every query runs on MinSchema.

@@ -27,6 +27,7 @@ type Options struct {
 	OutOfOrder  bool                    // apply a migration that is older than the newest applied one
 	Watch       Watcher                 // nobody
 	Session     []func(*pgx.ConnConfig) // nothing; what the runner's session has besides, for a watcher
+	Guard       Guard                   // nobody; asked before a file of phase contract
 }
 
 // Migrator is a set of migrations, in the order of their versions.

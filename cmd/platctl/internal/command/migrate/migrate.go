@@ -16,6 +16,7 @@ import (
 func New(d *command.Deps) *cobra.Command {
 	return command.Group("migrate", "Bring the database's schema forward, and back",
 		newNew(d), newLint(d), newTrace(d), newPlan(d), newUp(d), newDown(d), newStatus(d), newVerify(d), newRepair(d), newAdopt(d),
+		newContract(d), newCompat(d),
 	)
 }
 
