@@ -123,6 +123,7 @@ bench: postgres ## Print the figures that the documentation claims
 	go test ./cmd/platctl -run '^$$' -bench 'LoginFlood|LoginTime' -benchtime 5x
 	go test ./cmd/platctl -run '^$$' -bench 'Tracing' -benchtime 20x
 	go test ./cmd/platctl -run '^$$' -bench 'LoadedMemory' -benchtime 2x
+	go test ./internal/ops/trace -run '^$$' -bench 'Overhead' -benchtime 3x
 	@# 1,000 migrations up, status and down, beside goose: times is how many times as fast.
 	cd tools/goosetest && go test -run '^$$' -bench Thousand -benchtime 4x
 	go test ./internal/api/postgres -run '^$$' -bench 'Compat$$' -benchtime 10x

@@ -32,7 +32,10 @@ type gate struct {
 	half bool // open for what a writer doesn't hold up
 }
 
-const gateTime = 5 * time.Second
+const gateTime = 5 * time.Second // for opening or closing one
+
+// gateLimit is how long a gate stays shut at most: a statement may wait for one through another session, which nobody looks at.
+const gateLimit = time.Second
 
 // close shuts the gate of each table that the statement names, by itself or by an index.
 func (g *gates) close(ctx context.Context, w world, sql string) error {

@@ -225,3 +225,31 @@ func TestTemplate(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A gate that another session than the runner's waits for opens by itself, and all sessions of gates end.
+func TestGatesOpenByThemselves(t *testing.T) {
+	t.Parallel()
+	url := server(t)
+	observing, runner, other, watcher := connect(t, url), connect(t, url), connect(t, url), connect(t, url)
+	exec(t, watcher, "create table t (id int)")
+	tr := newTracer(observing, url)
+	now, err := relations(t.Context(), watcher, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr.world.refresh(now)
+	if err := tr.gates.close(t.Context(), tr.world, "vacuum t"); err != nil || len(tr.gates.pids()) != 1 {
+		t.Fatalf("%v %v", err, tr.gates.pids())
+	}
+	stop := tr.obs.watch(t.Context(), runner.PgConn().PID(), tr.gates)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if _, err := other.Exec(ctx, "alter table t add x int"); err != nil {
+		t.Errorf("the gate stays shut: %v", err)
+	}
+	if s := stop(); s.err != nil || len(s.locks) > 0 {
+		t.Errorf("%+v", s)
+	}
+	tr.gates.end()
+	await(t, watcher, "select not exists (select from pg_stat_activity where datname = current_database() and application_name = 'platctl migrate trace, gate')")
+}

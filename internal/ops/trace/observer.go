@@ -63,7 +63,7 @@ type row struct {
 func (o *observer) watch(ctx context.Context, pid uint32, g *gates) func() *sighting {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s := &sighting{locks: map[held]bool{}, waiting: map[wanted]time.Time{}}
-	done := make(chan struct{})
+	done, began := make(chan struct{}), time.Now()
 	go func() {
 		defer close(done)
 		defer g.open()
@@ -71,6 +71,9 @@ func (o *observer) watch(ctx context.Context, pid uint32, g *gates) func() *sigh
 			pause := pollEvery
 			if len(g.pids()) > 0 {
 				pause = pollGates
+			}
+			if time.Since(began) > gateLimit {
+				g.open()
 			}
 			select {
 			case <-ctx.Done():

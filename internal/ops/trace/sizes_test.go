@@ -48,6 +48,10 @@ func TestSizes(t *testing.T) {
 	if st := big.Files[0].Up[0]; st.Blocked == nil || st.Blocked.Seconds < st.TookMS/1000*3.99 || st.Blocked.Seconds > st.TookMS/1000*4.01 {
 		t.Errorf("scaled by four: %+v of %.3f ms", st.Blocked, st.TookMS)
 	}
+	var b strings.Builder
+	if err := rep.Markdown(&b); err != nil || !strings.Contains(b.String(), "its longest transaction was open for") || !strings.Contains(b.String(), "estimate: statement 1: about ") {
+		t.Errorf("%v\n%s", err, &b)
+	}
 	session, err := sizesSession(t.Context(), production)
 	if err != nil {
 		t.Fatal(err)

@@ -127,7 +127,7 @@ func kinds() []struct{ id, sql, locks, rewrites, scans string } {
 
 // lockless are rules without a lock of their own.
 func lockless() map[string]string {
-	return map[string]string{"L04": "an error: nothing is locked; TestConcurrentlyInATransaction"}
+	return map[string]string{"L04": "an error: nothing is locked; TestFailures"}
 }
 
 // worldTemplate is the world with 500 rows a table, made such that every statement succeeds.

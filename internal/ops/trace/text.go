@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/platctl/platctl/internal/base/fault"
 )
@@ -26,6 +27,11 @@ func (f *File) Notes() []Note {
 			out = append(out, Note{"estimate", fmt.Sprintf("statement %d: %s", s.Index, s.Blocked)})
 		}
 	}
+	for _, s := range f.Up {
+		for _, w := range s.Waits {
+			out = append(out, Note{"wait", fmt.Sprintf("statement %d waited %.0f ms for %s behind sessions %v", s.Index, w.MS, w.For, w.Behind)})
+		}
+	}
 	if h := f.Strongest; h != nil {
 		text := fmt.Sprintf("%s on %s, from statement %d", h.Mode, h.Relation, h.Taken)
 		if h.Over > 0 {
@@ -42,7 +48,8 @@ func (f *File) Notes() []Note {
 	return append(out, Note{"way down", f.Way.Class})
 }
 
-// LockText names the strongest lock on each relation of before the file, those that everybody takes left out.
+// LockText names the strongest lock on each relation of before the file, those that everybody takes left out, and those that statements
+// before it have taken.
 func (s *Statement) LockText() string {
 	var out []string
 	seen := map[string]bool{}
@@ -52,6 +59,12 @@ func (s *Statement) LockText() string {
 		}
 		seen[l.Relation] = true
 		out = append(out, l.Relation+": "+l.Mode.String())
+	}
+	for _, l := range s.Held {
+		if !seen[l.Relation] {
+			seen[l.Relation] = true
+			out = append(out, l.Relation+": "+l.Mode.String()+" (held)")
+		}
 	}
 	return strings.Join(out, ", ")
 }
@@ -93,8 +106,12 @@ func (r *Report) Verdict() error {
 			files = append(files, fmt.Sprintf("%d_%s", f.Version, f.Name))
 		}
 	}
-	return fault.New(fault.No, "%s: %d things are dangerous on a database in use", strings.Join(files, ", "), r.Dangers).
-		WithHint("docs/migrations.md has the safe form of each")
+	things := "1 thing is"
+	if r.Dangers > 1 {
+		things = fmt.Sprintf("%d things are", r.Dangers)
+	}
+	return fault.New(fault.No, "%s: %s dangerous on a database in use", strings.Join(files, ", "), things).
+		WithHint("`platctl migrate lint --rules` lists the safe form of each")
 }
 
 // Markdown writes the report for a pull request: a verdict, then a table a file.
@@ -113,8 +130,17 @@ func (r *Report) Markdown(w io.Writer) error {
 		f.table(&b)
 	}
 	fmt.Fprintf(&b, "\nPostgreSQL %s, empty tables filled up to %d rows.\n", r.Server, r.Rows)
+	if r.Sizes != nil {
+		b.WriteString(cell(r.Sizes.String()) + "\n")
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// String says what the estimates are for, and what they leave out.
+func (s *Sizes) String() string {
+	return fmt.Sprintf("Estimates are for the database %s; its longest transaction was open for %s, and a lock waits for those of its tables first, up to lock_timeout.",
+		s.Database, (time.Duration(s.OldestMS) * time.Millisecond).Round(time.Millisecond))
 }
 
 func (r *Report) headline() string {
@@ -136,7 +162,7 @@ func (f *File) table(b *strings.Builder) {
 		if s.LockText() == "" && s.work() == "" {
 			continue
 		}
-		fmt.Fprintf(b, "%s| %d `%s` | %s | %s | %s | %s | %.1f ms |\n", head, s.Index, strings.ReplaceAll(cell(s.SQL), "`", "'"), cell(s.LockText()),
+		fmt.Fprintf(b, "%s| %d `%s` | %s | %s | %s | %s | %.1f ms |\n", head, s.Index, strings.NewReplacer("`", "'", "|", "\\|").Replace(s.SQL), cell(s.LockText()),
 			s.BlockText(), cell(strings.Join(s.Rewrites, ", ")), cell(s.ScanText()), s.TookMS)
 		head = ""
 	}

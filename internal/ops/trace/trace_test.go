@@ -129,3 +129,23 @@ func TestAFolder(t *testing.T) {
 		t.Errorf("%v\n%s", err, &b)
 	}
 }
+
+// What files are made of can't end a table's cell or open a tag.
+func TestMarkdown(t *testing.T) {
+	t.Parallel()
+	rep := mustTrace(t, Options{Rows: 3, Files: folder(
+		"1_a.sql", up+"create table \"a|b\" (id int);",
+		"2_b.sql", up+"alter table \"a|b\" add check (id > 0 and '<i>`' <> 'x|y');\ncreate table mine (id int);\nalter table mine add x text;",
+	)})
+	var b strings.Builder
+	if err := rep.Markdown(&b); err != nil {
+		t.Fatal(err)
+	}
+	want := "| 1 `alter table \"a\\|b\" add check (id > 0 and '<i>'' <> 'x\\|y')` | \"a\\|b\": AccessExclusive | reads, writes |  | \"a\\|b\" (3 rows) |"
+	if !strings.Contains(b.String(), want) {
+		t.Errorf("expected %s in\n%s", want, &b)
+	}
+	if rep.Verdict() == nil {
+		t.Error("nothing dangerous?")
+	}
+}

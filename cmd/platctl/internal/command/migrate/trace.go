@@ -77,6 +77,9 @@ func (o traceOptions) run(ctx context.Context, p *output.Printer) error {
 	if len(rep.Files) == 0 && err != nil {
 		return err
 	}
+	if rep.Sizes != nil {
+		o.deps.Streams.Say("%s", rep.Sizes)
+	}
 	return p.Answer(rep, err, func(w io.Writer) error {
 		if o.format == "markdown" {
 			return rep.Markdown(w)
