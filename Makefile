@@ -121,6 +121,7 @@ bench: postgres ## Print the figures that the documentation claims
 	go test ./cmd/platctl -run '^$$' -bench 'LoginFlood|LoginTime' -benchtime 5x
 	go test ./cmd/platctl -run '^$$' -bench 'Tracing' -benchtime 20x
 	go test ./cmd/platctl -run '^$$' -bench 'LoadedMemory' -benchtime 2x
+	go test ./internal/api/postgres -run '^$$' -bench 'Compat$$' -benchtime 10x
 
 .PHONY: restarts
 restarts: postgres ## Stop and start two servers 20 times under load: no request fails, no write is lost
@@ -165,6 +166,10 @@ bench-cache: postgres ## Measure how stale kept answers get on two servers, and 
 bench-limits: postgres ## Measure the limiter beside another one, and an offender beside others on three servers
 	go test ./internal/base/limits -run '^$$' -bench . -benchtime 2000000x
 	go test ./internal/api/server -run '^$$' -bench OffenderBesideOthers -benchtime 1x
+
+.PHONY: bench-compat
+bench-compat: postgres ## Hold compat's verdicts against the statements themselves, on changes of every kind: the confusion matrix
+	go test ./internal/api/postgres -run '^$$' -bench CompatOracle -benchtime 1x -timeout 60m
 
 .PHONY: bench-media
 bench-media: postgres ## Measure pictures: time and memory of their processes, memory of the server under the corpus

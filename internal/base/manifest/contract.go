@@ -48,8 +48,10 @@ type Statement struct {
 
 // Use is a relation and what is needed of it.
 type Use struct {
-	Relation string   `json:"relation"`
-	Columns  []string `json:"columns"` // read or written; "*": any, for a function that can't be looked into has it
+	Relation string `json:"relation"`
+	// Columns are those read or written. "*": any, for a function that can't be looked into has the relation. "+": a function takes
+	// its rows as a whole, so a new column may matter.
+	Columns []string `json:"columns"`
 }
 
 // Column is one result column.

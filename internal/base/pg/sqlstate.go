@@ -14,21 +14,22 @@ import (
 
 // SQLSTATE codes that the tree decides on.
 const (
-	ForeignKeyViolation  = "23503"
-	UniqueViolation      = "23505"
-	CheckViolation       = "23514"
-	UndefinedDatabase    = "3D000"
-	SerializationFailure = "40001"
-	DeadlockDetected     = "40P01"
-	DuplicateDatabase    = "42P04"
-	UndefinedTable       = "42P01"
-	TooManyConnections   = "53300"
-	ObjectInUse          = "55006"
-	LockNotAvailable     = "55P03"
-	QueryCanceled        = "57014"
-	AdminShutdown        = "57P01"
-	CrashShutdown        = "57P02"
-	CannotConnectNow     = "57P03"
+	ForeignKeyViolation   = "23503"
+	UniqueViolation       = "23505"
+	CheckViolation        = "23514"
+	UndefinedDatabase     = "3D000"
+	SerializationFailure  = "40001"
+	DeadlockDetected      = "40P01"
+	DuplicateDatabase     = "42P04"
+	InsufficientPrivilege = "42501"
+	UndefinedTable        = "42P01"
+	TooManyConnections    = "53300"
+	ObjectInUse           = "55006"
+	LockNotAvailable      = "55P03"
+	QueryCanceled         = "57014"
+	AdminShutdown         = "57P01"
+	CrashShutdown         = "57P02"
+	CannotConnectNow      = "57P03"
 )
 
 // State returns the SQLSTATE of err, empty where it isn't an error of the server.

@@ -106,6 +106,29 @@ func (c *classifier) function(ch change) {
 	c.say(Unproven, ch, users, "function %s has another definition", ch.object)
 }
 
+// overloads finds functions that are new beside one of the same name that the release calls: its calls may mean the new one.
+func (c *classifier) overloads() []Finding {
+	was := map[string]int{}
+	for f := range c.usage.functions {
+		was[functionName(f)]++
+	}
+	c.out = nil
+	for subject := range c.live.about {
+		name := functionName(subject)
+		if name == subject || was[name] == 0 || c.known(subject) {
+			continue
+		}
+		var users []string
+		for f, list := range c.usage.functions {
+			if functionName(f) == name {
+				users = unique(users, list)
+			}
+		}
+		c.say(Unproven, change{object: subject}, users, "function %s has the name of one that the release calls, and may be the one that is called", subject)
+	}
+	return c.out
+}
+
 // types: an older reader doesn't know a new label; an older writer meets a new rule of a domain.
 func (c *classifier) types(ch change) {
 	users := c.usage.types[ch.subject]

@@ -41,8 +41,10 @@ func (c *classifier) column(ch change) {
 
 // newColumn: the release doesn't fill it.
 func (c *classifier) newColumn(ch change) {
-	relation := ch.subject
-	adders := c.usage.adders(relation)
+	if takers := c.usage.columns[ch.subject][whole]; len(takers) > 0 {
+		c.say(Unproven, ch, takers, "column %s is new, and a function takes the rows of %s as a whole", ch.object, ch.subject)
+	}
+	adders := c.usage.adders(ch.subject)
 	if len(adders) == 0 {
 		return
 	}

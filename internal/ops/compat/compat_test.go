@@ -27,6 +27,8 @@ create table product (id bigint generated always as identity primary key, farm_i
 	name text not null, price bigint not null check (price >= 0), unique (farm_id, name));
 create table unused (id bigint primary key, note text not null);
 create function open_farms(m mood) returns setof farm language sql stable as $$ select f.* from farm f where f.mood = m $$;
+create table pair (a int, b int);
+create function pairs() returns table (a int, b int) language sql volatile as $$ select * from pair $$;
 create view cheap as select p.id, p.name, f.name as farm from product p join farm f on f.id = p.farm_id where p.price < 100;
 create table log (id bigint generated always as identity primary key, what text);
 create function note_product() returns trigger language plpgsql as $$ begin insert into log (what) values (new.name); return new; end $$;
@@ -39,6 +41,7 @@ func shopQueries() []Query {
 		{Name: "OpenFarms", SQL: "select id, name from open_farms($1)"},
 		{Name: "AddProduct", SQL: "insert into product (farm_id, name, price) values ($1, $2, $3) on conflict (farm_id, name) do update set price = excluded.price"},
 		{Name: "Cheap", SQL: "select name, farm from cheap"},
+		{Name: "Pairs", SQL: "select a from pairs()"},
 		{Name: "Visit", SQL: "update farm set visits = visits + 1 where id = $1"},
 		{Name: "RemoveFarm", SQL: "delete from farm where id = $1"},
 	}
@@ -113,7 +116,7 @@ func TestMake(t *testing.T) {
 		"AddProduct's inserts": fmt.Sprint(by["AddProduct"].Inserts) == "[public.product]", "its updates": fmt.Sprint(by["AddProduct"].Updates) == "[public.product]",
 		"its arbiter":    fmt.Sprint(by["AddProduct"].Conflicts) == "[public.product_farm_id_name_key]",
 		"its trigger":    fmt.Sprint(by["AddProduct"].Indirect) == "[public.log]",
-		"a cascade":      fmt.Sprint(by["RemoveFarm"].Indirect) == "[public.log public.product]",
+		"a cascade":      fmt.Sprint(by["RemoveFarm"].Indirect) == "[public.product]",
 		"a function":     fmt.Sprint(by["OpenFarms"].Functions) == "[public.open_farms(public.mood)]",
 		"an enum":        fmt.Sprint(by["AddFarm"].Types) == "[public.mood]" && by["AddFarm"].Columns[1].Type == "public.mood",
 		"a NOT NULL":     by["Farm"].Columns[1].From == "public.farm.name" && by["Farm"].Columns[2].From == "",
@@ -154,6 +157,9 @@ func TestJudge(t *testing.T) {
 		{"alter table farm add motto text, add stars int default 3, add at timestamptz not null default now()", "proven"},
 		{"alter table farm add rating int check (rating between 1 and 5), add slug text unique", "proven"},
 		{"alter table farm add rating int; alter table farm add check (rating is not null) not valid", "unproven - constraint public.farm.farm_rating_check is new"},
+		{"create function open_farms(m text) returns setof farm language sql stable as 'select * from farm'", "unproven - function public.open_farms(text) has the name"},
+		{"alter table log add extra text", "proven"},
+		{"alter table pair add extra text", "unproven - column public.pair.extra is new, and a function takes the rows"},
 		{"create index on product (price)", "proven"},
 		{"create index on product ((100 / price))", "unproven - index public.product_expr_idx computes something"},
 		{"create unique index on product (price)", "unproven - unique index public.product_price_idx is new"},

@@ -57,22 +57,14 @@ func (j *judge) judge(ctx context.Context, o Options) error {
 	if err := j.settle(ctx, o); err != nil {
 		return err
 	}
-	var err error
-	if j.report.Schema, err = migrate.Current(ctx, j.conn); err != nil {
-		return err
-	}
-	if o.Min > j.report.Schema {
-		j.report.add(Finding{Verdict: Broken, Layer: Declared,
-			Reason: fmt.Sprintf("it needs schema %d, and this one is at %d", o.Min, j.report.Schema)})
-	}
-	if j.report.Above, err = applied(ctx, j.conn, j.contract.BuiltOn); err != nil {
+	if err := j.ledger(ctx, o); err != nil {
 		return err
 	}
 	if len(j.contract.Statements) == 0 {
 		j.report.add(Finding{Verdict: Unproven, Layer: Statements, Reason: "its SQL contract has no statements, which proves nothing"})
 		return nil
 	}
-	if err := j.statements(ctx); err != nil {
+	if err := j.as(ctx, o.Role, j.statements); err != nil {
 		return err
 	}
 	if err := j.catalogue(ctx); err != nil {
@@ -87,10 +79,38 @@ func (j *judge) judge(ctx context.Context, o Options) error {
 func (j *judge) settle(ctx context.Context, o Options) error {
 	sql := fmt.Sprintf("set default_transaction_read_only = on; set plan_cache_mode = force_generic_plan; set lock_timeout = %d; set statement_timeout = %d",
 		cmp.Or(o.LockTimeout, 200*time.Millisecond).Milliseconds(), cmp.Or(o.StatementTimeout, 30*time.Second).Milliseconds())
-	if o.Role != "" {
-		sql += "; set role " + pgx.Identifier{o.Role}.Sanitize()
-	}
 	return databaseFault(j.conn.PgConn().Exec(ctx, sql).Close(), "the session can't be set up")
+}
+
+// as does something in a role, empty for the session's own.
+func (j *judge) as(ctx context.Context, role string, do func(context.Context) error) error {
+	if role == "" {
+		return do(ctx)
+	}
+	if err := j.conn.PgConn().Exec(ctx, "set role "+pgx.Identifier{role}.Sanitize()).Close(); err != nil {
+		return fault.Wrap(err, fault.Config, "the role %s can't be taken", role).WithHint("connect as a member of it")
+	}
+	if err := do(ctx); err != nil {
+		return err
+	}
+	return databaseFault(j.conn.PgConn().Exec(ctx, "reset role").Close(), "the role can't be given back")
+}
+
+// ledger reads which migrations are applied. A role of an application may not be let: then nobody can be blamed.
+func (j *judge) ledger(ctx context.Context, o Options) (err error) {
+	if j.report.Schema, err = migrate.Current(ctx, j.conn); pg.Is(err, pg.InsufficientPrivilege) {
+		j.report.Notes = append(j.report.Notes, "this role may not read platctl.migrations, so it isn't known which migration did what")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if o.Min > j.report.Schema {
+		j.report.add(Finding{Verdict: Broken, Layer: Declared,
+			Reason: fmt.Sprintf("it needs schema %d, and this one is at %d", o.Min, j.report.Schema)})
+	}
+	j.report.Above, err = applied(ctx, j.conn, j.contract.BuiltOn)
+	return err
 }
 
 // catalogue compares what was true with what is.
@@ -112,6 +132,7 @@ func (j *judge) catalogue(ctx context.Context) error {
 	d := difference(j.contract, live)
 	c := &classifier{usage: j.usage, live: live, old: worldOf(j.contract.Facts)}
 	j.report.add(c.classify(d)...)
+	j.report.add(c.overloads()...)
 	j.explain(live)
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -143,11 +142,10 @@ func (m *maker) needs(ctx context.Context, s *manifest.Statement, p *planned, na
 			n.relations[r] = map[string]bool{}
 		}
 	}
-	for _, r := range slices.Concat(s.Inserts, s.Updates, s.Deletes) {
-		n.writes[r] = true
-	}
-	for _, r := range s.Deletes {
-		n.deletes[r] = true
+	for e, list := range map[event][]string{inserted: s.Inserts, updated: s.Updates, deleted: s.Deletes} {
+		for _, r := range list {
+			n.write(r, e)
+		}
 	}
 	for _, c := range s.Columns { // a whole row's type is not in the dependencies of every server
 		n.types[strings.TrimSuffix(c.Type, "[]")] = true

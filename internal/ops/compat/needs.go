@@ -15,22 +15,42 @@ import (
 //go:embed sql/uses.sql
 var sqlUses string
 
-// anything stands for all columns of a relation.
-const anything = "*"
+// What stands beside the columns of a relation.
+const (
+	anything = "*" // all of them
+	whole    = "+" // its rows are taken as a whole, so a new column may matter
+)
 
 // needs is what a statement depends on.
 type needs struct {
 	relations map[string]map[string]bool // relation -> columns
 	functions map[string]bool
 	types     map[string]bool
-	writes    map[string]bool // relations whose triggers may fire
-	deletes   map[string]bool // relations that cascades may start from
-	indirect  map[string]bool // written by triggers, functions and cascades
+	writes    map[string]map[event]bool // relations that are written to, by whomever
+	indirect  map[string]bool           // those that triggers, functions and cascades write to
 }
+
+// event is what fires a trigger.
+type event string
+
+const (
+	inserted event = "INSERT"
+	updated  event = "UPDATE"
+	deleted  event = "DELETE"
+)
 
 func newNeeds() *needs {
 	return &needs{relations: map[string]map[string]bool{}, functions: map[string]bool{}, types: map[string]bool{},
-		writes: map[string]bool{}, deletes: map[string]bool{}, indirect: map[string]bool{}}
+		writes: map[string]map[event]bool{}, indirect: map[string]bool{}}
+}
+
+func (n *needs) write(relation string, events ...event) {
+	if n.writes[relation] == nil {
+		n.writes[relation] = map[event]bool{}
+	}
+	for _, e := range events {
+		n.writes[relation][e] = true
+	}
 }
 
 func (n *needs) column(relation, column string) {
@@ -122,43 +142,52 @@ func (n *needs) writesOf(w *world, text string) {
 		}
 		for _, r := range w.relations[tokens.name(i)] {
 			n.indirect[r] = true
-			n.deletes[r] = n.deletes[r] || dynamic || verb == "delete" || verb == "truncate"
+			switch {
+			case dynamic || verb == "copy" || verb == "truncate" || tokens.has("merge"):
+				n.write(r, inserted, updated, deleted)
+			case verb == "into":
+				n.write(r, inserted, updated) // it may have ON CONFLICT
+			case verb == "update":
+				n.write(r, updated)
+			case verb == "delete":
+				n.write(r, deleted)
+			}
 		}
 	}
 }
 
 // close follows functions into their bodies, writes to their triggers and deletions to what they cascade to, until nothing is new.
 func (w *world) close(ctx context.Context, tx pgx.Tx, n *needs) error {
-	looked, fired, cascaded := map[string]bool{}, map[string]bool{}, map[string]bool{}
-	for {
-		before := len(looked) + len(fired) + len(cascaded)
+	done := map[string]bool{}
+	first := func(what string) bool {
+		old := done[what]
+		done[what] = true
+		return !old
+	}
+	for before := -1; before < len(done); {
+		before = len(done)
 		for f := range n.functions {
-			if fn := w.functions[f]; fn != nil && !looked[f] {
-				looked[f] = true
+			if fn := w.functions[f]; fn != nil && first("function "+f) {
 				if err := w.look(ctx, tx, n, fn); err != nil {
 					return err
 				}
 			}
 		}
-		for _, r := range slices.Concat(keys(n.writes), keys(n.indirect)) {
-			if !fired[r] {
-				fired[r] = true
-				w.fire(n, r)
+		for _, r := range keys(n.writes) {
+			for e := range n.writes[r] {
+				if first(string(e) + " " + r) {
+					w.fire(n, r, e)
+				}
 			}
-			if n.deletes[r] && !cascaded[r] {
-				cascaded[r] = true
-				w.cascade(n, r)
-			}
-		}
-		if len(looked)+len(fired)+len(cascaded) == before {
-			w.columnTypes(n)
-			return nil
 		}
 	}
+	w.columnTypes(n)
+	return nil
 }
 
 // look adds what a function's body needs.
 func (w *world) look(ctx context.Context, tx pgx.Tx, n *needs, f *function) error {
+	w.stars(n, f)
 	if f.Parsed {
 		n.writesOf(w, f.Body)
 		return w.dependencies(ctx, tx, n, f.OID)
@@ -174,12 +203,13 @@ func (w *world) look(ctx context.Context, tx pgx.Tx, n *needs, f *function) erro
 	return nil
 }
 
-// fire adds the functions of a written relation's triggers, constraints and defaults.
-func (w *world) fire(n *needs, relation string) {
+// fire adds the functions of a written relation's triggers, constraints and defaults, and what its deletions write elsewhere.
+func (w *world) fire(n *needs, relation string, e event) {
 	for _, f := range w.of(relation) {
 		switch f.Kind {
 		case "trigger":
-			if _, call, ok := strings.Cut(f.Fact, " EXECUTE FUNCTION "); ok {
+			head, _, _ := strings.Cut(f.Fact, " ON ")
+			if _, call, ok := strings.Cut(f.Fact, " EXECUTE FUNCTION "); ok && strings.Contains(head, " "+string(e)) {
 				name, _, _ := strings.Cut(call, "(")
 				n.functions[name+"()"] = true
 			}
@@ -193,15 +223,37 @@ func (w *world) fire(n *needs, relation string) {
 			}
 		}
 	}
-}
-
-// cascade adds what deletions from a relation write elsewhere.
-func (w *world) cascade(n *needs, relation string) {
+	if e != deleted {
+		return
+	}
 	for _, i := range w.points[relation] {
 		f := w.facts[i]
-		if strings.Contains(f.Fact, "ON DELETE CASCADE") || strings.Contains(f.Fact, "ON DELETE SET ") {
-			n.indirect[parent(f.Object)] = true
-			n.deletes[parent(f.Object)] = n.deletes[parent(f.Object)] || strings.Contains(f.Fact, "ON DELETE CASCADE")
+		switch child := parent(f.Object); {
+		case strings.Contains(f.Fact, "ON DELETE CASCADE"):
+			n.indirect[child] = true
+			n.write(child, deleted)
+		case strings.Contains(f.Fact, "ON DELETE SET "):
+			n.indirect[child] = true
+			n.write(child, updated)
+		}
+	}
+}
+
+// stars marks relations whose rows a function takes with *. One that returns just those rows gains a column with them.
+func (w *world) stars(n *needs, f *function) {
+	tokens := words(sqltoken.Split(f.Body))
+	star := false
+	for i := range tokens {
+		star = star || tokens.is(i, "*") && tokens.is(i-1, "select", ".", ",", "all", "distinct", "returning")
+	}
+	if !star || f.Parsed {
+		return
+	}
+	for i := range tokens {
+		for _, r := range w.relations[tokens.name(i)] {
+			if result := plain(f.Result); result != "SETOF "+r && result != r {
+				n.column(r, whole)
+			}
 		}
 	}
 }
@@ -222,12 +274,12 @@ func (n *needs) fill(s *manifest.Statement) {
 	for _, r := range keys(n.relations) {
 		columns := keys(n.relations[r])
 		if n.relations[r][anything] {
-			columns = []string{anything}
+			columns = slices.DeleteFunc(columns, func(c string) bool { return c != anything && c != whole })
 		}
 		s.Uses = append(s.Uses, manifest.Use{Relation: r, Columns: columns})
 	}
 	for _, r := range keys(n.indirect) {
-		if !n.writes[r] {
+		if !slices.Contains(slices.Concat(s.Inserts, s.Updates, s.Deletes), r) {
 			s.Indirect = append(s.Indirect, r)
 		}
 	}

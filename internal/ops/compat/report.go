@@ -99,12 +99,12 @@ func (r *Report) Answer() error {
 		return fault.New(fault.Inconclusive, "whether %s runs here can't be said now: %s", r.Release, f.Reason).
 			WithHint("ask again; `platctl migrate status` shows what is going on")
 	}
-	return fault.New(fault.No, "%s is %s on this schema: %s", r.Release, strings.ToUpper(string(r.Verdict)), f.line()).
+	return fault.New(fault.No, "%s is %s on this schema: %s", r.Release, strings.ToUpper(string(r.Verdict)), f.Line()).
 		WithHint("keep the release from being needed, or change the schema so that it lives on; docs/migrations.md says how")
 }
 
-// line tells a finding in one line.
-func (f Finding) line() string {
+// Line tells a finding in one line.
+func (f Finding) Line() string {
 	out := f.Reason
 	if f.SQLState != "" {
 		out += " (SQLSTATE " + f.SQLState + ")"
@@ -119,3 +119,22 @@ func (f Finding) line() string {
 
 // Worse says whether one verdict is worse than another.
 func Worse(a, b Verdict) bool { return a.rank() > b.rank() }
+
+// Merge adds what is wrong on the schema as it is now to a report on one that the files make: what somebody did by hand is not in
+// the files. A release that needs what is still pending has nothing to say there.
+func (r *Report) Merge(live *Report) {
+	if live.Schema < r.BuiltOn {
+		return
+	}
+	seen := map[string]bool{}
+	for _, f := range r.Findings {
+		seen[f.key()] = true
+	}
+	for _, f := range live.Findings {
+		if !seen[f.key()] {
+			f.Reason = "as the schema is now: " + f.Reason
+			r.add(f)
+		}
+	}
+	r.conclude()
+}

@@ -36,6 +36,7 @@ type function struct {
 	Body      string
 	Parsed    bool // the server keeps it parsed, with its dependencies
 	Arguments string
+	Result    string
 }
 
 var (
@@ -196,8 +197,15 @@ func (w *world) touched(statements []manifest.Statement) []manifest.Fact {
 		all(w.about[subject])
 		all(w.points[subject])
 	}
+	names := map[string]bool{} // of functions: one of the same name can be meant when it comes
+	for _, s := range statements {
+		for _, f := range s.Functions {
+			names[functionName(f)] = true
+		}
+	}
 	out := []manifest.Fact{}
 	for i, f := range w.facts {
+		take[i] = take[i] || f.Kind == "function" && names[functionName(f.Object)]
 		if take[i] && kept(f) {
 			out = append(out, f)
 		}

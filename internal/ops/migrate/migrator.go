@@ -22,6 +22,7 @@ type Options struct {
 	OnEvent     func(Event)   // nobody; called in the runner's goroutine, in order
 	Env         Env           // no variables; for files with ENVSUB
 	OutOfOrder  bool          // apply a migration that is older than the newest applied one
+	Guard       Guard         // nobody; asked before a file of phase contract
 }
 
 // Migrator is a set of migrations, in the order of their versions.

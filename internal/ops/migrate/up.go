@@ -64,6 +64,9 @@ func (r *runner) up(ctx context.Context, url string, to int64) error {
 	for _, w := range st.Warnings {
 		r.emit(Event{Kind: EventWarning, Message: w})
 	}
+	if err := r.guard(ctx, todo); err != nil {
+		return err
+	}
 	return r.changing(ctx, len(todo), &r.res.From, &r.res.To, func() error {
 		for _, mg := range todo {
 			if err := r.apply(ctx, mg, entries[mg.Version]); err != nil {

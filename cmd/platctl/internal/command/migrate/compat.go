@@ -16,6 +16,7 @@ import (
 	"github.com/platctl/platctl/internal/base/manifest"
 	"github.com/platctl/platctl/internal/base/pg"
 	"github.com/platctl/platctl/internal/ops/compat"
+	"github.com/platctl/platctl/internal/ops/migrate"
 )
 
 // CompatResult is the data of `platctl migrate compat --json`.
@@ -32,18 +33,20 @@ type compatOptions struct {
 	Contract string
 	Releases []string
 	Role     string
+	After    string
 }
 
 func newCompat(d *command.Deps) *cobra.Command {
 	o := compatOptions{Deps: d}
 	cmd := command.New(command.Spec{
-		Use:   "compat [--contract FILE | --release DIR] [--role NAME] [--database URL]",
+		Use:   "compat [--contract FILE | --release DIR] [--after up] [--role NAME] [--database URL] [--dir DIR]",
 		Short: "Tell whether a release can run on the schema as it is now",
 		Long: "Holds the SQL contract of a release against the live schema, without --contract and --release of each release that is\n" +
 			"kept on this host: what the migrations above it declare, every statement prepared and planned, and the catalogue\n" +
 			"compared fact by fact. PROVEN: every statement is planned and every difference is known to be harmless. BROKEN names\n" +
 			"the statement, the SQLSTATE and the migration; UNPROVEN the reason. Both answer 3. It runs no statement, changes\n" +
-			"nothing and waits 200 ms for a lock at most; what it can't look at then is inconclusive (7).",
+			"nothing and waits 200 ms for a lock at most; what it can't look at then is inconclusive (7). --after up judges the\n" +
+			"schema that `platctl migrate up` would leave, in a database of its own that is made from the files and dropped.",
 		Example: `
 			platctl migrate compat
 			platctl migrate compat --release dist/1.4.0
@@ -58,7 +61,9 @@ func newCompat(d *command.Deps) *cobra.Command {
 	cmd.Flags().StringVar(&o.Contract, "contract", "", "a file that platctl migrate contract wrote")
 	cmd.Flags().StringArrayVar(&o.Releases, "release", nil, "a release directory; may be given again (default: those on this host)")
 	cmd.Flags().StringVar(&o.Role, "role", "", "the role that the release has in the database (default: that of the connection)")
+	cmd.Flags().StringVar(&o.After, "after", "", "up: judge the schema that the pending migrations would leave")
 	command.KeyFlag(cmd, "database", "database.url")
+	command.KeyFlag(cmd, "dir", "migrations.dir")
 	command.KeyFlag(cmd, "app", "deploy.app")
 	command.KeyFlag(cmd, "root", "deploy.root")
 	return cmd
@@ -73,19 +78,43 @@ func runCompat(ctx context.Context, o compatOptions) error {
 	if err != nil {
 		return err
 	}
-	res := CompatResult{Database: db.Shown, Verdict: compat.Proven, Releases: []*compat.Report{}}
+	res := CompatResult{Database: db.Shown, Verdict: compat.Proven}
+	if res.Releases, err = o.judge(ctx, db, releases); err != nil {
+		return err
+	}
 	var answer error
-	for _, r := range releases {
-		rep, err := judgeOne(ctx, db.URL, r, o.Role)
-		if err != nil {
-			return err
+	for _, rep := range res.Releases {
+		for _, n := range rep.Notes {
+			o.Deps.Streams.Say("note: %s: %s", rep.Release, n)
 		}
-		res.Releases = append(res.Releases, rep)
 		if compat.Worse(rep.Verdict, res.Verdict) {
 			res.Verdict, answer = rep.Verdict, rep.Answer()
 		}
 	}
 	return o.Printer.Answer(res, answer, func(w io.Writer) error { return compatTable(o.Printer, w, res.Releases) })
+}
+
+// judge judges each release on the schema as it is, or as it would be.
+func (o compatOptions) judge(ctx context.Context, db *command.Database, releases []*compat.Release) ([]*compat.Report, error) {
+	if o.After == "up" {
+		m, err := open(o.Deps, migrate.Options{})
+		if err != nil {
+			return nil, err
+		}
+		return judgeAfter(ctx, o.Deps, m, db.URL, releases, m.Latest())
+	}
+	if o.After != "" {
+		return nil, fault.New(fault.Usage, "--after %s: there is only up", o.After)
+	}
+	out := []*compat.Report{}
+	for _, r := range releases {
+		rep, err := judgeOne(ctx, db.URL, r, o.Role)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, rep)
+	}
+	return out, nil
 }
 
 // judgeOne uses a session of its own: a judge changes it.

@@ -39,21 +39,25 @@ type upOptions struct {
 	DryRun     bool
 	OutOfOrder bool
 	Release    string
+	Retained   []string
+	Allow      []string
 }
 
 func newUp(d *command.Deps) *cobra.Command {
 	o := upOptions{Deps: d}
 	cmd := command.New(command.Spec{
-		Use:   "up [--to VERSION] [--dry-run] [--out-of-order] [--release NAME] [--dir DIR]",
+		Use:   "up [--to VERSION] [--dry-run] [--out-of-order] [--release NAME] [--retained DIR] [--dir DIR]",
 		Short: "Apply the pending migrations",
 		Long: "Applies every pending migration in the order of its number, each in one transaction with its row in the ledger\n" +
 			"platctl.migrations, or statement by statement where the file says NO TRANSACTION. Only one runs at a time on a\n" +
-			"database; a second one waits and says for whom. It never goes down. Interrupted, it goes on where it stopped.",
+			"database; a second one waits and says for whom. It never goes down. Interrupted, it goes on where it stopped.\n" +
+			"Before a file of phase contract it tries the files in a database of its own and refuses (3) where a release that is\n" +
+			"kept on this host, or named with --retained, is not PROVEN on what they make.",
 		Example: `
 			platctl migrate up
 			platctl migrate up --to 20261122150000 --dry-run
 			platctl migrate up --json --release "$VERSION" || platctl migrate status`,
-		Exits:  []int{5, 6},
+		Exits:  []int{3, 5, 6, 7},
 		Result: UpResult{},
 		Run: func(ctx context.Context, cmd *cobra.Command, _ []string) error {
 			return runUp(ctx, d.Printer(cmd), o)
@@ -63,7 +67,11 @@ func newUp(d *command.Deps) *cobra.Command {
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "show what would be applied, and change nothing")
 	cmd.Flags().BoolVar(&o.OutOfOrder, "out-of-order", false, "also apply a migration that is older than the newest applied one")
 	cmd.Flags().StringVar(&o.Release, "release", "", "the release that brings these migrations, for the ledger")
+	cmd.Flags().StringArrayVar(&o.Retained, "retained", nil, "a release directory that must live on; may be given again (default: those on this host)")
+	cmd.Flags().StringArrayVar(&o.Allow, "allow-breaking", nil, "a release that may break, by its name; the ledger keeps that")
 	command.KeyFlag(cmd, "dir", "migrations.dir")
+	command.KeyFlag(cmd, "app", "deploy.app")
+	command.KeyFlag(cmd, "root", "deploy.root")
 	return cmd
 }
 
@@ -71,7 +79,8 @@ func runUp(ctx context.Context, p *output.Printer, o upOptions) error {
 	if o.To < 0 {
 		return fault.New(fault.Usage, "--to %d is not a version", o.To)
 	}
-	m, err := open(o.Deps, migrate.Options{OutOfOrder: o.OutOfOrder, Release: o.Release, OnEvent: say(o.Deps.Streams)})
+	g := &guard{deps: o.Deps, retained: o.Retained, allow: o.Allow}
+	m, err := open(o.Deps, migrate.Options{OutOfOrder: o.OutOfOrder, Release: o.Release, OnEvent: say(o.Deps.Streams), Guard: g.ask})
 	if err != nil {
 		return err
 	}
@@ -79,6 +88,7 @@ func runUp(ctx context.Context, p *output.Printer, o upOptions) error {
 	if err != nil {
 		return err
 	}
+	g.m, g.url = m, db.URL
 	if o.DryRun {
 		return dryRun(ctx, p, m, db, o.To)
 	}
