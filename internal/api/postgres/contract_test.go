@@ -52,6 +52,27 @@ func TestSQLContract(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden.Check(t, "sqlcontract.json", got, *update)
+	sameFromFolder(t, conn, c)
+}
+
+// sameFromFolder checks that the files that people write say the same as what sqlc makes of them, which is what the API sends.
+func sameFromFolder(t *testing.T, conn *pgx.Conn, c *manifest.SQLContract) {
+	t.Helper()
+	list, err := compat.ReadQueries(postgres.Queries())
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.SortFunc(list, func(a, b compat.Query) int { return strings.Compare(a.Name, b.Name) })
+	other, err := compat.Make(t.Context(), conn, "platctl", list)
+	if err != nil || len(other.Statements) != len(c.Statements) || len(other.Facts) != len(c.Facts) {
+		t.Fatalf("%+v, %v", other, err)
+	}
+	for i, s := range other.Statements {
+		is := c.Statements[i]
+		if s.Name != is.Name || fmt.Sprint(s.Columns, s.Uses, s.Inserts, s.Indirect) != fmt.Sprint(is.Columns, is.Uses, is.Inserts, is.Indirect) {
+			t.Errorf("%s: the folder says %+v, the generated code %+v", s.Name, s, is)
+		}
+	}
 }
 
 // The embedded contract is what a release ships: readable, and with as many statements as there are queries.

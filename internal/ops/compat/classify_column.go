@@ -143,5 +143,6 @@ func harmlessExpression(sql string) bool {
 func total() []string {
 	return []string{"now", "clock_timestamp", "statement_timestamp", "transaction_timestamp", "gen_random_uuid", "random", "lower", "upper", "coalesce",
 		"char_length", "length", "octet_length", "md5", "btrim", "nullif", "greatest", "least", "varchar", "numeric", "varying", "timestamp", "time",
-		"to_tsvector", "and", "or", "in", "array", "as"}
+		"to_tsvector", "and", "or", "in", "array", "as",
+		"where", "not", "is", "include"}
 }

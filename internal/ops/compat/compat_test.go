@@ -25,6 +25,7 @@ create table farm (id bigint generated always as identity primary key, name text
 create unique index farm_name_key on farm (lower(name));
 create table product (id bigint generated always as identity primary key, farm_id bigint not null references farm on delete cascade,
 	name text not null, price bigint not null check (price >= 0), unique (farm_id, name));
+grant select on farm to public;
 create table unused (id bigint primary key, note text not null);
 create function open_farms(m mood) returns setof farm language sql stable as $$ select f.* from farm f where f.mood = m $$;
 create table pair (a int, b int);
@@ -161,6 +162,10 @@ func TestJudge(t *testing.T) {
 		{"alter table log add extra text", "proven"},
 		{"alter table pair add extra text", "unproven - column public.pair.extra is new, and a function takes the rows"},
 		{"create index on product (price)", "proven"},
+		{"create index on product (price) include (name) where price is not null", "proven"},
+		{"create table parent (id bigint primary key); alter table product add parent_id bigint references parent", "proven"},
+		{"alter table product rename price to cents; alter table product add price bigint not null default 0", "broken 23502 column public.product.cents"},
+		{"revoke select on farm from public", "unproven - the right on table public.farm is revoked"},
 		{"create index on product ((100 / price))", "unproven - index public.product_expr_idx computes something"},
 		{"create unique index on product (price)", "unproven - unique index public.product_price_idx is new"},
 		{"drop table unused; create table other (id int)", "proven"},
