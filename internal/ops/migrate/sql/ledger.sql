@@ -24,6 +24,7 @@ alter table platctl.migrations
     add constraint migrations_state_check check (state in ('running', 'applied', 'failed', 'reverting', 'reverted')),
     add column if not exists up_stepwise boolean,
     add column if not exists down_stepwise boolean,
+    add column if not exists progress jsonb, -- of a backfill: how far it is
     add column if not exists begun jsonb; -- the statement that can't be counted in one transaction with itself, and what there was before it
 create table if not exists platctl.migration_runs (
     id           bigint generated always as identity primary key,
