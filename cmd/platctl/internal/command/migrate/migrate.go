@@ -14,7 +14,7 @@ import (
 
 // New returns `platctl migrate`.
 func New(d *command.Deps) *cobra.Command {
-	return command.Group("migrate", "Bring the database's schema forward, and back", newNew(d), newPlan(d), newUp(d), newDown(d), newStatus(d), newVerify(d), newRepair(d), newAdopt(d))
+	return command.Group("migrate", "Bring the database's schema forward, and back", newNew(d), newPlan(d), newUp(d), newDown(d), newStatus(d), newVerify(d), newDump(d), newRepair(d), newAdopt(d))
 }
 
 // open reads the migrations that the settings name.
