@@ -191,7 +191,7 @@ func (r *runner) settle(ctx context.Context, p pass, done int) (int, error) {
 	case ended && same:
 		return done + 1, nil
 	case same && about.verb == "":
-		r.warn(p, fmt.Sprintf("statement %d had begun and its end isn't known; it commits by itself, so it runs again", done+1))
+		r.warn(p, fmt.Sprintf("statement %d had begun before; it commits by itself, so all of it runs again", done+1))
 	}
 	return done, nil
 }

@@ -16,6 +16,7 @@ const (
 	EventResumed   EventKind = "resumed"   // like started, from statement Done+1
 	EventStatement EventKind = "statement" // Done of Total, Took
 	EventRetry     EventKind = "retry"     // the file, or statement Done+1, didn't get a lock from Blockers; again after Took
+	EventProgress  EventKind = "progress"  // of a backfill: Progress, Took, Left
 	EventApplied   EventKind = "applied"   // Took
 	EventReverted  EventKind = "reverted"  // like applied, on the way down
 	EventFailed    EventKind = "failed"    // Message
@@ -31,7 +32,10 @@ type Event struct {
 	Attempt int           `json:"attempt,omitempty"`
 	Took    time.Duration `json:"took_ns,omitempty"`
 	Message string        `json:"message,omitempty"`
-	Holder  *Holder       `json:"holder,omitempty"`
+	Left    time.Duration `json:"left_ns,omitempty"` // as the rate until now has it; 0: not known
+	// Progress is of a backfill that is started, resumed or at work.
+	Progress *Progress `json:"progress,omitempty"`
+	Holder   *Holder   `json:"holder,omitempty"`
 	// Blockers are the sessions that a retry has waited for.
 	Blockers []Session `json:"blockers,omitempty"`
 }

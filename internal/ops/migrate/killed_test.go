@@ -30,7 +30,7 @@ var (
 
 func TestMain(m *testing.M) {
 	if url := os.Getenv("PLATCTL_TEST_RUNNER"); url != "" {
-		os.Exit(childRunner(url, os.Getenv("PLATCTL_TEST_DOWN") != ""))
+		os.Exit(childRunner(url, os.Getenv("PLATCTL_TEST_DIRECTION")))
 	}
 	os.Exit(pgtest.Main(m))
 }
@@ -65,14 +65,17 @@ alter table log rename to log_is_down;
 // inLog are the rows after so many statements are done.
 var upRows, downRows = []int{0, 0, 0, 1, 1, 1, 1, 1, 3, 3, 3, 3, 3, 4}, []int{4, 5, 5, 5, 5, 5}
 
-func killedMigrator() (*Migrator, error) {
+func killedMigrator(direction string) (*Migrator, error) {
+	if direction == "backfill" {
+		return New(mapFS("1_rows.sql", fmt.Sprintf(backfilled, "k", "k")), Options{})
+	}
 	return New(fstest.MapFS{"1_killed.sql": {Data: []byte(killed)}}, Options{})
 }
 
 // childRunner is the process that is killed.
-func childRunner(url string, down bool) int {
-	m, err := killedMigrator()
-	if err == nil && down {
+func childRunner(url, direction string) int {
+	m, err := killedMigrator(direction)
+	if err == nil && direction == "down" {
 		_, err = m.Down(context.Background(), url, 0)
 	} else if err == nil {
 		_, err = m.Up(context.Background(), url, 0)
@@ -96,7 +99,7 @@ func TestKilled(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/%d", direction, at), func(t *testing.T) {
 				url := pgtest.Empty(t)
 				conn := connect(t, url)
-				m, err := killedMigrator()
+				m, err := killedMigrator(direction)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -129,7 +132,7 @@ func goOn(t *testing.T, m *Migrator, url, direction string) (any, error) {
 func undisturbed(t *testing.T, url, direction string) (state string, messages int) {
 	t.Helper()
 	if direction == "down" {
-		m, err := killedMigrator()
+		m, err := killedMigrator(direction)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -203,10 +206,7 @@ func spawn(t *testing.T, url, direction string, at int, after bool) int {
 	t.Helper()
 	p := &proxy{at: at, after: after, killed: make(chan struct{})}
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "PLATCTL_TEST_RUNNER="+p.listen(t, url))
-	if direction == "down" {
-		cmd.Env = append(cmd.Env, "PLATCTL_TEST_DOWN=1")
-	}
+	cmd.Env = append(os.Environ(), "PLATCTL_TEST_RUNNER="+p.listen(t, url), "PLATCTL_TEST_DIRECTION="+direction)
 	var said strings.Builder
 	cmd.Stderr = &said
 	p.kill = func() { _ = cmd.Process.Kill() }

@@ -54,7 +54,8 @@ type entry struct {
 	DownSHA256 string `db:"down_sha256"`
 	// DownStepwise is nil in rows of before it was noted.
 	DownStepwise *bool
-	Begun        *begun // nil: no statement is at work that commits by itself
+	Begun        *begun    // nil: no statement is at work that commits by itself
+	Progress     *Progress // of a backfill
 	StmtTotal    int
 	StmtDone     int
 	Error        string

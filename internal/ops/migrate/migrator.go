@@ -77,6 +77,11 @@ func load(fsys fs.FS, env Env) (*Migrator, error) {
 	if len(m.all) == 0 {
 		return nil, fault.New(fault.Config, "there are no migrations").WithHint("set migrations.dir to a folder of NUMBER_name.sql files")
 	}
+	for _, mg := range m.all {
+		if err := checkBatch(mg); err != nil {
+			return nil, err
+		}
+	}
 	return m, m.order()
 }
 

@@ -24,6 +24,7 @@ type Migration struct {
 
 	lockTimeout      *time.Duration // nil: the runner's
 	statementTimeout *time.Duration // nil: the server's
+	batch            *Batch         // nil: the file runs once
 	retries          *int           // nil: the runner's attempts
 }
 
@@ -257,10 +258,12 @@ func (p *parser) directive(mark string) error {
 		p.m.lockTimeout, err = p.timeout(word, value)
 	case "statement_timeout":
 		p.m.statementTimeout, err = p.timeout(word, value)
+	case "batch":
+		err = p.batch(value)
 	case "retries":
 		p.m.retries, err = p.retries(value)
 	default:
-		return p.fail("unknown directive %q; there are phase, lock_timeout, statement_timeout, retries and allow", word)
+		return p.fail("unknown directive %q; there are phase, lock_timeout, statement_timeout, retries, batch and allow", word)
 	}
 	return err
 }

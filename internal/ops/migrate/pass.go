@@ -9,12 +9,13 @@ import (
 
 // pass is one file on its way up or down.
 type pass struct {
-	mg      *Migration
-	script  *Script
-	down    bool
-	adopted bool // by another tool, which doesn't tell how long it took
-	began   time.Time
-	begun   *begun // what an earlier run was at when it stopped
+	mg       *Migration
+	script   *Script
+	down     bool
+	adopted  bool // by another tool, which doesn't tell how long it took
+	began    time.Time
+	progress *Progress // of an earlier run of a backfill
+	begun    *begun    // what an earlier run was at when it stopped
 }
 
 func (p pass) total() int { return len(p.script.Statements) }

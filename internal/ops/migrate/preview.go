@@ -21,18 +21,20 @@ type Preview struct {
 
 // Planned is a migration that a run would apply or revert.
 type Planned struct {
-	Version            int64   `json:"version"`
-	Name               string  `json:"name"`
-	Phase              string  `json:"phase,omitempty"`
-	State              State   `json:"state"` // before
-	Transaction        bool    `json:"transaction"`
-	Statements         int     `json:"statements"`
-	Done               int     `json:"statements_done"` // by a run that stopped
-	LockTimeoutMS      int64   `json:"lock_timeout_ms"` // 0: none. A concurrent statement has none
-	StatementTimeoutMS *int64  `json:"statement_timeout_ms,omitempty"`
-	Attempts           int     `json:"attempts"` // to get a lock
-	Tables             []Table `json:"tables"`   // that are there and named
-	Losses             []Loss  `json:"losses"`   // data that goes with it
+	Version            int64     `json:"version"`
+	Name               string    `json:"name"`
+	Phase              string    `json:"phase,omitempty"`
+	State              State     `json:"state"` // before
+	Transaction        bool      `json:"transaction"`
+	Statements         int       `json:"statements"`
+	Done               int       `json:"statements_done"` // by a run that stopped
+	LockTimeoutMS      int64     `json:"lock_timeout_ms"` // 0: none. A concurrent statement has none
+	StatementTimeoutMS *int64    `json:"statement_timeout_ms,omitempty"`
+	Attempts           int       `json:"attempts"`        // to get a lock
+	Batch              *Batch    `json:"batch,omitempty"` // of a backfill
+	Progress           *Progress `json:"progress,omitempty"`
+	Tables             []Table   `json:"tables"` // that are there and named
+	Losses             []Loss    `json:"losses"` // data that goes with it
 }
 
 // Table is a table that a migration names.
@@ -54,7 +56,7 @@ func (m *Migrator) PreviewUp(ctx context.Context, db Querier, to int64) (*Previe
 		f := m.planned(mg, &mg.Up, losses(mg.Up.Statements))
 		f.State, f.Phase = row.State, mg.Phase
 		if row.halfway() {
-			f.Done = row.Done
+			f.Done, f.Progress = row.Done, row.Progress
 		}
 		v.Files = append(v.Files, f)
 		v.To = max(v.To, mg.Version)
@@ -93,6 +95,9 @@ func (m *Migrator) planned(mg *Migration, s *Script, lost []Loss) Planned {
 	r := runner{m: m}
 	f := Planned{Version: mg.Version, Name: mg.Name, Transaction: !s.Stepwise, Statements: len(s.Statements),
 		LockTimeoutMS: r.lockTimeout(mg).Milliseconds(), Attempts: r.attempts(mg), Tables: []Table{}, Losses: lost}
+	if s == &mg.Up {
+		f.Batch = mg.batch
+	}
 	if mg.statementTimeout != nil {
 		ms := mg.statementTimeout.Milliseconds()
 		f.StatementTimeoutMS = &ms

@@ -49,6 +49,8 @@ func (r *runner) run(ctx context.Context, p pass, done int) error {
 	switch {
 	case err != nil:
 		return err
+	case p.mg.batch != nil && !p.down:
+		return r.batches(ctx, p)
 	case p.script.Stepwise:
 		return r.stepwise(ctx, p, done)
 	}

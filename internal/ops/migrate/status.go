@@ -27,6 +27,7 @@ type Row struct {
 	Error       string    `json:"error,omitempty"`
 	Changed     []string  `json:"changed,omitempty"`      // sections whose text is not the one that was applied: up, down
 	NoFile      bool      `json:"no_file,omitempty"`      // only the ledger knows it
+	Progress    *Progress `json:"progress,omitempty"`     // of a backfill
 	OutOfOrder  bool      `json:"out_of_order,omitempty"` // pending, and older than the newest applied one
 }
 
@@ -84,6 +85,7 @@ func (r Row) with(e *entry) Row {
 	r.Statements, r.Done = e.StmtTotal, e.StmtDone
 	r.StartedAt, r.DurationMS = e.StartedAt.UTC(), e.DurationMS
 	r.Release, r.User, r.Error = e.Release, e.DBUser, e.Error
+	r.Progress = e.Progress
 	return r
 }
 

@@ -93,7 +93,7 @@ func (r *runner) apply(ctx context.Context, mg *Migration, before *entry) error 
 		return r.tell(p, err)
 	}
 	if before != nil && before.State != Applied && before.State != Reverted {
-		p.begun = before.Begun
+		p.begun, p.progress = before.Begun, before.Progress
 	}
 	if err := r.tell(p, r.run(ctx, p, done)); err != nil {
 		return err

@@ -25,6 +25,7 @@ alter table platctl.migrations
     add column if not exists up_stepwise boolean,
     add column if not exists down_stepwise boolean,
     add column if not exists locks jsonb, -- seen on the way up: relation and mode
+    add column if not exists progress jsonb, -- of a backfill: how far it is
     add column if not exists begun jsonb; -- the statement that can't be counted in one transaction with itself, and what there was before it
 create table if not exists platctl.migration_runs (
     id           bigint generated always as identity primary key,

@@ -16,7 +16,8 @@ with held (locks) as materialized (
         stmt_total = excluded.stmt_total, stmt_done = excluded.stmt_done, error = excluded.error,
         started_at = excluded.started_at, duration = excluded.duration, release = excluded.release,
         tool_version = excluded.tool_version, up_stepwise = excluded.up_stepwise, down_stepwise = excluded.down_stepwise, db_user = session_user, begun = null,
-        locks = case when excluded.up_stepwise and excluded.stmt_done > 0 then migrations.locks else excluded.locks end -- of a file in steps each has added its own
+        locks = case when excluded.up_stepwise and excluded.stmt_done > 0 then migrations.locks else excluded.locks end, -- of a file in steps each has added its own
+        progress = case when migrations.state in ('running', 'failed') then migrations.progress end
     returning version, name, state, stmt_done, stmt_total, error, duration, release, tool_version
 )
 insert into platctl.migration_events (version, name, state, stmt_done, stmt_total, detail, duration, release, tool_version)

@@ -2,9 +2,6 @@ package db
 
 import (
 	"context"
-	"net/url"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -12,7 +9,6 @@ import (
 
 	"github.com/platctl/platctl/cmd/platctl/internal/command"
 	"github.com/platctl/platctl/internal/base/fault"
-	"github.com/platctl/platctl/internal/base/localpg"
 )
 
 func newPsql(d *command.Deps) *cobra.Command {
@@ -43,7 +39,7 @@ func psql(ctx context.Context, d *command.Deps, args []string) error {
 	if err != nil {
 		return err
 	}
-	program, err := findPsql(ctx, s.Config.LocalPG.BinDir)
+	program, err := command.ClientProgram(ctx, s.Config.LocalPG.BinDir, "psql")
 	if err != nil {
 		return err
 	}
@@ -51,7 +47,7 @@ func psql(ctx context.Context, d *command.Deps, args []string) error {
 	if err != nil {
 		return err
 	}
-	address, password, err := withoutPassword(db.URL)
+	address, password, err := command.WithoutPassword(db.URL)
 	if err != nil {
 		return err
 	}
@@ -61,42 +57,4 @@ func psql(ctx context.Context, d *command.Deps, args []string) error {
 	}
 	err = syscall.Exec(program, append([]string{"psql", "--dbname", address}, args...), env)
 	return fault.Wrap(err, fault.Failed, "%s can't be run", program)
-}
-
-// findPsql prefers the configured folder, then PATH, then the server's programs.
-func findPsql(ctx context.Context, binDir string) (string, error) {
-	if binDir != "" {
-		return exec.LookPath(filepath.Join(binDir, "psql"))
-	}
-	if p, err := exec.LookPath("psql"); err == nil {
-		return p, nil
-	}
-	bin, err := localpg.FindBinaries(ctx, "", 0)
-	if err != nil {
-		return "", err
-	}
-	p, err := exec.LookPath(bin.Path("psql"))
-	if err != nil {
-		return "", fault.Wrap(err, fault.Unavailable, "psql is not installed").WithHint("Debian: apt-get install postgresql-client")
-	}
-	return p, nil
-}
-
-// withoutPassword takes the password out of a URL.
-func withoutPassword(raw string) (address, password string, err error) {
-	u, err := url.Parse(raw)
-	if err != nil || u.Scheme == "" {
-		return "", "", fault.New(fault.Config, "database.url is not a URL, so its password can't be kept off psql's command line").
-			WithHint("write it as postgres://user:password@host:5432/name")
-	}
-	if u.User != nil {
-		password, _ = u.User.Password()
-		u.User = url.User(u.User.Username())
-	}
-	if q := u.Query(); q.Has("password") {
-		password = q.Get("password")
-		q.Del("password")
-		u.RawQuery = q.Encode()
-	}
-	return u.String(), password, nil
 }

@@ -15,7 +15,7 @@ import (
 // New returns `platctl migrate`.
 func New(d *command.Deps) *cobra.Command {
 	return command.Group("migrate", "Bring the database's schema forward, and back",
-		newNew(d), newLint(d), newTrace(d), newPlan(d), newUp(d), newDown(d), newStatus(d), newVerify(d), newRepair(d), newAdopt(d),
+		newNew(d), newLint(d), newTrace(d), newPlan(d), newUp(d), newDown(d), newStatus(d), newVerify(d), newDump(d), newRepair(d), newAdopt(d),
 		newContract(d), newCompat(d),
 	)
 }
@@ -51,7 +51,16 @@ func Line(e migrate.Event) string {
 		return fmt.Sprintf("waiting: %s has the lock", e.Holder)
 	case migrate.EventWarning:
 		return "warning: " + e.Message
+	case migrate.EventProgress:
+		out := fmt.Sprintf("%s: %s in %s", name, e.Progress, e.Took.Round(time.Millisecond))
+		if e.Left > 0 {
+			out += fmt.Sprintf(", about %s left", e.Left.Round(time.Second))
+		}
+		return out
 	case migrate.EventResumed:
+		if e.Progress != nil {
+			return fmt.Sprintf("%s: goes on behind %s", name, e.Progress)
+		}
 		return fmt.Sprintf("%s: goes on behind statement %d of %d", name, e.Done, e.Total)
 	case migrate.EventRetry:
 		out := fmt.Sprintf("%s: no lock at attempt %d, again in %s", name, e.Attempt, e.Took.Round(time.Millisecond))

@@ -101,6 +101,12 @@ func planRow(f migrate.Planned) []string {
 	if f.Done > 0 {
 		statements += fmt.Sprintf(", %d done", f.Done)
 	}
+	if f.Batch != nil {
+		statements += fmt.Sprintf(", by %d rows", f.Batch.Size)
+	}
+	if f.Progress != nil {
+		statements += fmt.Sprintf(", %s done", f.Progress)
+	}
 	var tables, lost []string
 	for _, t := range f.Tables {
 		tables = append(tables, fmt.Sprintf("%s (%s rows, %s)", t.Name, known(t.Rows, strconv.FormatInt(t.Rows, 10)), megabytes(t.Bytes)))

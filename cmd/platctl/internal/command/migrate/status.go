@@ -113,6 +113,9 @@ func sessionRow(what string, s migrate.Session) []string {
 func state(r migrate.Row) string {
 	out := string(r.State)
 	if r.State == migrate.Failed || r.State == migrate.Running {
+		if r.Progress != nil {
+			return out + fmt.Sprintf(" (%s)", r.Progress)
+		}
 		out += fmt.Sprintf(" (%d of %d)", r.Done, r.Statements)
 	}
 	if len(r.Changed) > 0 {

@@ -1,0 +1,1 @@
+update platctl.migrations set progress = $2 where version = $1
