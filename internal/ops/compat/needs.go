@@ -142,18 +142,22 @@ func (n *needs) writesOf(w *world, text string) {
 		}
 		for _, r := range w.relations[tokens.name(i)] {
 			n.indirect[r] = true
-			switch {
-			case dynamic || verb == "copy" || verb == "truncate" || tokens.has("merge"):
-				n.write(r, inserted, updated, deleted)
-			case verb == "into":
-				n.write(r, inserted, updated) // it may have ON CONFLICT
-			case verb == "update":
-				n.write(r, updated)
-			case verb == "delete":
-				n.write(r, deleted)
-			}
+			n.write(r, events(verb, dynamic || tokens.has("merge"))...)
 		}
 	}
+}
+
+// events returns what a verb of a text can fire.
+func events(verb string, unknown bool) []event {
+	switch {
+	case !unknown && verb == "into":
+		return []event{inserted, updated} // it may have ON CONFLICT
+	case !unknown && verb == "update":
+		return []event{updated}
+	case !unknown && verb == "delete":
+		return []event{deleted}
+	}
+	return []event{inserted, updated, deleted}
 }
 
 // close follows functions into their bodies, writes to their triggers and deletions to what they cascade to, until nothing is new.
