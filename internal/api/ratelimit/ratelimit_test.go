@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/platctl/platctl/internal/api/apitest"
 	"github.com/platctl/platctl/internal/api/ratelimit"
+	"github.com/platctl/platctl/internal/api/ratelimit/redistest"
 	"github.com/platctl/platctl/internal/base/fault"
 	"github.com/platctl/platctl/internal/base/limits"
 	"github.com/platctl/platctl/internal/base/pg"
@@ -94,14 +96,34 @@ func eventually(t testing.TB, what string, ok func() bool) time.Duration {
 	}
 }
 
-// Three servers on one PostgreSQL admit of one client, in a storm from all sides, burst + rate x time and at most 5 % more.
-func TestThreeServersOnPostgres(t *testing.T) {
+// Three servers admit of one client, in a storm from all sides, burst + rate x time and at most 5 % more, whether they share
+// through PostgreSQL or through Redis.
+func TestThreeServersShare(t *testing.T) {
 	t.Parallel()
+	for name, shared := range map[string]func(t *testing.T) []func(*ratelimit.Options){
+		"postgres": func(*testing.T) []func(*ratelimit.Options) { return nil },
+		"redis": func(t *testing.T) []func(*ratelimit.Options) {
+			url := redistest.New(t).Open()
+			return []func(*ratelimit.Options){func(o *ratelimit.Options) { o.Accounts = connect(t, url) }}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			storm(t, shared(t)...)
+		})
+	}
+}
+
+func storm(t *testing.T, change ...func(*ratelimit.Options)) {
+	t.Helper()
 	url, pool := database(t)
 	pretend(t, pool, 3)
 	const perSecond, burst, span = 200, 100, 4 * time.Second
 	p := perClient(limits.Rate{Count: perSecond, Per: time.Second}, burst)
-	servers := []*ratelimit.Service{start(t, url, pool, p), start(t, url, pool, p), start(t, url, pool, p)}
+	servers := []*ratelimit.Service{start(t, url, pool, p, change...), start(t, url, pool, p, change...), start(t, url, pool, p, change...)}
+	for i, s := range servers {
+		eventually(t, fmt.Sprintf("server %d sharing", i), func() bool { return !s.Status().Local })
+	}
 	var admitted, refused atomic.Int64
 	var clients sync.WaitGroup
 	began := time.Now()
