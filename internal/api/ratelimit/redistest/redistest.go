@@ -94,7 +94,6 @@ func (s *Server) Start() {
 	args := append([]string{"--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", s.dir, "--requirepass", s.password}, s.args...)
 	s.said.Reset()
 	s.cmd = exec.Command(s.binary, args...)
-	s.cmd.Env = os.Environ()
 	s.cmd.Stdout, s.cmd.Stderr = &s.said, &s.said
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
