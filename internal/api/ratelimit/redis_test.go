@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"net"
 	"os"
 	"strings"
 	"sync"
@@ -235,13 +236,21 @@ func TestRedisAway(t *testing.T) {
 	}
 }
 
-// A wrong password, a host that doesn't answer and a server that is no Redis degrade; they fail no request, and no log tells the password.
+// A wrong password, a port that nobody listens on, one where nobody answers and a Redis without TLS degrade; they fail no request, and no log tells the password.
 func TestRedisThatRefuses(t *testing.T) {
 	t.Parallel()
 	server := redistest.New(t)
 	url, pool := database(t)
 	pretend(t, pool, 3)
-	for name, at := range map[string]string{"wrong password": server.URL("guessed"), "nobody": "redis://:guessed@127.0.0.1:1", "TLS": strings.Replace(server.URL("guessed"), "redis:", "rediss:", 1)} {
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // the kernel takes connections, and nobody reads them
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = silent.Close() })
+	for name, at := range map[string]string{
+		"wrong password": server.URL("guessed"), "nobody": "redis://:guessed@127.0.0.1:1", "silent": "redis://:guessed@" + silent.Addr().String(),
+		"TLS": strings.Replace(server.URL("guessed"), "redis:", "rediss:", 1),
+	} {
 		var log safe
 		r, err := ratelimit.NewRedis(ratelimit.RedisOptions{URL: at, Secret: secret(), Log: slog.New(slog.NewTextHandler(&log, nil))})
 		if err != nil {
