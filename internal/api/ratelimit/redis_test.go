@@ -171,13 +171,26 @@ func TestRedisOfTwoInstallations(t *testing.T) {
 	}
 }
 
-// Redis is killed while a client takes all it gets from three servers: nobody waits or sees an error, each server holds to its
-// part and says so, and when Redis is there again they share again.
+// Redis is killed, or hangs, after a client has taken all it gets from three servers: nobody sees an error, each server holds to
+// its part and says so, and when Redis is there again they share again.
 func TestRedisAway(t *testing.T) {
 	t.Parallel()
+	t.Run("killed", func(t *testing.T) {
+		t.Parallel()
+		server := redistest.New(t)
+		away(t, server, server.Kill, server.Start)
+	})
+	t.Run("hangs", func(t *testing.T) {
+		t.Parallel()
+		server := redistest.New(t)
+		away(t, server, server.Pause, server.Resume)
+	})
+}
+
+func away(t *testing.T, server *redistest.Server, leave, comeBack func()) {
+	t.Helper()
 	url, pool := database(t)
 	pretend(t, pool, 3)
-	server := redistest.New(t)
 	p := perClient(limits.Rate{Count: 1, Per: time.Hour}, 90)
 	var servers []*ratelimit.Service
 	var stores []*ratelimit.Redis
@@ -207,7 +220,7 @@ func TestRedisAway(t *testing.T) {
 		t.Fatalf("%d admitted by one of three servers of a burst of 90", got)
 	}
 	eventually(t, "the others to know who owes", func() bool { return servers[1].Status().Loans > 0 && servers[2].Status().Loans > 0 })
-	server.Kill()
+	leave()
 	if got := use("192.0.2.1", 90, servers...); got > 3 {
 		t.Errorf("%d admitted of a client that has had everything", got)
 	}
@@ -229,7 +242,7 @@ func TestRedisAway(t *testing.T) {
 	for _, s := range servers {
 		eventually(t, "a policy without Redis", func() bool { return s.Status().Version == v.Version })
 	}
-	server.Start()
+	comeBack()
 	eventually(t, "sharing again", shared)
 	if got := use("192.0.2.2", 240, servers...); got < 25 || got > 30+120/8 {
 		t.Errorf("%d admitted afterwards of the 30 that were left", got)
