@@ -19,7 +19,7 @@ up: postgres build ## Build and run the API with a private PostgreSQL and demo d
 	@bin/platctl serve --dev
 
 .PHONY: test
-test: postgres ## Run every test, on a real PostgreSQL that the tests start themselves
+test: postgres redis ## Run every test, on a real PostgreSQL and Redis that the tests start themselves
 	go test ./...
 	cd xk6-ext && go test ./...
 	cd tools/goosetest && go test ./...
@@ -31,6 +31,10 @@ test-as-user: postgres ## As root: the tests that start processes, once more as 
 .PHONY: postgres
 postgres:
 	@tools/ensure-postgres.sh
+
+.PHONY: redis
+redis:
+	@tools/ensure-redis.sh
 
 .PHONY: build
 build: ## Build bin/platctl
@@ -172,8 +176,10 @@ bench-cache: postgres ## Measure how stale kept answers get on two servers, and 
 	go test ./internal/api/server -run '^$$' -bench 'Staleness' -benchtime 10000x
 
 .PHONY: bench-limits
-bench-limits: postgres ## Measure the limiter beside another one, and an offender beside others on three servers
+bench-limits: postgres redis ## Measure the limiter beside another one, loans, reloads, and an offender beside others on three servers
 	go test ./internal/base/limits -run '^$$' -bench . -benchtime 2000000x
+	go test ./internal/api/ratelimit -run '^$$' -bench Lend -benchtime 200x
+	go test ./internal/api/ratelimit -run '^$$' -bench Reload -benchtime 100x
 	go test ./internal/api/server -run '^$$' -bench OffenderBesideOthers -benchtime 1x
 
 .PHONY: bench-compat

@@ -21,6 +21,7 @@ func outsideCalls() []outsideCall {
 	return []outsideCall{
 		{"internal/api/mail/smtp.go", ""},
 		{"internal/api/media/store/s3.go", ""},
+		{"internal/api/ratelimit/redis.go", ""},
 		{"internal/base/telemetry/otlp.go", ""},
 		{"internal/base/unixsock/unixsock.go", "sockets of this machine, between releases, their edge and commands: no request waits for one"},
 	}

@@ -3,10 +3,13 @@ package indexes
 import (
 	"context"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/platctl/platctl/internal/api/apitest"
 	"github.com/platctl/platctl/internal/api/postgres"
@@ -84,13 +87,55 @@ func TestMeasure(t *testing.T) {
 		}
 	}
 	for _, i := range rep.Indexes {
+		if i.With < 50 || !i.Constraint && i.Without < 50 {
+			t.Errorf("writes to %s are not measured: %+v", i.Table, i)
+		}
 		if i.Name == "posts_author_idx" && !(i.With > i.Without && i.Without > 100) {
 			t.Errorf("%+v", i)
 		}
 	}
+	probesInsert(t, conn)
 	var posts, there int64
 	if err := conn.QueryRow(t.Context(), "select (select count(*) from posts), (select count(*) from pg_class where relname = 'posts_author_idx')").
 		Scan(&posts, &there); err != nil || posts != 20_000 || there != 1 {
 		t.Errorf("%d posts, %d indexes, %v", posts, there, err)
+	}
+}
+
+// probesInsert sees that every probe inserts about as many rows as its figure is divided by: a few may be there already.
+func probesInsert(t *testing.T, conn *pgx.Conn) {
+	t.Helper()
+	for table, p := range probes() {
+		err := rolledBack(t.Context(), conn, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(t.Context(), p.before); err != nil {
+				return err
+			}
+			done, err := tx.Exec(t.Context(), p.insert)
+			if n := done.RowsAffected(); err == nil && n < probeRows*9/10 {
+				t.Errorf("the probe of %s inserts %d rows", table, n)
+			}
+			return err
+		})
+		if err != nil {
+			t.Errorf("the probe of %s: %v", table, err)
+		}
+	}
+}
+
+// A table whose indexes serve a list on the medium dataset has a probe: without one the page can't be made again.
+func TestEveryTableOfThePageHasAProbe(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../../docs/indexes.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`(?m)^CREATE .*INDEX .* ON public\.(\w+) `).FindAllStringSubmatch(string(page), -1)
+	for _, f := range found {
+		if _, ok := probes()[f[1]]; !ok {
+			t.Errorf("no probe of %s", f[1])
+		}
+	}
+	if len(found) < 30 {
+		t.Errorf("the page names %d indexes", len(found))
 	}
 }

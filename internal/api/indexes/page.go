@@ -43,10 +43,7 @@ viewer_silent 50 who never post.
 }
 
 func (i Index) writes() string {
-	switch {
-	case i.With == 0:
-		return "not measured | | "
-	case i.Constraint:
+	if i.Constraint {
 		return fmt.Sprintf("%.0f B | it holds a constraint | ", i.With)
 	}
 	return fmt.Sprintf("%.0f B | %.0f B | %.0f %%", i.With, i.Without, 100*(i.With-i.Without)/i.Without)

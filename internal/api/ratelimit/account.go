@@ -9,11 +9,18 @@ import (
 	"github.com/platctl/platctl/internal/base/limits"
 )
 
-// lender keeps the accounts of clients in PostgreSQL. It implements limits.Lender; a Redis could be another one.
-type lender struct{ line *line }
+// Accounts is what clients owe in all, kept in one place for all servers.
+type Accounts interface {
+	limits.Lender
+	// Debts returns who owes something, 4,096 clients at the most.
+	Debts(ctx context.Context) ([]limits.Debt, error)
+}
 
-// Lend implements limits.Lender: one statement, whatever the number of asks.
-func (l lender) Lend(ctx context.Context, asks []limits.Ask) ([]limits.Loan, error) {
+// ledger keeps the accounts in PostgreSQL.
+type ledger struct{ line *line }
+
+// Lend implements Accounts: one statement, whatever the number of asks.
+func (l ledger) Lend(ctx context.Context, asks []limits.Ask) ([]limits.Loan, error) {
 	p := db.LendUnitsParams{
 		Buckets: make([]string, len(asks)), Clients: make([][]byte, len(asks)), PerSecond: make([]float64, len(asks)),
 		Bursts: make([]int64, len(asks)), Used: make([]int64, len(asks)), Wants: make([]int64, len(asks)),
@@ -51,11 +58,15 @@ func account(bucket string, client []byte) limits.Account {
 	return a
 }
 
-// debts returns who owes something.
-func debts(ctx context.Context, q *db.Queries) ([]limits.Debt, error) {
-	rows, err := q.RatelimitDebts(ctx)
+// Debts implements Accounts.
+func (l ledger) Debts(ctx context.Context) ([]limits.Debt, error) {
+	var rows []db.RatelimitDebtsRow
+	err := l.line.do(ctx, func(ctx context.Context, q *db.Queries) (err error) {
+		rows, err = q.RatelimitDebts(ctx)
+		return err
+	})
 	if err != nil {
-		return nil, err
+		return nil, fault.Op("read debts", err)
 	}
 	out := make([]limits.Debt, len(rows))
 	for i, r := range rows {

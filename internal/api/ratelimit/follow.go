@@ -8,36 +8,34 @@ import (
 	"github.com/platctl/platctl/internal/base/limits"
 )
 
-// poll learns what is in force, how many servers there are and who owes something.
+// poll learns what is in force, how many servers there are and who owes something. Without the debts the rest still holds.
 func (s *Service) poll(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, pollPatience)
 	defer cancel()
 	began := s.now()
 	var state db.RatelimitStateRow
-	var owed []limits.Debt
 	err := s.line.do(ctx, func(ctx context.Context, q *db.Queries) (err error) {
 		if state, err = q.RatelimitState(ctx); err != nil {
 			return err
 		}
-		if err = s.follow(ctx, q, state.Version); err != nil {
-			return err
-		}
-		if state.Servers > 1 {
-			owed, err = debts(ctx, q)
-		}
-		if err == nil && time.Since(s.staffAt) > staffEvery {
+		if err = s.follow(ctx, q, state.Version); err == nil && time.Since(s.staffAt) > staffEvery {
 			s.staffAt = time.Now()
 			err = s.upkeep(ctx, q)
 		}
 		return err
 	})
 	if err != nil {
+		s.limiter.Regroup(0, nil, false)
 		return err
 	}
-	s.limiter.Regroup(int(state.Servers), owed, true)
+	var owed []limits.Debt
+	if state.Servers > 1 || s.opts.Accounts != nil { // one server alone shows as well that a Redis is away
+		owed, err = s.accounts.Debts(ctx)
+	}
+	s.limiter.Regroup(int(max(state.Servers, 1)), owed, err == nil)
 	s.polled.Store(int64(max(began, 1)))
 	s.once.Do(func() { close(s.first) })
-	return nil
+	return err
 }
 
 // follow puts the newest version into force. One that can't be read leaves the one before; that is told once.

@@ -64,7 +64,11 @@ func (s *Service) Try(ctx context.Context, handle string) (right func(context.Co
 
 // hide returns 16 bytes that stand for words: a handle that is no account may be somebody's password typed into the wrong field.
 func (s *Service) hide(words ...string) []byte {
-	h := hmac.New(sha256.New, s.opts.Secret)
-	h.Write([]byte("platctl login attempts\x00" + strings.Join(words, "\x00")))
+	return hidden(s.opts.Secret, append([]string{"platctl login attempts"}, words...))
+}
+
+func hidden(secret []byte, words []string) []byte {
+	h := hmac.New(sha256.New, secret)
+	h.Write([]byte(strings.Join(words, "\x00")))
 	return h.Sum(nil)[:16]
 }

@@ -27,10 +27,12 @@ type Options struct {
 	Most     limits.Mode   // what a policy may do at the most; empty: whatever it says
 	// Connect opens the connection over which servers share: beside the pool.
 	Connect func(ctx context.Context) (*pgx.Conn, error)
-	Log     *slog.Logger
-	Secret  []byte // hides who tries to log in
-	DB      db.DBTX
-	Refused func(Refusal) // hears of every request beyond a limit; may be nil
+	// Accounts is where clients' debts are kept for all servers; nil: in PostgreSQL, over the same connection.
+	Accounts Accounts
+	Log      *slog.Logger
+	Secret   []byte // hides who tries to log in
+	DB       db.DBTX
+	Refused  func(Refusal) // hears of every request beyond a limit; may be nil
 }
 
 // Refusal is a request beyond a limit.
@@ -42,15 +44,16 @@ type Refusal struct {
 
 // Service limits the requests of one server.
 type Service struct {
-	opts    Options
-	limiter *limits.Limiter
-	line    *line
-	first   chan struct{} // closed after the first answer of the database
-	once    sync.Once
-	staff   atomic.Pointer[map[int64]bool]
-	version atomic.Int64
-	polled  atomic.Int64 // nanoseconds since born; 0: never
-	born    time.Time
+	opts     Options
+	limiter  *limits.Limiter
+	line     *line
+	accounts Accounts
+	first    chan struct{} // closed after the first answer of the database
+	once     sync.Once
+	staff    atomic.Pointer[map[int64]bool]
+	version  atomic.Int64
+	polled   atomic.Int64 // nanoseconds since born; 0: never
+	born     time.Time
 
 	warning  sync.Mutex // of warnedAt
 	warnedAt time.Time
@@ -70,7 +73,10 @@ func New(o Options) (*Service, error) {
 	}
 	s := &Service{opts: o, line: newLine(o.Connect), first: make(chan struct{}), born: time.Now()}
 	s.staff.Store(&map[int64]bool{})
-	s.limiter = limits.New(s.bounded(o.Declared), limits.Options{Now: s.now, Lender: lender{s.line}})
+	if s.accounts = o.Accounts; s.accounts == nil {
+		s.accounts = ledger{s.line}
+	}
+	s.limiter = limits.New(s.bounded(o.Declared), limits.Options{Now: s.now, Lender: s.accounts})
 	return s, nil
 }
 
@@ -153,7 +159,6 @@ func (s *Service) Run(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		if err := s.poll(ctx); err != nil && ctx.Err() == nil {
-			s.limiter.Regroup(0, nil, false)
 			s.warn(ctx, "limits can't be shared; trying again", err)
 		}
 		select {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/platctl/platctl/internal/api/apitest"
 	"github.com/platctl/platctl/internal/api/ratelimit"
+	"github.com/platctl/platctl/internal/api/ratelimit/redistest"
 	"github.com/platctl/platctl/internal/base/fault"
 	"github.com/platctl/platctl/internal/base/limits"
 	"github.com/platctl/platctl/internal/base/pg"
@@ -49,6 +51,14 @@ func perClient(rate limits.Rate, burst int64) limits.Policy {
 // start runs a service on a database until the end of the test.
 func start(t testing.TB, url string, pool *pgxpool.Pool, p limits.Policy, change ...func(*ratelimit.Options)) *ratelimit.Service {
 	t.Helper()
+	s, stop := mortal(t, url, pool, p, change...)
+	t.Cleanup(stop)
+	return s
+}
+
+// mortal runs a service until it is stopped.
+func mortal(t testing.TB, url string, pool *pgxpool.Pool, p limits.Policy, change ...func(*ratelimit.Options)) (s *ratelimit.Service, stop func()) {
+	t.Helper()
 	o := ratelimit.Options{
 		Declared: p, Log: slog.New(slog.DiscardHandler), Secret: bytes.Repeat([]byte{1}, 16), DB: pool,
 		Connect: func(ctx context.Context) (*pgx.Conn, error) { return pgx.Connect(ctx, url) },
@@ -63,9 +73,8 @@ func start(t testing.TB, url string, pool *pgxpool.Pool, p limits.Policy, change
 	ctx, cancel := context.WithCancel(context.Background())
 	var ended sync.WaitGroup
 	ended.Go(func() { s.Run(ctx) })
-	t.Cleanup(func() { cancel(); ended.Wait() })
 	<-s.Loaded()
-	return s
+	return s, func() { cancel(); ended.Wait() }
 }
 
 // pretend makes as many servers alive as the limits should think there are.
@@ -94,14 +103,79 @@ func eventually(t testing.TB, what string, ok func() bool) time.Duration {
 	}
 }
 
-// Three servers on one PostgreSQL admit of one client, in a storm from all sides, burst + rate x time and at most 5 % more.
-func TestThreeServersOnPostgres(t *testing.T) {
+// kindsOfSharing is how servers can share: through PostgreSQL, or through a Redis with connections of their own.
+func kindsOfSharing() map[string]func(t *testing.T) []func(*ratelimit.Options) {
+	return map[string]func(t *testing.T) []func(*ratelimit.Options){
+		"postgres": func(*testing.T) []func(*ratelimit.Options) { return nil },
+		"redis": func(t *testing.T) []func(*ratelimit.Options) {
+			url := redistest.New(t).Open()
+			return []func(*ratelimit.Options){func(o *ratelimit.Options) { o.Accounts = connect(t, url) }}
+		},
+	}
+}
+
+// A server that dies keeps nothing from the others: what is left of the client's burst is had from them, all of it and once.
+func TestServerDies(t *testing.T) {
 	t.Parallel()
+	for name, shared := range kindsOfSharing() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url, pool := database(t)
+			pretend(t, pool, 3)
+			change := shared(t)
+			const burst, first = 90, 20
+			p := perClient(limits.Rate{Count: 1, Per: time.Hour}, burst)
+			left := []*ratelimit.Service{start(t, url, pool, p, change...), start(t, url, pool, p, change...)}
+			dies, stop := mortal(t, url, pool, p, change...)
+			t.Cleanup(stop)
+			eventually(t, "three that share", func() bool { return dies.Status().Servers == 3 && !dies.Status().Local })
+			use := func(n int, at ...*ratelimit.Service) (admitted int) {
+				for i := range n {
+					if !at[i%len(at)].Decide(context.Background(), "any", true, from("192.0.2.1")).Refused {
+						admitted++
+					}
+				}
+				return admitted
+			}
+			if got := use(first, dies); got != first {
+				t.Fatalf("%d admitted of %d", got, first)
+			}
+			stop()
+			if _, err := pool.Exec(t.Context(), "delete from replicas where id = 'pretended 3'"); err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range left {
+				eventually(t, "two that share and know who owes", func() bool { st := s.Status(); return st.Servers == 2 && !st.Local && st.Loans > 0 })
+			}
+			if got := use(200, left...); got < burst-first-3 || got > burst-first+3 {
+				t.Errorf("%d admitted by the others of the %d that were left", got, burst-first)
+			}
+		})
+	}
+}
+
+// Three servers admit of one client, in a storm from all sides, burst + rate x time and at most 5 % more, whether they share
+// through PostgreSQL or through Redis.
+func TestThreeServersShare(t *testing.T) {
+	t.Parallel()
+	for name, shared := range kindsOfSharing() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			storm(t, shared(t)...)
+		})
+	}
+}
+
+func storm(t *testing.T, change ...func(*ratelimit.Options)) {
+	t.Helper()
 	url, pool := database(t)
 	pretend(t, pool, 3)
 	const perSecond, burst, span = 200, 100, 4 * time.Second
 	p := perClient(limits.Rate{Count: perSecond, Per: time.Second}, burst)
-	servers := []*ratelimit.Service{start(t, url, pool, p), start(t, url, pool, p), start(t, url, pool, p)}
+	servers := []*ratelimit.Service{start(t, url, pool, p, change...), start(t, url, pool, p, change...), start(t, url, pool, p, change...)}
+	for i, s := range servers {
+		eventually(t, fmt.Sprintf("server %d sharing", i), func() bool { return !s.Status().Local })
+	}
 	var admitted, refused atomic.Int64
 	var clients sync.WaitGroup
 	began := time.Now()

@@ -20,6 +20,8 @@ type Limits struct {
 	Mode    limits.Mode // what holds while no policy is applied; empty: shadow
 	Most    limits.Mode // what a policy may do at the most; empty: whatever it says
 	Clients clientaddr.Resolver
+	// Accounts is where servers share limits; nil: in PostgreSQL.
+	Accounts ratelimit.Accounts
 }
 
 func (s *Server) newLimits() (*ratelimit.Service, error) {
@@ -32,7 +34,7 @@ func (s *Server) newLimits() (*ratelimit.Service, error) {
 	}
 	return ratelimit.New(ratelimit.Options{
 		Declared: declared, Most: s.opts.Limits.Most, Connect: besidePool(s.opts.Pool, "platctl limits"), Log: s.log,
-		Secret: s.opts.IDKey, DB: s.opts.Pool,
+		Secret: s.opts.IDKey, DB: s.opts.Pool, Accounts: s.opts.Limits.Accounts,
 		Refused: func(r ratelimit.Refusal) { s.metrics.limited(r) },
 	})
 }

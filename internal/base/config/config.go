@@ -162,9 +162,10 @@ type Perf struct {
 	K6  string `mapstructure:"k6"`
 }
 
-// Limits is what bounds the policy of request limits, which lives in the database.
+// Limits is what bounds the policy of request limits, which lives in the database, and where servers share them.
 type Limits struct {
-	Mode string `mapstructure:"mode"`
+	Mode     string `mapstructure:"mode"`
+	RedisURL Secret `mapstructure:"redis_url"`
 }
 
 // AutoMode lets the environment choose the mode of limits, and a policy overrule it.

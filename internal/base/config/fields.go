@@ -87,6 +87,7 @@ func toolFields() []Field {
 		{Key: "perf.dir", Default: "perf", Doc: "where baselines are stored"},
 		{Key: "perf.k6", Default: "", Doc: "the k6 with our extension; empty: beside platctl, then PATH"},
 		{Key: "ratelimit.mode", Default: "auto", Doc: "auto (what the policy says; without one shadow, in production enforce), or the most that a policy may do: off, shadow, enforce"},
+		{Key: "ratelimit.redis_url", Default: "", Secret: true, Doc: "redis://USER:PASSWORD@HOST:6379/DATABASE (rediss:// for TLS) through which servers share limits, or env:NAME, or file:PATH; empty: PostgreSQL"},
 		{Key: "debug.fault_status", Default: 0, Doc: "answer every API request with this status; refused in production"},
 		{Key: "debug.fault_delay", Default: "0s", Doc: "delay every API request by this much; refused in production"},
 	}

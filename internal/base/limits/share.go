@@ -360,13 +360,13 @@ func (got Loan) settle(a Ask, w wish, now time.Duration) {
 }
 
 // Regroup tells how many servers there are and who owes something in the shared accounts. It wants to be called about twice
-// a second; ok false says that neither can be found out.
+// a second. ok false says that the debts can't be found out, and 0 servers with it that their number can't either.
 func (l *Limiter) Regroup(servers int, debts []Debt, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	was, now := *l.group.Load(), l.opts.Now()
 	is := group{servers: was.servers}
-	if ok {
+	if ok || servers > 0 {
 		is.servers = max(servers, 1)
 	}
 	is.sharing = ok && is.servers > 1 && l.opts.Lender != nil && now >= l.retryAt

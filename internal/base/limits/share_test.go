@@ -340,3 +340,22 @@ func TestNobodyWaitsForTheLender(t *testing.T) {
 		t.Errorf("a server that stopped still shares: %+v", s)
 	}
 }
+
+// A server that knows of others but not what clients owe, as one that starts while the lender is away, holds to its part.
+func TestDebtsUnknown(t *testing.T) {
+	t.Parallel()
+	l := newFleet(t, 1, onePolicy(t, &Limit{Rate{1, time.Hour}, 90}, nil)).servers[0]
+	l.Regroup(3, nil, false)
+	if s := l.Stats(); !s.Local || s.Servers != 3 {
+		t.Errorf("%+v", s)
+	}
+	admitted := 0
+	for range 90 {
+		if !ask(l, 1).Refused {
+			admitted++
+		}
+	}
+	if admitted != 30 {
+		t.Errorf("%d admitted, want a third of 90", admitted)
+	}
+}

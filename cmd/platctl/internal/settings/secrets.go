@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 
 	"github.com/platctl/platctl/internal/api/keyring"
+	"github.com/platctl/platctl/internal/api/ratelimit"
 	"github.com/platctl/platctl/internal/base/config"
 	"github.com/platctl/platctl/internal/base/fault"
 )
@@ -18,6 +19,7 @@ type ServerSecrets struct {
 	SigningKeys keyring.Place
 	IDKey       []byte
 	SMTPURL     string
+	RedisURL    string
 }
 
 // ServerSecrets resolves and checks them. It connects to nothing, so serve calls it before it starts anything.
@@ -39,7 +41,12 @@ func (s *Settings) ServerSecrets() (ServerSecrets, error) {
 	if out.IDKey, err = s.key("auth.id_key", c.Auth.IDKey, "16 or more", func(n int) bool { return n >= 16 }); err != nil {
 		return out, err
 	}
-	out.SMTPURL, err = s.MailServer()
+	if out.SMTPURL, err = s.MailServer(); err != nil {
+		return out, err
+	}
+	if out.RedisURL, err = s.Secret("ratelimit.redis_url", c.RateLimit.RedisURL); err == nil && out.RedisURL != "" {
+		err = ratelimit.CheckRedisURL(out.RedisURL)
+	}
 	return out, err
 }
 

@@ -41,7 +41,7 @@ func newCheck(d *command.Deps) *cobra.Command {
 			if _, err := d.Mailer(); err != nil {
 				return err
 			}
-			for _, set := range []bool{secrets.DatabaseURL != "", !secrets.SigningKeys.IsZero(), secrets.IDKey != nil, secrets.SMTPURL != ""} {
+			for _, set := range []bool{secrets.DatabaseURL != "", !secrets.SigningKeys.IsZero(), secrets.IDKey != nil, secrets.SMTPURL != "", secrets.RedisURL != ""} {
 				if set {
 					res.Secrets++
 				}

@@ -14,6 +14,7 @@ import (
 	"github.com/platctl/platctl/internal/api/mail"
 	"github.com/platctl/platctl/internal/api/media/store"
 	"github.com/platctl/platctl/internal/api/postgres"
+	"github.com/platctl/platctl/internal/api/ratelimit"
 	"github.com/platctl/platctl/internal/api/seed"
 	"github.com/platctl/platctl/internal/api/server"
 	"github.com/platctl/platctl/internal/base/clientaddr"
@@ -57,6 +58,13 @@ func (o *options) server(ctx context.Context, p pools, secrets settings.ServerSe
 		return nil, nil, err
 	}
 	people, outside := o.outside(pictures)
+	if secrets.RedisURL != "" {
+		shared, err := ratelimit.NewRedis(ratelimit.RedisOptions{URL: secrets.RedisURL, Secret: secrets.IDKey, Log: o.log})
+		if err != nil {
+			return nil, nil, err
+		}
+		limited.Accounts, outside = shared, append(outside, shared.Breaker)
+	}
 	holder := role.NewHolder(startRole(c.Server.ControlSocket))
 	srv, err := server.New(ctx, server.Options{
 		Build: o.deps.Build, Log: o.log, Pool: p.requests, JobsPool: p.jobs, Hasher: hasher, Keys: keys, IDKey: secrets.IDKey,
