@@ -43,7 +43,7 @@ func TestSoak(t *testing.T) {
 		t.Logf("server %d at rest, before and after: %+v, %+v", i+1, b, a)
 		// Pools open connections when they need them, a descriptor and two goroutines each at most.
 		more := max(now-connections, 0)
-		if a.goroutines > b.goroutines+2*more+slack || a.files > b.files+more+slack {
+		if a.goroutines > b.goroutines+2*(more+slack) || a.files > b.files+more+slack {
 			t.Errorf("server %d leaks: %+v before, %+v after", i+1, b, a)
 		}
 		if a.anonymousMB > 1.5*b.anonymousMB+32 {
@@ -170,6 +170,8 @@ func (c *crowd) somethingHappens() {
 	var p *client.ProblemStatusCode
 	switch {
 	case err == nil:
+	case errors.As(err, &p) && p.Response.Code == "hashing_saturated":
+		c.refused.Add(1) // told to come back: on a busy machine logins are the first to wait
 	case errors.As(err, &p) && (p.StatusCode == http.StatusNotFound || p.StatusCode == http.StatusConflict):
 		c.refused.Add(1) // somebody was faster, or is blocked
 	default:

@@ -109,7 +109,7 @@ func start(program string) (*process, error) {
 	cmd.Env = []string{"GOMAXPROCS=1", "GOTRACEBACK=single"}
 	cmd.Dir = "/"
 	cmd.Stdout = theirs
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // a Ctrl-C at the terminal is the server's business; see lowerSession
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C at the terminal is the server's business
 	in, err := cmd.StdinPipe()
 	if err == nil {
 		err = cmd.Start()

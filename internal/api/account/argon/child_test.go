@@ -180,13 +180,6 @@ func TestChildHasLowPriority(t *testing.T) {
 			t.Errorf("%s has priority %s, want %d", path, nice, niceness)
 		}
 	}
-	group, err := os.ReadFile(fmt.Sprintf("/proc/%d/autogroup", pid(c)))
-	if err != nil {
-		t.Skip("this kernel doesn't group sessions: ", err)
-	}
-	if !strings.HasSuffix(strings.TrimSpace(string(group)), fmt.Sprintf(" nice %d", niceness)) {
-		t.Errorf("its session is %s, want nice %d", group, niceness)
-	}
 }
 
 // What a hash takes here and in a child, with its two messages, in turns.

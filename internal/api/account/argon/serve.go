@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"strconv"
 	"syscall"
 )
 
@@ -20,7 +19,6 @@ func Serve(in io.Reader, out io.Writer) error {
 	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	// The group, because of a process only this one thread would be meant. Where it is forbidden, it works on as it is.
 	_ = syscall.Setpriority(syscall.PRIO_PGRP, 0, niceness)
-	lowerSession()
 	dec, enc := json.NewDecoder(in), json.NewEncoder(out)
 	for {
 		var r request
@@ -34,11 +32,4 @@ func Serve(in io.Reader, out io.Writer) error {
 		}
 		runtime.GC() // nothing else lives here, so this takes no time, and the next key takes the memory of this one
 	}
-}
-
-// lowerSession gives the session, which is this process alone, the same priority. Linux shares cores among sessions first and inside of
-// each by priority, where sched_autogroup is on: a hash that was alone in its session on a core would weigh as much as a session of
-// PostgreSQL, which then waited for the scheduler's tick. Elsewhere there is no such file.
-func lowerSession() {
-	_ = os.WriteFile("/proc/self/autogroup", []byte(strconv.Itoa(niceness)), 0)
 }
