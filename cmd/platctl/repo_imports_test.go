@@ -61,7 +61,7 @@ func libraries() []library {
 		{"github.com/charmbracelet", []string{"cmd/platctl"}, "domain packages return values and events; only cmd draws"},
 		{"github.com/jackc/pgx/v5", []string{
 			"internal/base/pg", "internal/base/localpg", "internal/base/telemetry", "internal/api", "internal/ops/migrate", "internal/ops/catalog",
-			"internal/ops/explain", "internal/ops/trace",
+			"internal/ops/explain", "internal/ops/trace", "internal/ops/scratch",
 			"internal/ops/compat", "internal/ops/ledger", "internal/ops/backup", "cmd/platctl/internal/command"},
 			"a deploy, a rollback and a release must work while the database is down"},
 		{"github.com/ogen-go/ogen", []string{"internal/api"}, "only the API is generated from the spec"},

@@ -13,6 +13,7 @@ import (
 	"github.com/platctl/platctl/internal/base/fault"
 	"github.com/platctl/platctl/internal/base/pg"
 	"github.com/platctl/platctl/internal/base/pg/pgtest"
+	"github.com/platctl/platctl/internal/ops/scratch"
 )
 
 // gone fails while the scratch database of a report is still there.
@@ -127,53 +128,6 @@ func await(t *testing.T, conn *pgx.Conn, sql string, args ...any) {
 	}
 }
 
-// What a killed trace has left goes with the next one; what belongs to a live one stays.
-func TestLeftovers(t *testing.T) {
-	t.Parallel()
-	url := server(t)
-	admin, err := withDatabase(url, "postgres")
-	if err != nil {
-		t.Fatal(err)
-	}
-	owner, other := connect(t, admin), connect(t, admin)
-	dead, live := scratchPrefix+"dead_"+database(t, url), scratchPrefix+"live_"+database(t, url)
-	exec(t, owner, sqlOwn, live)
-	exec(t, owner, "create database "+live+" template template0")
-	exec(t, owner, "create database "+dead+" template template0")
-	s, err := makeScratch(t.Context(), url, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := s.drop(); err != nil {
-			t.Error(err)
-		}
-	}()
-	for name, want := range map[string]bool{dead: false, live: true, s.name: true} {
-		var there bool
-		if err := other.QueryRow(t.Context(), "select exists (select from pg_database where datname = $1)", name).Scan(&there); err != nil || there != want {
-			t.Errorf("%s: there %v, expected %v; %v", name, there, want, err)
-		}
-	}
-	exec(t, owner, "drop database "+live+" with (force)")
-}
-
-// The owner's session can be ended: the database is dropped all the same.
-func TestOwnerTerminated(t *testing.T) {
-	t.Parallel()
-	url := server(t)
-	s, err := makeScratch(t.Context(), url, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	exec(t, connect(t, url), "select pg_terminate_backend($1, 10000)", s.admin.PgConn().PID())
-	_ = s.admin.Ping(t.Context())
-	if err := s.drop(); err != nil {
-		t.Fatal(err)
-	}
-	gone(t, url, &Report{Scratch: s.name})
-}
-
 // A copy is made only of what doesn't look like production.
 func TestCopyable(t *testing.T) {
 	t.Parallel()
@@ -193,10 +147,7 @@ func TestCopyable(t *testing.T) {
 	production := "production_" + database(t, url)
 	exec(t, admin, "create database "+production)
 	defer exec(t, admin, "drop database "+production+" with (force)")
-	there, err := withDatabase(url, production)
-	if err != nil {
-		t.Fatal(err)
-	}
+	there := scratch.WithDatabase(url, production)
 	if _, err := Copyable(t.Context(), there); !errors.Is(err, fault.Refused) || !strings.Contains(err.Error(), "looks like production") {
 		t.Errorf("by name: %v", err)
 	}

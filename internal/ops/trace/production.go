@@ -2,12 +2,16 @@ package trace
 
 import (
 	"context"
+	_ "embed"
 	"net/url"
 	"strings"
 
 	"github.com/platctl/platctl/internal/base/fault"
 	"github.com/platctl/platctl/internal/base/pg"
 )
+
+//go:embed sql/in_use.sql
+var sqlInUse string
 
 // Copyable returns the name of the database that a URL leads to, if a copy of it may be made beside it. What looks like production is
 // refused: a name or host that says so, or sessions of others.
@@ -28,10 +32,9 @@ func Copyable(ctx context.Context, raw string) (string, error) {
 				WithHint("without --on-its-server it is made on the private PostgreSQL")
 		}
 	}
-	var version string
 	var replica bool
 	var sessions int
-	if err := conn.QueryRow(ctx, sqlServer, name).Scan(&version, &replica, &sessions); err != nil {
+	if err := conn.QueryRow(ctx, sqlInUse, name).Scan(&replica, &sessions); err != nil {
 		return "", err
 	}
 	if replica || sessions > 0 {

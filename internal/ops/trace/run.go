@@ -12,6 +12,7 @@ import (
 	"github.com/platctl/platctl/internal/base/pg"
 	"github.com/platctl/platctl/internal/ops/catalog"
 	"github.com/platctl/platctl/internal/ops/migrate"
+	"github.com/platctl/platctl/internal/ops/scratch"
 )
 
 // Options says what to trace, and where.
@@ -53,13 +54,13 @@ func run(ctx context.Context, o Options) (rep *Report, err error) {
 			return rep, err
 		}
 	}
-	s, err := makeScratch(ctx, o.Server, o.Template)
+	s, err := scratch.Make(ctx, o.Server, o.Template)
 	if err != nil {
 		return rep, err
 	}
-	defer func() { err = errors.Join(err, s.drop()) }()
-	rep.Server, rep.Scratch = s.version, s.name
-	j := &job{o: o, rep: rep, url: s.url, told: map[Unfilled]bool{}}
+	defer func() { err = errors.Join(err, s.Drop()) }()
+	rep.Server, rep.Scratch = s.Version, s.Name
+	j := &job{o: o, rep: rep, url: s.URL, told: map[Unfilled]bool{}}
 	defer j.end()
 	if err := j.open(ctx); err != nil {
 		return rep, err

@@ -12,6 +12,7 @@ import (
 	"github.com/platctl/platctl/internal/base/localpg"
 	"github.com/platctl/platctl/internal/ops/compat"
 	"github.com/platctl/platctl/internal/ops/migrate"
+	"github.com/platctl/platctl/internal/ops/scratch"
 )
 
 // guard keeps a contract migration from breaking a release that somebody may go back to.
@@ -84,7 +85,7 @@ func refusal(rep *compat.Report) error {
 // judgeAfter tries the files in a database of its own, on the same server where the role may make one, else on the private
 // PostgreSQL, and judges releases there.
 func judgeAfter(ctx context.Context, d *command.Deps, m *migrate.Migrator, url string, releases []*compat.Release, to int64) (reports []*compat.Report, err error) {
-	s, err := compat.NewScratch(ctx, url)
+	s, err := scratch.Make(ctx, url, "")
 	if errors.Is(err, fault.Forbidden) {
 		o, lerr := d.LocalPG()
 		if lerr != nil {
@@ -98,13 +99,13 @@ func judgeAfter(ctx context.Context, d *command.Deps, m *migrate.Migrator, url s
 		if !server.Attached {
 			defer func() { _ = server.Stop(context.WithoutCancel(ctx)) }()
 		}
-		s, err = compat.NewScratch(ctx, server.URL("postgres"))
+		s, err = scratch.Make(ctx, server.URL("postgres"), "")
 	}
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.Drop()) }()
-	reports, err = s.After(ctx, m, releases, to)
+	reports, err = compat.After(ctx, s.URL, m, releases, to)
 	if err != nil {
 		return nil, err
 	}

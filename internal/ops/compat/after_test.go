@@ -1,16 +1,15 @@
 package compat
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"testing"
 	"testing/fstest"
 
 	"github.com/platctl/platctl/internal/base/fault"
-	"github.com/platctl/platctl/internal/base/pg"
 	"github.com/platctl/platctl/internal/base/pg/pgtest"
 	"github.com/platctl/platctl/internal/ops/migrate"
+	"github.com/platctl/platctl/internal/ops/scratch"
 )
 
 func plots(t testing.TB, more ...string) *migrate.Migrator {
@@ -51,17 +50,17 @@ func builtOn(t testing.TB, version int64, queries ...Query) *Release {
 
 func named() Query { return Query{Name: "Plots", SQL: "select id, name from plots order by name"} }
 
-// The schema that the files would leave is judged in a database of its own, which is gone afterwards; each finding names the
-// migration that did it, though two others name the column too.
-func TestScratch(t *testing.T) {
+// The schema that the files would leave is judged in a database of its own; each finding names the migration that did it, though
+// two others name the column too.
+func TestAfter(t *testing.T) {
 	t.Parallel()
 	server := pgtest.Empty(t)
-	s, err := NewScratch(t.Context(), server)
+	s, err := scratch.Make(t.Context(), server, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	old, other := builtOn(t, 1, named()), builtOn(t, 2, Query{Name: "Titles", SQL: "select title from plots"})
-	reports, err := s.After(t.Context(), plots(t), []*Release{old, other}, 5)
+	reports, err := After(t.Context(), s.URL, plots(t), []*Release{old, other}, 5)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,9 +76,6 @@ func TestScratch(t *testing.T) {
 	}
 	if err := s.Drop(); err != nil {
 		t.Fatal(err)
-	}
-	if _, err := pg.Connect(t.Context(), s.url, "gone"); err == nil {
-		t.Error("the database is still there")
 	}
 }
 
@@ -126,20 +122,9 @@ func TestDeclaredPhases(t *testing.T) {
 	}
 }
 
-// A role that may not make databases is told so; what was done by hand is in no file.
-func TestScratchRefusals(t *testing.T) {
+// What was done by hand is in no file.
+func TestByHand(t *testing.T) {
 	t.Parallel()
-	url := pgtest.Empty(t)
-	admin := open(t, url)
-	role := "compat_" + strings.TrimPrefix(digest(url), "sha256 ")[:10]
-	run(t, admin, "create role "+role+" login")
-	t.Cleanup(func() { _, _ = admin.Exec(context.Background(), "drop role "+role) })
-	if _, err := NewScratch(t.Context(), url+"&options=-crole%3D"+role); !errors.Is(err, fault.Forbidden) {
-		t.Errorf("without the right: %v", err)
-	}
-	if got := withDatabase("host=/tmp user=me", "x"); got != "host=/tmp user=me dbname=x" {
-		t.Error(got)
-	}
 	after := &Report{BuiltOn: 1, Verdict: Proven}
 	after.Merge(&Report{Schema: 2, Findings: []Finding{{Verdict: Broken, Reason: "by hand"}}})
 	if after.Verdict != Broken || !strings.Contains(after.Findings[0].Reason, "as the schema is now") {
