@@ -42,16 +42,16 @@ const (
 	Reverted  State = "reverted" // its down ran; it can be applied again
 )
 
-// entry is one row of platctl.migrations.
+// entry is one row of platctl.migrations, in the order in which read.sql returns its columns.
 type entry struct {
 	Version    int64
 	Name       string
 	State      State
 	Phase      string
 	UpText     string
-	UpSHA256   string `db:"up_sha256"`
+	UpSHA256   string
 	DownText   string
-	DownSHA256 string `db:"down_sha256"`
+	DownSHA256 string
 	// DownStepwise is nil in rows of before it was noted.
 	DownStepwise *bool
 	Begun        *begun    // nil: no statement is at work that commits by itself
@@ -60,10 +60,10 @@ type entry struct {
 	StmtDone     int
 	Error        string
 	StartedAt    time.Time
-	DurationMS   int64 `db:"duration_ms"`
+	DurationMS   int64
 	Release      string
 	ToolVersion  string
-	DBUser       string `db:"db_user"`
+	DBUser       string
 }
 
 // Querier runs a query: a connection, a pool or a transaction.
@@ -73,10 +73,19 @@ type Querier interface {
 
 // readLedger is one query. A database without the ledger has nothing applied.
 func readLedger(ctx context.Context, db Querier) (map[int64]*entry, error) {
-	rows, err := db.Query(ctx, sqlRead, pgx.QueryExecModeExec) // one round trip: a status is three
+	return read(ctx, db, true)
+}
+
+// readStates is readLedger without the texts of the migrations, for who only looks.
+func readStates(ctx context.Context, db Querier) (map[int64]*entry, error) {
+	return read(ctx, db, false)
+}
+
+func read(ctx context.Context, db Querier, texts bool) (map[int64]*entry, error) {
+	rows, err := db.Query(ctx, sqlRead, pgx.QueryExecModeExec, texts) // one round trip
 	var list []*entry
 	if err == nil {
-		list, err = pgx.CollectRows(rows, pgx.RowToAddrOfStructByName[entry])
+		list, err = pgx.CollectRows(rows, pgx.RowToAddrOfStructByPos[entry])
 	}
 	if pg.Is(err, pg.UndefinedTable) {
 		return nil, nil

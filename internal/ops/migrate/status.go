@@ -44,7 +44,7 @@ type Status struct {
 
 // Status compares files and ledger, and tells what runs now. It takes no lock.
 func (m *Migrator) Status(ctx context.Context, db Querier) (*Status, error) {
-	entries, err := readLedger(ctx, db)
+	entries, err := readStates(ctx, db)
 	if err != nil {
 		return nil, fault.Op("migration status", err)
 	}

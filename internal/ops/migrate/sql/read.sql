@@ -1,6 +1,11 @@
-select version, name, state, phase, up_text, up_sha256, down_text, down_sha256, stmt_total, stmt_done, error, started_at,
-       (extract(epoch from duration) * 1000)::bigint as duration_ms, release, tool_version, db_user,
-       (to_jsonb(m) ->> 'down_stepwise')::boolean as down_stepwise, nullif(to_jsonb(m) -> 'begun', 'null') as begun,
-       nullif(to_jsonb(m) -> 'progress', 'null') as progress
-from platctl.migrations m
+-- The fields of an entry, in their order. A ledger of before has fewer columns: a name that it hasn't is the outer row's. The texts are
+-- long, so they come only where $1 is true.
+select l.*
+from (select null::boolean as down_stepwise, null::jsonb as begun, null::jsonb as progress) absent
+cross join lateral (
+    select version, name, state, phase, case when $1::boolean then up_text else '' end, up_sha256,
+           case when $1::boolean then down_text else '' end, down_sha256, down_stepwise, begun, progress, stmt_total, stmt_done, error,
+           started_at, (extract(epoch from duration) * 1000)::bigint, release, tool_version, db_user
+    from platctl.migrations
+) l
 order by version
