@@ -61,7 +61,7 @@ func newLint(d *command.Deps) *cobra.Command {
 	})
 	cmd.Flags().Int64Var(&o.From, "from", 0, "judge this version and newer ones")
 	cmd.Flags().StringVar(&o.Server, "pg-version", "15", "the version of PostgreSQL that the migrations are for")
-	cmd.Flags().StringVar(&o.Format, "format", "table", "table, markdown for a pull request, or sarif for code scanning")
+	formatFlag(cmd, &o.Format, "table, markdown for a pull request, or sarif for code scanning", "table", "markdown", "sarif")
 	cmd.Flags().BoolVar(&o.Rules, "rules", false, "list the rules, and judge nothing")
 	cmd.Flags().BoolVar(&o.Style, "style", false, "also the rules of style, which only warn")
 	cmd.Flags().BoolVar(&o.Notes, "notes", false, "also show notes, which are harmless with the runner's timeouts")
@@ -73,10 +73,6 @@ func newLint(d *command.Deps) *cobra.Command {
 func runLint(p *output.Printer, o lintOptions) error {
 	if o.Rules {
 		return p.Result(LintResult{Report: &lint.Report{}, Rules: lint.Rules()}, func(w io.Writer) error { return ruleTable(p, w, lint.Rules()) })
-	}
-	show, err := format(p, o)
-	if err != nil {
-		return err
 	}
 	server, err := lint.ParseServer(o.Server)
 	if err != nil {
@@ -91,7 +87,7 @@ func runLint(p *output.Printer, o lintOptions) error {
 		return err
 	}
 	rep := lint.Lint(m.Migrations(), lint.Options{Server: server, Style: o.Style, Wants: wants})
-	return p.Answer(LintResult{rep, lint.Broken(rep.Findings)}, rep.Verdict(o.Strict), func(w io.Writer) error { return show(w, rep) })
+	return p.Answer(LintResult{rep, lint.Broken(rep.Findings)}, rep.Verdict(o.Strict), func(w io.Writer) error { return show(p, w, rep, o) })
 }
 
 // chosen returns which files are judged: all, those from a version on, or those that are named.
@@ -110,21 +106,19 @@ func chosen(all []*migrate.Migration, o lintOptions) (func(*migrate.Migration) b
 	return func(m *migrate.Migration) bool { return m.Version >= o.From && (len(named) == 0 || named[m]) }, nil
 }
 
-// format returns what shows a report to people.
-func format(p *output.Printer, o lintOptions) (func(io.Writer, *lint.Report) error, error) {
-	shown := []lint.Severity{lint.Error, lint.Warning, lint.Style, lint.Trace}
+// show shows a report to people.
+func show(p *output.Printer, w io.Writer, rep *lint.Report, o lintOptions) error {
+	of := []lint.Severity{lint.Error, lint.Warning, lint.Style, lint.Trace}
 	if o.Notes {
-		shown = append(shown, lint.Note)
+		of = append(of, lint.Note)
 	}
 	switch o.Format {
-	case "table":
-		return func(w io.Writer, rep *lint.Report) error { return lintTable(p, w, rep, shown) }, nil
 	case "markdown":
-		return func(w io.Writer, rep *lint.Report) error { return printed(w, rep.Markdown(shown...)) }, nil
+		return printed(w, rep.Markdown(of...))
 	case "sarif":
-		return func(w io.Writer, rep *lint.Report) error { return printed(w, rep.SARIF(o.Deps.Build.Version)) }, nil
+		return printed(w, rep.SARIF(o.Deps.Build.Version))
 	}
-	return nil, fault.New(fault.Usage, "--format %s is not table, markdown or sarif", o.Format)
+	return lintTable(p, w, rep, of)
 }
 
 func printed(w io.Writer, text string) error {

@@ -26,15 +26,15 @@ type PlanResult struct {
 type planOptions struct {
 	Deps *command.Deps
 
-	To       int64
-	Down     bool
-	Markdown bool
+	To     int64
+	Down   bool
+	Format string
 }
 
 func newPlan(d *command.Deps) *cobra.Command {
 	o := planOptions{Deps: d}
 	cmd := command.New(command.Spec{
-		Use:   "plan [--to VERSION] [--down] [--markdown] [--dir DIR]",
+		Use:   "plan [--to VERSION] [--down] [--format table|markdown] [--dir DIR]",
 		Short: "Tell what an up, or a down, would do now",
 		Long: "For each migration: how it runs, how long it waits for a lock and how often it is tried, which tables it names and\n" +
 			"how large they are by PostgreSQL's estimates, which data goes with it, and what an earlier run has done of it. Names\n" +
@@ -42,7 +42,7 @@ func newPlan(d *command.Deps) *cobra.Command {
 		Example: `
 			platctl migrate plan
 			platctl migrate plan --down --to 20261101120000
-			platctl migrate plan --markdown --dir db/migrations >> "$GITHUB_STEP_SUMMARY"`,
+			platctl migrate plan --format markdown --dir db/migrations >> "$GITHUB_STEP_SUMMARY"`,
 		Exits:  []int{6},
 		Result: PlanResult{},
 		Run: func(ctx context.Context, cmd *cobra.Command, _ []string) error {
@@ -51,7 +51,7 @@ func newPlan(d *command.Deps) *cobra.Command {
 	})
 	cmd.Flags().Int64Var(&o.To, "to", migrate.Newest, "the version that the schema would be at (default: the newest; with --down one less than now)")
 	cmd.Flags().BoolVar(&o.Down, "down", false, "plan the way down")
-	cmd.Flags().BoolVar(&o.Markdown, "markdown", false, "print Markdown, for a pull request")
+	formatFlag(cmd, &o.Format, "table, or markdown for a pull request", "table", "markdown")
 	command.KeyFlag(cmd, "dir", "migrations.dir")
 	return cmd
 }
@@ -85,7 +85,7 @@ func runPlan(ctx context.Context, p *output.Printer, o planOptions) error {
 		o.Deps.Streams.Say("warning: %s", w)
 	}
 	return p.Result(PlanResult{db.Shown, v}, func(w io.Writer) error {
-		if o.Markdown {
+		if o.Format == "markdown" {
 			return markdown(w, v)
 		}
 		return planTable(p, w, v)

@@ -31,7 +31,7 @@ type traceOptions struct {
 func newTrace(d *command.Deps) *cobra.Command {
 	o := traceOptions{deps: d}
 	cmd := command.New(command.Spec{
-		Use:   "trace [--from VERSION] [--to VERSION] [--rows N] [--template DATABASE] [--on-its-server] [--sizes-from URL] [--format FORMAT] [--dir DIR]",
+		Use:   "trace [--from VERSION] [--to VERSION] [--rows N] [--template DATABASE] [--on-its-server] [--sizes-from URL] [--format table|markdown] [--dir DIR]",
 		Short: "Let a real PostgreSQL judge the migrations",
 		Long: "Runs each file up, down and up again on a scratch database, exactly as `platctl migrate up` would, and tells which\n" +
 			"locks each statement took and whom they stop, what it rewrote and read whole, and what the way down loses. The\n" +
@@ -57,7 +57,7 @@ func newTrace(d *command.Deps) *cobra.Command {
 	f.StringVar(&o.template, "template", "", "start with a copy of this database of the server, instead of an empty one")
 	f.BoolVar(&o.onItsServer, "on-its-server", false, "make the scratch database on the server of database.url, as a copy of that database")
 	f.StringVar(&o.sizesFrom, "sizes-from", "", "the URL of a database whose sizes and rates the estimates are for; it is only read")
-	f.StringVar(&o.format, "format", "table", "what to print: table, or markdown for a pull request")
+	formatFlag(cmd, &o.format, "table, or markdown for a pull request", "table", "markdown")
 	command.KeyFlag(cmd, "dir", "migrations.dir")
 	return cmd
 }
@@ -90,8 +90,6 @@ func (o traceOptions) run(ctx context.Context, p *output.Printer) error {
 
 func (o traceOptions) check() error {
 	switch {
-	case o.format != "table" && o.format != "markdown":
-		return fault.New(fault.Usage, "--format %q is neither table nor markdown", o.format)
 	case o.from < 0 || o.to < 0:
 		return fault.New(fault.Usage, "--from and --to are versions, above 0")
 	case o.to > 0 && o.from > o.to:
