@@ -231,8 +231,15 @@ func (f *backfill) inBatch(ctx context.Context, now *Progress) (done bool, err e
 	if n == 0 {
 		return true, nil
 	}
-	if _, err := f.conn.Exec(ctx, f.sql, *first, *until); err != nil {
-		return false, &failure{st: f.p.script.Statements[0], err: err}
+	st := f.p.script.Statements[0]
+	run := func() error { _, err := f.conn.Exec(ctx, f.sql, *first, *until); return err }
+	if last == nil {
+		err = f.between(ctx, f.p, 0, st, run)
+	} else {
+		err = run()
+	}
+	if err != nil {
+		return false, &failure{st: st, err: err}
 	}
 	now.Last, now.Rows = *until, now.Rows+n
 	if _, err := f.conn.Exec(ctx, sqlProgress, f.p.mg.Version, now); err != nil {

@@ -177,6 +177,16 @@ func TestTemplate(t *testing.T) {
 	}
 }
 
+// Of a backfill the first batch is watched: the locks of all of them, and the rows of one.
+func TestBackfill(t *testing.T) {
+	t.Parallel()
+	rep := mustTrace(t, Options{Rows: 300, Files: folder("1_a.sql", up+"create table plots (id bigint primary key, name text not null, title text);",
+		"2_b.sql", "-- +goose Up\n-- platctl: phase backfill\n-- platctl: batch plots by id size 100\nupdate plots set title = name where id between :from and :to;")})
+	if ways := rep.Files[1].Up; len(ways) != 1 || !slices.ContainsFunc(ways[0].Locks, func(l Lock) bool { return l.Relation == "plots" && l.Mode == RowExclusive }) {
+		t.Errorf("%+v", ways)
+	}
+}
+
 // A gate that another session than the runner's waits for opens by itself, and all sessions of gates end.
 func TestGatesOpenByThemselves(t *testing.T) {
 	t.Parallel()
