@@ -173,13 +173,10 @@ func (s *stmt) createTrigger() {
 	if !s.take("on") {
 		return
 	}
-	n, ok := s.name()
+	key, ok := s.lastTable(shareRowExclusive)
 	if !ok {
 		return
 	}
-	s.rest()
-	key := s.key(n)
-	s.locksTable(key, shareRowExclusive)
 	if !s.r.w.hot(key) {
 		return
 	}
@@ -189,6 +186,18 @@ func (s *stmt) createTrigger() {
 	}
 }
 
+// lastTable reads the name of the table that a statement is about, behind which only what matters to nobody follows, and its lock.
+func (s *stmt) lastTable(lock mode) (key string, ok bool) {
+	n, ok := s.name()
+	if !ok {
+		return "", false
+	}
+	s.rest()
+	key = s.key(n)
+	s.locksTable(key, lock)
+	return key, true
+}
+
 // createRule reads CREATE RULE, which rewrites what others write.
 func (s *stmt) createRule() {
 	s.ident()
@@ -196,13 +205,10 @@ func (s *stmt) createRule() {
 	if !s.take("to") {
 		return
 	}
-	n, ok := s.name()
+	key, ok := s.lastTable(accessExclusive)
 	if !ok {
 		return
 	}
-	s.rest()
-	key := s.key(n)
-	s.locksTable(key, accessExclusive)
 	s.breaks(s.r.w.hot(key), "C10", "the rule changes what is written to %s, or read", key)
 }
 
@@ -213,13 +219,10 @@ func (s *stmt) policy() {
 	if !s.take("on") {
 		return
 	}
-	n, ok := s.name()
+	key, ok := s.lastTable(accessExclusive)
 	if !ok {
 		return
 	}
-	s.rest()
-	key := s.key(n)
-	s.locksTable(key, accessExclusive)
 	s.breaks(s.r.w.hot(key), "C09", "other rows of %s can be seen and written", key)
 }
 
