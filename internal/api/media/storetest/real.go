@@ -10,12 +10,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/platctl/platctl/internal/api/media/store"
+	"github.com/platctl/platctl/internal/base/moduletest"
 )
 
 // Real is an S3 service in a process of its own, over a folder, behind the same proxy as S3. It can be killed and started again.
@@ -46,10 +45,7 @@ func NewReal(t testing.TB, given string) *Real {
 	if err := os.MkdirAll(filepath.Join(dir, "buckets", "pictures"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if given == "" {
-		given = build(t)
-	}
-	r := &Real{binary: given, dir: dir, socket: filepath.Join(dir, "socket")}
+	r := &Real{binary: moduletest.Build(t, given, "s3", "tools/s3", "."), dir: dir, socket: filepath.Join(dir, "socket")}
 	r.proxy = httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: "s3"}) // leaves Host alone, which is signed
 	r.proxy.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) }
 	r.proxy.Transport = &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -92,51 +88,4 @@ func (r *Real) Start(t testing.TB) {
 func (r *Real) Kill() {
 	_ = r.cmd.Process.Kill() // an error means that it has ended
 	_ = r.cmd.Wait()
-}
-
-// build returns the path of the service. Go finds it up to date in about a second after the first time.
-func build(t testing.TB) string {
-	t.Helper()
-	base, err := os.UserCacheDir()
-	if err != nil {
-		base = filepath.Join(os.TempDir(), "platctl-test-"+strconv.Itoa(os.Getuid()))
-	}
-	dir := filepath.Join(base, "platctl-test")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	lock, err := os.OpenFile(filepath.Join(dir, "s3.lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer lock.Close()
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil { // two test packages don't build at once
-		t.Fatal(err)
-	}
-	out := filepath.Join(dir, "s3")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", out, ".")
-	cmd.Dir = source(t)
-	cmd.Env = append(cmd.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=-buildvcs=false")
-	if b, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build the S3 service: %v\n%s", err, b)
-	}
-	return out
-}
-
-// source is tools/s3 in the checkout above the test.
-func source(t testing.TB) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for ; ; dir = filepath.Dir(dir) {
-		s3 := filepath.Join(dir, "tools", "s3")
-		if _, err := os.Stat(filepath.Join(s3, "go.mod")); err == nil {
-			return s3
-		}
-		if dir == filepath.Dir(dir) {
-			t.Fatal("there is no tools/s3 in any folder above the test")
-		}
-	}
 }
