@@ -121,28 +121,45 @@ func orNone(s string, ok bool) string {
 	return s
 }
 
-// harmlessExpression says whether an expression is made of literals and functions alone that take every value of their type.
+// harmlessExpression says whether an expression is made of literals, columns and functions alone that take every value of their type.
+// Arithmetic of columns overflows, and a cast of one may not take its value: only text takes every value.
 func harmlessExpression(sql string) bool {
 	tokens := sqltoken.Split(sql)
+	columns, arithmetic := false, false
 	for i, t := range tokens {
+		before, after := neighbour(tokens, i-1), neighbour(tokens, i+1)
 		switch {
-		case t.Is("/"), t.Is("%"), t.Is("["):
+		case t.Is("/"), t.Is("%"), t.Is("["), t.Kind == sqltoken.Quoted, t.Is(".") && before.Kind != sqltoken.Number:
 			return false
-		case t.Kind == sqltoken.Quoted:
+		case t.Is(":") && after.Is(":"):
+			if before.Kind != sqltoken.String && before.Kind != sqltoken.Number && !before.Is("null") && !neighbour(tokens, i+2).Is("text") {
+				return false
+			}
+		case t.Is("+"), t.Is("-"), t.Is("*"):
+			arithmetic = true
+		case t.Name() && before.Is(":"): // the type of a cast
+		case t.Name() && slices.Contains(total(), t.Text):
+		case t.Name() && after.Is("("):
 			return false
-		case t.Name() && i+1 < len(tokens) && tokens[i+1].Is("(") && !slices.Contains(total(), t.Text):
-			return false
-		case t.Is(".") && i > 0 && tokens[i-1].Kind != sqltoken.Number:
-			return false
+		case t.Name():
+			columns = true
 		}
 	}
-	return true
+	return !arithmetic || !columns
 }
 
-// total lists functions of PostgreSQL, and types with a length, that don't fail for any value of their arguments' types.
+// neighbour returns the token at a place, an empty one where there is none.
+func neighbour(tokens []sqltoken.Token, at int) sqltoken.Token {
+	if at < 0 || at >= len(tokens) {
+		return sqltoken.Token{Kind: sqltoken.Symbol}
+	}
+	return tokens[at]
+}
+
+// total lists functions of PostgreSQL, types with a length and words that are no columns, which don't fail for any value of their
+// arguments' types. A tsvector has at most a megabyte, so making one may fail.
 func total() []string {
 	return []string{"now", "clock_timestamp", "statement_timestamp", "transaction_timestamp", "gen_random_uuid", "random", "lower", "upper", "coalesce",
 		"char_length", "length", "octet_length", "md5", "btrim", "nullif", "greatest", "least", "varchar", "numeric", "varying", "timestamp", "time",
-		"to_tsvector", "and", "or", "in", "array", "as",
-		"where", "not", "is", "include"}
+		"and", "or", "in", "array", "as", "where", "not", "is", "include", "null", "true", "false", "interval"}
 }
