@@ -39,7 +39,8 @@ covered=$(go list ./internal/api/... | grep -vE '/openapi/(oas|client)$|/postgre
 for p in $commands internal/api/media/child; do
 	covered=$(echo "$covered" | grep -vx "$module/$p")
 done
-go test -count=1 -coverpkg="$(echo "$covered" | paste -sd, -)" -coverprofile="$tmp/journeys" ./internal/api/server ./internal/api/media >"$tmp/log" 2>&1 ||
+# One after the other: pictures are decoded at low priority, and beside the server's tests on two cores they run into their time limit.
+go test -p 1 -count=1 -coverpkg="$(echo "$covered" | paste -sd, -)" -coverprofile="$tmp/journeys" ./internal/api/server ./internal/api/media >"$tmp/log" 2>&1 ||
 	{ cat "$tmp/log"; exit 1; }
 echo "Run by journeys through HTTP:"
 report "$tmp/journeys"

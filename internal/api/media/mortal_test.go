@@ -192,7 +192,7 @@ func dieAndRise(t *testing.T, name string, f fate) {
 	url, p := startMortal(t, f)
 	data := mediatest.JPEG(mediatest.Photo(700, 500)) // two sizes
 	if name == "while it is decoded" {
-		data = mediatest.Scans(5000, 5000, 60)
+		data = mediatest.Scans(5000, 5000, 20) // a second or so of decoding
 	}
 	ana := firstUpload(t, url, data)
 	switch name {
