@@ -152,14 +152,15 @@ func (f *Feed) follow(ctx context.Context) error {
 	}
 	defer f.opts.Busts.Cut()
 	f.seen, f.readAt = nothingSeen, 0
+	whole := context.WithoutCancel(ctx) // a read that is cut off takes the connection with it, over which this server would leave
 	for {
 		drain(conn)
 		began := time.Now()
-		n, err := f.poll(ctx, q)
+		n, err := f.poll(whole, q)
 		if err != nil {
 			return err
 		}
-		f.upkeep(ctx, q, n)
+		f.upkeep(whole, q, n)
 		why, err := f.wait(ctx, conn)
 		if err != nil {
 			return err

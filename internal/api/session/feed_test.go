@@ -29,23 +29,37 @@ func follow(t *testing.T) (*pgxpool.Pool, *session.DenyMap, *session.Feed) {
 	}
 	t.Cleanup(pool.Close)
 	deny := session.NewDenyMap()
-	feed := session.NewFeed(deny, session.FeedOptions{
-		Replica: "test", Log: slog.New(slog.DiscardHandler),
-		Connect: func(ctx context.Context) (*pgx.Conn, error) { return pgx.ConnectConfig(ctx, pool.Config().ConnConfig) },
+	feed := newFeed(pool, deny, "test")
+	stop, ended := run(t, feed)
+	t.Cleanup(func() { stop(); <-ended })
+	return pool, deny, feed
+}
+
+func newFeed(pool *pgxpool.Pool, deny *session.DenyMap, name string) *session.Feed {
+	return session.NewFeed(deny, session.FeedOptions{
+		Replica: name, Log: slog.New(slog.DiscardHandler),
+		Connect: func(ctx context.Context) (*pgx.Conn, error) {
+			return pgx.ConnectConfig(ctx, pg.ForListening(pool.Config().ConnConfig))
+		},
 	})
+}
+
+// run returns once the feed has read, how to stop it, and what is closed when it has ended.
+func run(t *testing.T, feed *session.Feed) (stop func(), ended <-chan struct{}) {
+	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan struct{})
+	end := make(chan struct{})
 	go func() {
-		defer close(ended)
+		defer close(end)
 		feed.Run(ctx)
 	}()
-	t.Cleanup(func() { stop(); <-ended })
 	select {
 	case <-feed.Loaded():
 	case <-time.After(patience):
+		stop()
 		t.Fatal("nothing was read")
 	}
-	return pool, deny, feed
+	return stop, end
 }
 
 // denied waits until a session is refused and returns how long that took.
@@ -127,24 +141,44 @@ func TestFeedLoadsWhatIsThere(t *testing.T) {
 	}
 	denied(t, deny, 7)
 	second := session.NewDenyMap()
-	late := session.NewFeed(second, session.FeedOptions{
-		Replica: "late", Log: slog.New(slog.DiscardHandler), Connect: func(ctx context.Context) (*pgx.Conn, error) {
-			return pgx.ConnectConfig(ctx, pool.Config().ConnConfig)
-		},
-	})
+	late := newFeed(pool, second, "late")
 	if !late.Fenced() || feed.Fenced() {
 		t.Errorf("fenced: %v before the first read, %v after it", late.Fenced(), feed.Fenced())
 	}
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		late.Run(ctx)
-	}()
-	<-late.Loaded()
+	stop, ended := run(t, late)
 	if !second.Denies(1, 7) || late.Fenced() {
 		t.Error("loaded, and what was there is not refused")
 	}
 	stop()
 	<-ended
+}
+
+// A server that is stopped in the middle of a read is not counted afterwards.
+func TestFeedStopsInTheMiddleOfARead(t *testing.T) {
+	t.Parallel()
+	pool, _, _ := follow(t)
+	stop, ended := run(t, newFeed(pool, session.NewDenyMap(), "stopped"))
+	tx, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), "lock table revocations in access exclusive mode"); err != nil {
+		t.Fatal(err)
+	}
+	for waiting, start := 0, time.Now(); waiting < 2; { // both feeds
+		if err := pool.QueryRow(t.Context(), "select count(*) from pg_locks where not granted and relation = 'revocations'::regclass").Scan(&waiting); err != nil {
+			t.Fatal(err)
+		}
+		if time.Since(start) > patience {
+			t.Fatal("nobody reads")
+		}
+	}
+	stop()
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	<-ended
+	if st, err := session.ReadStatus(t.Context(), pool); err != nil || len(st.Replicas) != 1 {
+		t.Errorf("a server that ended is still counted: %+v, %v", st, err)
+	}
 }
