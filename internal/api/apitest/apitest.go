@@ -52,6 +52,13 @@ type Env struct {
 	t   testing.TB
 }
 
+// unhurried is the server's where a test says nothing else: tests run beside each other on machines of any speed, and only those of
+// the limits may meet one.
+const unhurried = 25 * time.Second
+
+// Hurried gives the server the patience that it has in production.
+func Hurried(o *server.Options) { o.Patience = server.Patience{} }
+
 // Option changes how the server is made.
 type Option func(*server.Options)
 
@@ -65,7 +72,7 @@ func New(t testing.TB, opts ...Option) *Env {
 func On(t testing.TB, url string, opts ...Option) *Env {
 	t.Helper()
 	e := &Env{t: t, Outbox: NewOutbox(t)}
-	pool, err := pg.Open(t.Context(), url, pg.Options{MaxConns: 6, StatementTimeout: server.StatementTimeout})
+	pool, err := pg.Open(t.Context(), url, pg.Options{MaxConns: 6, StatementTimeout: unhurried})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,6 +91,7 @@ func On(t testing.TB, url string, opts ...Option) *Env {
 	o := server.Options{
 		Build: build.Info{Version: "test"}, Log: log, Pool: pool, Hasher: hasher,
 		Keys: keyring.Static(ring), IDKey: IDKey(), AccessTTL: 10 * time.Minute, RefreshTTL: time.Hour, DeletionGrace: 30 * 24 * time.Hour,
+		Patience:   server.Patience{Queue: unhurried, Read: unhurried, Write: unhurried},
 		DrainDelay: 300 * time.Millisecond, ShutdownGrace: 10 * time.Second, MinSchema: postgres.MinSchema, Role: active{},
 		SchemaVersion: func(ctx context.Context) (int64, error) { return migrate.Current(ctx, pool) },
 		CacheBytes:    16 << 20, CacheRecheckOne: 1, // every test is one of the cache, too

@@ -2,18 +2,16 @@ package server
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/platctl/platctl/internal/api/admission"
 	"github.com/platctl/platctl/internal/api/httpapi"
 )
 
 // The size of the doorway. A request holds at most one connection at a time and works beside it, so two slots a
-// connection keep the pool busy; twice as many may wait, none longer than a person notices.
+// connection keep the pool busy; twice as many may wait, none longer than Patience.Queue.
 const (
 	slotsPerConn = 2
 	queuePerSlot = 2
-	maxQueueWait = 300 * time.Millisecond
 )
 
 // class says how important an operation is when not all can be served, and whether it needs a slot at all: health and the public keys

@@ -98,7 +98,7 @@ func (s *Server) cached(next http.Handler) http.Handler {
 			send(w, r, a)
 			return
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), readBudget)
+		ctx, cancel := context.WithTimeout(r.Context(), s.opts.Patience.Read)
 		defer cancel()
 		a, err := op.family.Fetch(ctx, key, load)
 		if r.Context().Err() != nil {

@@ -108,7 +108,7 @@ func TestPanic(t *testing.T) {
 // A request that can't get a connection is given up within its budget instead of waiting for ever.
 func TestBudgetCoversTheWaitForAConnection(t *testing.T) {
 	t.Parallel()
-	env := apitest.New(t)
+	env := apitest.New(t, apitest.Hurried)
 	for range env.Pool.Config().MaxConns {
 		c, err := env.Pool.Acquire(t.Context())
 		if err != nil {

@@ -75,7 +75,7 @@ func (s *Server) begin(r *http.Request, account int64) (*idempotency.Claim, *ide
 	if err != nil {
 		return nil, nil, err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), writeBudget)
+	ctx, cancel := context.WithTimeout(r.Context(), s.opts.Patience.Write)
 	defer cancel()
 	return s.keys.Begin(ctx, account, keys[0], print)
 }

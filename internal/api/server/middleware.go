@@ -298,12 +298,12 @@ func checkBody(body []byte, contentType string) error {
 
 func (s *Server) deadline(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		budget := readBudget
+		budget := s.opts.Patience.Read
 		switch {
 		case s.route(r) == "exportMe":
 			budget = export.Budget
 		case r.Method != http.MethodGet:
-			budget = writeBudget
+			budget = s.opts.Patience.Write
 		}
 		if s.streams(r) {
 			budget = uploadBudget

@@ -54,7 +54,7 @@ func uncached(o *server.Options) { o.CacheBytes = 0 }
 // At the limit the server turns requests away at once, with Retry-After, and goes on answering what needs no slot.
 func TestSaturation(t *testing.T) {
 	t.Parallel()
-	env := apitest.New(t, waitingForLocks(t), uncached) // with a cache they all wait for one query
+	env := apitest.New(t, apitest.Hurried, waitingForLocks(t), uncached) // with a cache they all wait for one query
 	unlock := lockTable(t, env, "products")
 	const clients = 60 // 12 slots and 24 places in the queue for a pool of 6
 	codes := make(chan int, clients)
@@ -137,7 +137,7 @@ func TestHashingIsFull(t *testing.T) {
 // kept ends with its budget alone.
 func TestNoQueryOutlivesItsRequest(t *testing.T) {
 	t.Parallel()
-	env := apitest.New(t, waitingForLocks(t), uncached)
+	env := apitest.New(t, apitest.Hurried, waitingForLocks(t), uncached)
 	defer lockTable(t, env, "products")()
 	stays := make(chan int, 1)
 	go func() {

@@ -5,6 +5,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -49,11 +50,26 @@ const (
 	writeTimeout      = 30 * time.Second
 	idleTimeout       = 75 * time.Second // longer than the edge keeps its connections, so the edge closes first
 	maxHeader         = 16 << 10
-	readBudget        = 3 * time.Second
-	writeBudget       = 5 * time.Second
 	retryAfter        = 3 // seconds at most
 	jobWorkers        = 2
 )
+
+// Patience is how long a request waits and works at most. What is 0 is as in production.
+type Patience struct {
+	Queue time.Duration // for a slot; 0: 300 ms, no longer than a person notices
+	Read  time.Duration // the budget of a GET; 0: 3 s
+	Write time.Duration // the budget of any other request; 0: 5 s
+}
+
+const (
+	queueWait   = 300 * time.Millisecond
+	readBudget  = 3 * time.Second
+	writeBudget = 5 * time.Second
+)
+
+func (p Patience) orDefault() Patience {
+	return Patience{Queue: cmp.Or(p.Queue, queueWait), Read: cmp.Or(p.Read, readBudget), Write: cmp.Or(p.Write, writeBudget)}
+}
 
 // StatementTimeout is what the sessions of requests need on the server: the longest budget. A request whose budget is used up
 // or whose client has left cancels its statement itself; this ends the one whose cancel request was lost.
@@ -92,6 +108,7 @@ type Options struct {
 	Limits        Limits
 	MaxConnsPerIP int // on a TCP listener; 0: no limit
 	Market        market.Options
+	Patience      Patience
 	CacheBytes    int64 // what kept answers may take; 0: nothing is kept
 	// CacheRecheckOne of this many answers from the cache is made again and compared; 0: of 100.
 	CacheRecheckOne uint32
@@ -139,6 +156,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	o.Patience = o.Patience.orDefault()
 	s := &Server{opts: o, log: o.Log, limit: connlimit.New(o.MaxConnsPerIP), uploads: make(chan struct{}, maxUploads)}
 	ids, err := publicid.New(o.IDKey)
 	if err != nil {
@@ -187,7 +205,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	s.background()
 	s.periodic()
 	slots := slotsPerConn * int(o.Pool.Config().MaxConns)
-	s.admission = admission.New(slots, queuePerSlot*slots, maxQueueWait)
+	s.admission = admission.New(slots, queuePerSlot*slots, s.opts.Patience.Queue)
 	s.origins = exactly(o.Origins)
 	s.metrics = newMetrics(s, o.Pool)
 	s.portal = openapi.Portal(httpapi.WrongMethod(o.Log, "GET, HEAD"))
