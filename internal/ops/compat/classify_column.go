@@ -129,12 +129,8 @@ func harmlessExpression(sql string) bool {
 	for i, t := range tokens {
 		before, after := neighbour(tokens, i-1), neighbour(tokens, i+1)
 		switch {
-		case t.Is("/"), t.Is("%"), t.Is("["), t.Kind == sqltoken.Quoted, t.Is(".") && before.Kind != sqltoken.Number:
+		case t.Kind == sqltoken.Quoted, partial(t, before), t.Is(":") && after.Is(":") && !totalCast(before, neighbour(tokens, i+2)):
 			return false
-		case t.Is(":") && after.Is(":"):
-			if before.Kind != sqltoken.String && before.Kind != sqltoken.Number && !before.Is("null") && !neighbour(tokens, i+2).Is("text") {
-				return false
-			}
 		case t.Is("+"), t.Is("-"), t.Is("*"):
 			arithmetic = true
 		case t.Name() && before.Is(":"): // the type of a cast
@@ -146,6 +142,16 @@ func harmlessExpression(sql string) bool {
 		}
 	}
 	return !arithmetic || !columns
+}
+
+// partial says whether a symbol is of an operator that fails for some values, or of a name with a schema.
+func partial(t, before sqltoken.Token) bool {
+	return t.Is("/") || t.Is("%") || t.Is("[") || t.Is(".") && before.Kind != sqltoken.Number
+}
+
+// totalCast says whether a cast can not fail for a later row: that of a literal has been tried, and text takes every value.
+func totalCast(what, to sqltoken.Token) bool {
+	return what.Kind == sqltoken.String || what.Kind == sqltoken.Number || what.Is("null") || to.Is("text")
 }
 
 // neighbour returns the token at a place, an empty one where there is none.

@@ -47,7 +47,8 @@ refresh materialized view mv;
 `
 
 // kinds is the research's list: every statement kind with the locks, rewrites and scans that a server showed. A lock is written
-// relation:Mode; what is new is left out.
+// relation:Mode; what is new is left out. One with a ? is taken and given back within a stronger one by a statement that commits
+// itself: an observer that looks every few milliseconds may miss it.
 func kinds() []struct{ id, sql, locks, rewrites, scans string } {
 	return []struct{ id, sql, locks, rewrites, scans string }{
 		{"L01", "create index t_b on t (b)", "t:Share", "", "t"},
@@ -96,13 +97,13 @@ func kinds() []struct{ id, sql, locks, rewrites, scans string } {
 		{"L22", "create table part_2 partition of parted for values from (5000000) to (6000000)", "parted:AccessExclusive", "", ""},
 		{"L23", "alter table parted detach partition part_1", "parted:AccessExclusive part_1:AccessExclusive", "", ""},
 		{"L23", "!alter table parted detach partition part_1 concurrently", "parted:ShareUpdateExclusive part_1:AccessExclusive", "", ""},
-		{"L24", "!vacuum full small", "small:AccessExclusive small:Share", "small small_pkey", "small"},
+		{"L24", "!vacuum full small", "small:AccessExclusive small:Share?", "small small_pkey", "small"},
 		{"L24", "cluster t using t_a", "t:AccessExclusive t:Share t_a:AccessExclusive", "t t_a t_id", "t"},
 		{"L24", "alter table fast set logged", "fast:AccessExclusive fast:Share", "fast fast_pkey", "fast"},
 		{"L24", "alter table small set unlogged", "small:AccessExclusive small:Share", "small small_pkey", "small"},
 		{"L25", "refresh materialized view mv", "mv:AccessExclusive mv:Exclusive mv:Share", "mv mv_id", "mv t"},
 		{"L25", "refresh materialized view concurrently mv", "mv:Exclusive", "", "mv t"},
-		{"L25", "!refresh materialized view mv", "mv:AccessExclusive mv:Exclusive mv:Share", "mv mv_id", "mv t"},
+		{"L25", "!refresh materialized view mv", "mv:AccessExclusive mv:Exclusive? mv:Share?", "mv mv_id", "mv t"},
 		{"L26", "create trigger tr before update on t for each row execute function tf()", "t:ShareRowExclusive", "", ""},
 		{"L27", "create or replace view vw as select id, c, c + 1 as more from t", "vw:AccessExclusive", "", ""},
 		{"L28", "truncate small", "small:AccessExclusive small:Share", "", ""},
@@ -178,7 +179,7 @@ func TestEveryStatementKind(t *testing.T) {
 				}
 			}
 			for _, want := range strings.Fields(k.locks) {
-				if !slices.Contains(locks, want) {
+				if !strings.HasSuffix(want, "?") && !slices.Contains(locks, want) {
 					t.Errorf("%s: no lock %s among %v", sql, want, locks)
 				}
 			}
@@ -197,7 +198,7 @@ func TestEveryStatementKind(t *testing.T) {
 func checkOthers(t *testing.T, sql, want string, st *Statement) {
 	t.Helper()
 	for _, l := range st.stops() {
-		if !strings.Contains(" "+want+" ", " "+l.Relation+":"+l.Mode.String()+" ") {
+		if !strings.Contains(" "+strings.ReplaceAll(want, "?", "")+" ", " "+l.Relation+":"+l.Mode.String()+" ") {
 			t.Errorf("%s: a lock nobody expects: %s:%s", sql, l.Relation, l.Mode)
 		}
 	}
