@@ -149,11 +149,21 @@ func (f *Family) join(ctx context.Context, key string, load Load) (fl *flight, j
 	if fl = c.flights[key]; fl != nil {
 		return fl, len(fl.busted)
 	}
+	if a := c.get(key); a != nil { // a load has landed since we looked
+		return landed(a), 0
+	}
 	fl = &flight{done: make(chan struct{}), overtaken: -1}
 	c.flights[key] = fl
 	c.loading[fl] = struct{}{}
 	go c.run(context.WithoutCancel(ctx), key, fl, load)
 	return fl, 0
+}
+
+// landed is a load that has ended with an answer that is kept.
+func landed(a *Answer) *flight {
+	fl := &flight{done: make(chan struct{}), answer: a, overtaken: -1}
+	close(fl.done)
+	return fl
 }
 
 func (c *Cache) run(ctx context.Context, key string, fl *flight, load Load) {
