@@ -6,7 +6,7 @@ set -eu
 if [ "$(id -u)" -ne 0 ]; then
 	exit 0
 fi
-packages="internal/base/localpg internal/base/pg/pgtest internal/ops/migrate internal/ops/process internal/ops/edge internal/ops/deploy internal/api/server internal/api/media/child internal/api/media/store"
+packages="internal/base/localpg internal/base/pg/pgtest internal/ops/migrate internal/ops/process internal/ops/edge internal/ops/deploy internal/api/account/argon internal/api/media/child internal/api/media/store"
 
 tmp=$(mktemp -d /tmp/platctl-user-XXXXXX)
 trap 'rm -rf "$tmp"' EXIT
