@@ -6,6 +6,7 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	_ "embed"
@@ -59,10 +60,12 @@ func Read(ctx context.Context, db Beginner) (*Snapshot, error) {
 		if err != nil {
 			return err
 		}
-		if facts, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Fact]); err != nil {
-			return err
-		}
-		return errRead
+		var f Fact
+		_, err = pgx.ForEachRow(rows, []any{&f.Kind, &f.Object, &f.Fact, &f.Ordinal}, func() error {
+			facts = append(facts, f)
+			return nil
+		})
+		return cmp.Or(err, errRead)
 	})
 	if !errors.Is(err, errRead) {
 		return nil, fault.Op("read the catalogue", err)

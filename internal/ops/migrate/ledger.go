@@ -42,7 +42,7 @@ const (
 	Reverted  State = "reverted" // its down ran; it can be applied again
 )
 
-// entry is one row of platctl.migrations, in the order in which read.sql returns its columns.
+// entry is one row of platctl.migrations.
 type entry struct {
 	Version    int64
 	Name       string
@@ -83,9 +83,14 @@ func readStates(ctx context.Context, db Querier) (map[int64]*entry, error) {
 
 func read(ctx context.Context, db Querier, texts bool) (map[int64]*entry, error) {
 	rows, err := db.Query(ctx, sqlRead, pgx.QueryExecModeExec, texts) // one round trip
-	var list []*entry
+	out := map[int64]*entry{}
 	if err == nil {
-		list, err = pgx.CollectRows(rows, pgx.RowToAddrOfStructByPos[entry])
+		var e entry
+		_, err = pgx.ForEachRow(rows, e.columns(), func() error {
+			row := e
+			out[e.Version] = &row
+			return nil
+		})
 	}
 	if pg.Is(err, pg.UndefinedTable) {
 		return nil, nil
@@ -93,11 +98,13 @@ func read(ctx context.Context, db Querier, texts bool) (map[int64]*entry, error)
 	if err != nil {
 		return nil, databaseFault(err, "the ledger platctl.migrations can't be read")
 	}
-	out := make(map[int64]*entry, len(list))
-	for _, e := range list {
-		out[e.Version] = e
-	}
 	return out, nil
+}
+
+// columns are where read.sql's columns go, in their order.
+func (e *entry) columns() []any {
+	return []any{&e.Version, &e.Name, &e.State, &e.Phase, &e.UpText, &e.UpSHA256, &e.DownText, &e.DownSHA256, &e.DownStepwise, &e.Begun,
+		&e.Progress, &e.StmtTotal, &e.StmtDone, &e.Error, &e.StartedAt, &e.DurationMS, &e.Release, &e.ToolVersion, &e.DBUser}
 }
 
 func (r *runner) ensureLedger(ctx context.Context) error {

@@ -48,7 +48,7 @@ with ours as materialized (
             (case when a.attcollation <> t.typcollation then 'collation ' || a.attcollation::regcollation end),
             (case when a.attstorage <> t.typstorage then 'storage ' || a.attstorage::text end),
             (case when a.attcompression <> '' then 'compression ' || a.attcompression::text end),
-            ('statistics ' || case when to_jsonb(a) ->> 'attstattarget' <> '-1' then to_jsonb(a) ->> 'attstattarget' end),
+            ('statistics ' || nullif(a.attstattarget, -1)),
             ('options ' || array_to_string(a.attoptions, ', '))
         ) x (fact) where x.fact is not null and r.relkind <> 'S'
     union all
