@@ -114,9 +114,11 @@ func (s *Service) Login(ctx context.Context, handle, password, userAgent string)
 
 // prove returns the account that handle and password belong to, living or deleted, unless it is banned.
 func (s *Service) prove(ctx context.Context, handle, password string) (db.UserCredentialsRow, error) {
-	if s.hasher.Full() {
-		return db.UserCredentialsRow{}, saturated() // a flood must not reach the database either
+	leave, err := s.hasher.Enter() // a flood must not reach the database either
+	if err != nil {
+		return db.UserCredentialsRow{}, err
 	}
+	defer leave()
 	right, err := s.gate.Try(ctx, handle)
 	if err != nil {
 		return db.UserCredentialsRow{}, err

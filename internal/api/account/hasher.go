@@ -32,6 +32,7 @@ const (
 // ends, so memory never exceeds workers times 19 MiB however many clients come and go.
 type Hasher struct {
 	jobs           chan *hashJob
+	places         chan struct{} // one for each who has entered
 	maxWait        time.Duration
 	memory, passes uint32
 	deriver        func() Deriver
@@ -78,7 +79,7 @@ func Apart(deriver func() Deriver) HasherOption { return func(h *Hasher) { h.der
 
 // NewHasher starts workers goroutines with room for queue waiting jobs, each of which waits for maxWait at most.
 func NewHasher(workers, queue int, maxWait time.Duration, opts ...HasherOption) *Hasher {
-	h := &Hasher{jobs: make(chan *hashJob, queue), maxWait: maxWait, memory: hashMemory, passes: hashTime, deriver: func() Deriver { return here{} }}
+	h := &Hasher{jobs: make(chan *hashJob, queue), places: make(chan struct{}, max(workers, 1)+queue), maxWait: maxWait, memory: hashMemory, passes: hashTime, deriver: func() Deriver { return here{} }}
 	for _, o := range opts {
 		o(h)
 	}
@@ -105,8 +106,19 @@ func (h *Hasher) Close() {
 	h.wg.Wait()
 }
 
-// Full says whether the next job would be refused.
-func (h *Hasher) Full() bool { return len(h.jobs) == cap(h.jobs) }
+// Enter lets in as many as can be worked on and wait, until they leave: who has something else to do before a password is verified
+// begins it only then, so that a thousand who come at once don't all do it.
+func (h *Hasher) Enter() (leave func(), err error) {
+	if len(h.jobs) == cap(h.jobs) {
+		return nil, saturated()
+	}
+	select {
+	case h.places <- struct{}{}:
+		return func() { <-h.places }, nil
+	default:
+		return nil, saturated()
+	}
+}
 
 // Hash returns the PHC string of password under a fresh salt.
 func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {

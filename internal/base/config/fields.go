@@ -33,7 +33,7 @@ func apiFields(stateDir string) []Field {
 		{Key: "server.trusted_proxies", Default: "", Doc: "addresses and networks of proxies that say who the client is; platctl's edge needs no entry"},
 		{Key: "server.proxy_header", Default: "X-Forwarded-For", Doc: "the header that those proxies write: X-Forwarded-For or Forwarded"},
 		{Key: "database.url", Default: "", Secret: true, Doc: "PostgreSQL URL, or env:NAME, or file:PATH; empty: the private PostgreSQL"},
-		{Key: "database.max_conns", Default: 10, Doc: "connections in the server's pool"},
+		{Key: "database.max_conns", Default: 10, Doc: "connections in the server's pool; all are opened at the start"},
 		{Key: "localpg.dir", Default: "", Doc: "data directory of the private PostgreSQL; empty: <state_dir>/postgres"},
 		{Key: "localpg.bin_dir", Default: "", Doc: "folder with initdb and postgres; empty: PATH, then the distribution's folders"},
 		{Key: "cache.max_bytes", Default: 64 << 20, Doc: "memory for answers of the catalogue and of profiles that are kept; 0: none are"},

@@ -31,6 +31,9 @@ type Options struct {
 	// Listens says that sessions wait for notifications. pgx can't tell such a wait from a statement, so an ended context then ends
 	// the wait and leaves the session, and in the middle of a statement it ends the session.
 	Listens bool
+	// Warm is run on each new connection before anybody has it, and all connections are opened at the start: whoever gets a cold one
+	// waits for the server's caches and plans. What the server refuses of it is passed over.
+	Warm func(ctx context.Context, conn *pgx.Conn) error
 }
 
 // One timeout for reads and writes: a session whose timeout followed the class of the request that has it next would need a
@@ -67,6 +70,9 @@ func poolConfig(url string, o Options) (*pgxpool.Config, error) {
 		return p.IdleDuration > 5*time.Second // pgx pings after 1 s idle: one more round trip for a quiet server
 	}
 	cfg.PrepareConn = trusted
+	if o.Warm != nil {
+		cfg.MinConns, cfg.AfterConnect = cfg.MaxConns, warm(o.Warm)
+	}
 	cc := cfg.ConnConfig
 	cc.Tracer = o.Tracer
 	if cc.ConnectTimeout == 0 {
@@ -91,6 +97,17 @@ func poolConfig(url string, o Options) (*pgxpool.Config, error) {
 		}
 	}
 	return cfg, nil
+}
+
+// warm is a pgxpool.Config.AfterConnect hook. A connection that stays cold is of use; one that broke is not.
+func warm(run func(context.Context, *pgx.Conn) error) func(context.Context, *pgx.Conn) error {
+	return func(ctx context.Context, conn *pgx.Conn) error {
+		err := run(ctx, conn)
+		if refused := new(pgconn.PgError); errors.As(err, &refused) && !conn.IsClosed() {
+			return nil
+		}
+		return err
+	}
 }
 
 // Connect opens one connection, for tools that need a session of their own. No timeout is set on the server, and

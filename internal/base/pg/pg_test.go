@@ -101,6 +101,33 @@ func TestOpen(t *testing.T) {
 	}
 }
 
+// All connections are opened and warmed, whether or not the server takes what warms them; what breaks a connection is an error.
+func TestWarm(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Empty(t)
+	warmed := make(chan uint32, 3)
+	pool, err := pg.Open(t.Context(), url, pg.Options{MaxConns: 3, Warm: func(ctx context.Context, conn *pgx.Conn) error {
+		warmed <- conn.PgConn().PID()
+		_, err := conn.Exec(ctx, "select from nothing_of_this_name")
+		return err
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	seen := map[uint32]bool{<-warmed: true, <-warmed: true, <-warmed: true}
+	if len(seen) != 3 {
+		t.Errorf("warmed %v, want three connections", seen)
+	}
+	_, err = pg.Open(t.Context(), url, pg.Options{MaxConns: 1, Warm: func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, "select pg_terminate_backend(pg_backend_pid())")
+		return err
+	}})
+	if !errors.Is(err, fault.Unavailable) {
+		t.Errorf("a connection that broke: %v", err)
+	}
+}
+
 // A statement that is cancelled ends on the server too, and the session stays usable.
 func TestConnectCancels(t *testing.T) {
 	t.Parallel()

@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/platctl/platctl/internal/api/postgres"
 	"github.com/platctl/platctl/internal/api/server"
 	"github.com/platctl/platctl/internal/base/localpg"
 	"github.com/platctl/platctl/internal/base/pg"
@@ -32,7 +33,7 @@ func (p pools) close() {
 // open opens both. A job's statement may take its time.
 func (o *options) open(ctx context.Context, url string) (p pools, err error) {
 	p.requests, err = pg.Open(ctx, url, pg.Options{AppName: "platctl serve", MaxConns: o.set.Config.Database.MaxConns,
-		StatementTimeout: server.StatementTimeout, Tracer: o.traces.Queries()})
+		StatementTimeout: server.StatementTimeout, Tracer: o.traces.Queries(), Warm: postgres.Warm})
 	if err == nil {
 		p.jobs, err = pg.Open(ctx, url, pg.Options{AppName: "platctl jobs", MaxConns: jobConns, StatementTimeout: jobStatement,
 			Listens: true, Tracer: o.traces.Queries()})
