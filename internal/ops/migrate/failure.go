@@ -74,7 +74,7 @@ func (r *runner) note(p pass, done int, why error) {
 	r.rollback()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	_ = r.exec(ctx, resetRole)
+	_ = r.exec(ctx, resets)
 	switch {
 	case !p.script.Stepwise && !p.down:
 		_ = r.record(ctx, p, Failed, done, why.Error())

@@ -59,7 +59,7 @@ func (r *runner) catchUp(ctx context.Context, version int64) error {
 
 // keepRun writes what the schema was before and after a run that changed it.
 func (r *runner) keepRun(ctx context.Context, before *catalog.Snapshot, from, to int64) error {
-	if err := r.exec(ctx, "reset all; "+resetRole); err != nil {
+	if err := r.exec(ctx, resets); err != nil {
 		return err
 	}
 	after, err := catalog.Read(ctx, r.conn)
@@ -83,7 +83,7 @@ func (r *runner) keep(ctx context.Context, before string, after *catalog.Snapsho
 
 func pack(facts []catalog.Fact) ([]byte, error) {
 	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
+	z, _ := gzip.NewWriterLevel(&b, gzip.BestSpeed) // a known level
 	err := errors.Join(json.NewEncoder(z).Encode(facts), z.Close())
 	return b.Bytes(), err
 }

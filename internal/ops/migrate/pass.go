@@ -3,8 +3,6 @@ package migrate
 import (
 	"context"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // pass is one file on its way up or down.
@@ -52,6 +50,8 @@ func (p pass) changed() string {
 	return "applied"
 }
 
+var record, recordDown = number(sqlRecord), number(sqlRecordDown)
+
 // record writes the row of a migration, and what happened into the ledger's log. Up writes what the file says; down keeps it.
 func (r *runner) record(ctx context.Context, p pass, st State, done int, why string) error {
 	sql, args := r.recordSQL(p, st, done, why)
@@ -63,16 +63,16 @@ func (r *runner) recordSQL(p pass, st State, done int, why string) (string, [][]
 	if p.adopted {
 		took = 0
 	}
-	args := pgx.NamedArgs{
+	args := map[string]any{
 		"version": p.mg.Version, "state": st, "total": p.total(), "done": done, "error": why,
 		"started_at": p.began, "duration": took, "release": r.m.opts.Release, "tool_version": r.m.opts.ToolVersion,
 	}
 	if p.down {
-		return positional(sqlRecordDown, args)
+		return recordDown.sql, recordDown.text(args)
 	}
 	args["name"], args["phase"] = p.mg.Name, p.mg.Phase
 	args["up_stepwise"], args["down_stepwise"] = p.mg.Up.Stepwise, p.mg.Down.Stepwise
 	args["up_text"], args["up_sha256"] = p.mg.Up.Text, p.mg.Up.SHA256
 	args["down_text"], args["down_sha256"] = p.mg.Down.Text, p.mg.Down.SHA256
-	return positional(sqlRecord, args)
+	return record.sql, record.text(args)
 }

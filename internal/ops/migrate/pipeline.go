@@ -6,12 +6,12 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/platctl/platctl/internal/base/pg"
@@ -20,13 +20,15 @@ import (
 //go:embed sql/fence.sql
 var sqlFence string
 
-// A file in a transaction takes three round trips: one that opens the transaction, one with its statements and its row of the
-// ledger, and the commit. The commit stays apart: whoever interrupts must know whether it happened.
+// A file in a transaction takes two round trips: one with its statements and its row of the ledger, and the commit. The commit stays
+// apart: whoever interrupts must know whether it happened.
 
-// opening is the first of them.
+// resets give a session back as it was opened: what a file sets must not reach the next one. RESET ALL leaves the role alone.
+const resets = "reset all; " + resetRole
+
+// opening opens the transaction of a file in a session that is reset.
 func (r *runner) opening(p pass) string {
-	// What a file sets must not reach the next one; RESET ALL leaves the role alone.
-	return "reset all; " + resetRole + "; begin; " + timeouts(p.mg, r.m.opts.LockTimeout, "set local")
+	return "begin; " + timeouts(p.mg, r.m.opts.LockTimeout, "set local")
 }
 
 // pipelines says whether the statements can be sent without waiting for each other's end: a block of several may end the
@@ -47,38 +49,51 @@ func single(sql string) bool {
 	return len(s.out) == 1 && !s.lex.open() || len(s.out) == 0
 }
 
-// pipelined sends the statements of a file and its row of the ledger at once, in the transaction that is open. The server answers each
-// when it is done, and skips those behind one that fails.
+// pipelined sends all of a file but the commit at once: resets, the transaction, its statements and its row of the ledger. The server
+// answers each when it is done, and skips those behind one that fails. The resets come before a sync of their own, because a
+// transaction begins as the session's settings say at its first message.
 func (r *runner) pipelined(ctx context.Context, p pass) error {
 	_, after := p.states()
 	_, args := r.recordSQL(p, after, p.doneAtEnd(), "")
 	pl := r.conn.PgConn().StartPipeline(ctx)
+	lead := send(pl, resets) + 1
+	pl.SendPipelineSync()
+	lead += send(pl, r.opening(p)) + 1
 	pl.SendQueryParams(sqlFence, [][]byte{strconv.AppendUint(nil, uint64(r.pid), 10)}, nil, nil, nil)
-	pl.SendFlushRequest()
-	for _, st := range p.script.Statements {
+	for i, st := range p.script.Statements {
 		pl.SendQueryParams(st.SQL, nil, nil, nil, nil)
-		pl.SendFlushRequest() // so that progress is seen, and not only the end
+		if i < p.total()-1 {
+			pl.SendFlushRequest() // so that progress is seen, and not only the end
+		}
 	}
-	for own := range strings.SplitSeq(resetRole, "; ") {
-		pl.SendQueryParams(own, nil, nil, nil, nil)
-	}
+	send(pl, resetRole)
 	pl.SendQueryPrepared(prepared(p), args, nil, nil)
 	err := pl.Sync()
 	if err == nil {
-		err = r.answers(pl, p)
+		err = r.answers(pl, p, lead)
 	}
 	return cmp.Or(err, pl.Close())
 }
 
-// answers reads the answers to what pipelined has sent.
-func (r *runner) answers(pl *pgconn.Pipeline, p pass) error {
+// send sends statements of our own, and returns how many they are.
+func send(pl *pgconn.Pipeline, statements string) (n int) {
+	for sql := range strings.SplitSeq(statements, "; ") {
+		pl.SendQueryParams(sql, nil, nil, nil, nil)
+		n++
+	}
+	return n
+}
+
+// answers reads the answers to what pipelined has sent: so many of our own, the last of them the fence's, and then the file's.
+func (r *runner) answers(pl *pgconn.Pipeline, p pass, lead int) error {
 	began := time.Now()
-	for i := -1; ; i++ {
+	for i := -lead; ; i++ {
 		err := answer(pl)
 		switch {
+		case errors.Is(err, errSynced) && i < 0:
 		case errors.Is(err, errSynced):
 			return nil
-		case pg.Is(err, pg.DivisionByZero) && i < 0:
+		case pg.Is(err, pg.DivisionByZero) && i == -1:
 			return noFence()
 		case err != nil && i >= 0 && i < p.total():
 			return &failure{st: p.script.Statements[i], n: i, err: err}
@@ -140,13 +155,30 @@ func (r *runner) forget(p pass) {
 	}
 }
 
-// positional makes numbered parameters, in text, of named ones: the server takes their types from where they stand.
-func positional(sql string, args pgx.NamedArgs) (string, [][]byte) {
-	// It fails only where a name has no value, and then the server says so.
-	sql, values, _ := args.RewriteQuery(context.Background(), nil, sql, nil)
-	out := make([][]byte, len(values))
-	for i, v := range values {
-		switch v := v.(type) {
+// numbered is a statement whose parameters had names: the server takes their types from where they stand.
+type numbered struct {
+	sql   string
+	names []string // by number
+}
+
+var parameter = regexp.MustCompile(`@\w+`)
+
+func number(sql string) (n numbered) {
+	n.sql = parameter.ReplaceAllStringFunc(sql, func(name string) string {
+		at := slices.Index(n.names, name[1:])
+		if at < 0 {
+			at, n.names = len(n.names), append(n.names, name[1:])
+		}
+		return "$" + strconv.Itoa(at+1)
+	})
+	return n
+}
+
+// text returns the parameters as the server reads them.
+func (n numbered) text(args map[string]any) [][]byte {
+	out := make([][]byte, len(n.names))
+	for i, name := range n.names {
+		switch v := args[name].(type) {
 		case time.Time:
 			out[i] = []byte(v.Format(time.RFC3339Nano))
 		case time.Duration:
@@ -155,5 +187,5 @@ func positional(sql string, args pgx.NamedArgs) (string, [][]byte) {
 			out[i] = []byte(fmt.Sprint(v)) // never nil, which is NULL
 		}
 	}
-	return sql, out
+	return out
 }

@@ -41,7 +41,7 @@ func (r *runner) run(ctx context.Context, p pass, done int) error {
 	if !p.script.Stepwise && p.begun == nil {
 		return r.transactional(ctx, p)
 	}
-	if err := r.exec(ctx, "reset all; "+resetRole); err != nil {
+	if err := r.exec(ctx, resets); err != nil {
 		return databaseFault(err, "the session can't be reset before %s", p.mg.File)
 	}
 	defer r.forget(p)
@@ -92,10 +92,6 @@ func (r *runner) once(ctx context.Context, p pass) error {
 		inside = r.pipelined
 	}
 	defer r.forget(p)
-	if err := r.exec(ctx, r.opening(p)); err != nil {
-		r.rollback()
-		return err
-	}
 	if err := inside(ctx, p); err != nil {
 		r.rollback()
 		return err
@@ -104,6 +100,11 @@ func (r *runner) once(ctx context.Context, p pass) error {
 }
 
 func (r *runner) inside(ctx context.Context, p pass) error {
+	for _, sql := range []string{resets, r.opening(p)} {
+		if err := r.exec(ctx, sql); err != nil {
+			return err
+		}
+	}
 	if err := r.fence(ctx); err != nil {
 		return err
 	}

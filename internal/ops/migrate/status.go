@@ -54,7 +54,7 @@ func (m *Migrator) Status(ctx context.Context, db Querier) (*Status, error) {
 }
 
 func (m *Migrator) compare(entries map[int64]*entry) *Status {
-	st := &Status{Latest: m.Latest(), Warnings: slices.Clone(m.gaps)}
+	st := &Status{Latest: m.Latest(), Warnings: slices.Clone(m.gaps), Rows: make([]Row, 0, max(len(m.all), len(entries)))}
 	for _, e := range entries {
 		if e.State == Applied {
 			st.Current = max(st.Current, e.Version)

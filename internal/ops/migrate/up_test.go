@@ -298,6 +298,31 @@ func TestStepwiseKeepsItsSettings(t *testing.T) {
 	}
 }
 
+// What a file sets for the session ends with it, also for what a transaction takes when it begins, and for the note of a failure.
+func TestSettingsEndWithTheirFile(t *testing.T) {
+	t.Parallel()
+	for what, next := range map[string]string{"sent at once": "create table a ();\n", "one by one": "-- +goose StatementBegin\ncreate table a (); select 1;\n-- +goose StatementEnd\n"} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			url := pgtest.Empty(t)
+			conn := connect(t, url)
+			const settings = up + "set default_transaction_read_only = on;\nset default_transaction_isolation = 'serializable';\nset search_path = nowhere;\n"
+			mustUp(t, migrator(t, Options{}, "1_a.sql", settings, "2_b.sql", up+next+"create table level as select current_setting('transaction_isolation') as name;\n"), url)
+			if got := str(t, conn, "select name from public.level"); got != "read committed" {
+				t.Errorf("the transaction is %s", got)
+			}
+			m := migrator(t, Options{}, "1_a.sql", settings, "2_b.sql", up+next+"create table level as select current_setting('transaction_isolation') as name;\n",
+				"3_c.sql", settings, "4_d.sql", up+"select nonsense;\n")
+			if _, err := m.Up(t.Context(), url, 0); err == nil {
+				t.Error("nonsense was applied")
+			}
+			if row := status(t, m, conn).Rows[3]; row.State != Failed {
+				t.Errorf("row %+v", row)
+			}
+		})
+	}
+}
+
 func TestStepwiseOwnTransaction(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Empty(t)

@@ -147,6 +147,7 @@ with ours as materialized (
           union all select format('default for %s in %s of type %s', d.defaclrole::regrole, coalesce(n.nspname, '-'), d.defaclobjtype), d.defaclacl
               from pg_default_acl d left join pg_namespace n on n.oid = d.defaclnamespace) g,
         lateral aclexplode(g.acl) a
+    where g.acl is not null -- or every name is made to explode nothing
     union all
     select 'comment', i.type || ' ' || i.identity, d.description, 0
     from pg_description d, lateral pg_identify_object(d.classoid, d.objoid, d.objsubid) i

@@ -5,7 +5,6 @@ from (select null::boolean as down_stepwise, null::jsonb as begun, null::jsonb a
 cross join lateral (
     select version, name, state, phase, case when $1::boolean then up_text else '' end, up_sha256,
            case when $1::boolean then down_text else '' end, down_sha256, down_stepwise, begun, progress, stmt_total, stmt_done, error,
-           started_at, (extract(epoch from duration) * 1000)::bigint, release, tool_version, db_user
+           started_at, (date_part('epoch', duration) * 1000)::bigint, release, tool_version, db_user
     from platctl.migrations
 ) l
-order by version

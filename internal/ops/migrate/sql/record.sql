@@ -1,9 +1,14 @@
--- With what the transaction of the file holds: of a relation that is gone only the number is known.
+-- With what the transaction of the file holds: of a relation that is gone only the number is known. Names are looked up one by one: a join
+-- would read all of pg_class for a handful of locks.
 with held (locks) as materialized (
-    select jsonb_agg(jsonb_build_object('relation', coalesce(n.nspname || '.' || c.relname, l.relation::text), 'mode', l.mode) order by l.relation, l.mode)
-    from pg_locks l left join pg_class c on c.oid = l.relation left join pg_namespace n on n.oid = c.relnamespace
-    where l.pid = pg_backend_pid() and l.locktype = 'relation' and l.relation >= 16384 and l.mode <> 'AccessShareLock'
-      and coalesce(n.nspname, '') not in ('platctl', 'pg_toast')
+    select jsonb_agg(jsonb_build_object('relation', coalesce(l.name[1] || '.' || l.name[2], l.relation::text), 'mode', l.mode) order by l.relation, l.mode)
+    from (
+        select relation, mode,
+               (select array[n.nspname::text, c.relname::text] from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = relation) as name
+        from pg_locks
+        where pid = pg_backend_pid() and locktype = 'relation' and relation >= 16384 and mode <> 'AccessShareLock'
+    ) l
+    where coalesce(l.name[1], '') not in ('platctl', 'pg_toast')
 ), noted as (
     insert into platctl.migrations
         (version, name, state, phase, up_text, up_sha256, down_text, down_sha256, stmt_total, stmt_done, error,
