@@ -369,7 +369,10 @@ func TestCompatAgainstTheOracle(t *testing.T) {
 	}
 	m := o.run(short(o.changes(1)))
 	t.Logf("%d of %d statements run, %d with an effect\n%s", ran, all, effect, m)
-	m.check(t, 1)
+	m.check(t, 0) // which rows the statements meet is by chance, so no single change is sure to be a hazard; most are
+	if n := m.sum(func(string) bool { return true }); n[0] < 12 {
+		t.Errorf("%d hazards in all, want 12 or more", n[0])
+	}
 }
 
 // BenchmarkCompatOracle prints the confusion matrix of all changes.

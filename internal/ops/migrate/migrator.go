@@ -35,6 +35,8 @@ type Migrator struct {
 	opts Options
 	all  []*Migration
 	gaps []string
+
+	record, recordDown numbered // how the ledger is told of a file that ran up, and down
 }
 
 var goMigration = regexp.MustCompile(`^\d+_.+\.go$`)
@@ -70,7 +72,7 @@ func load(fsys fs.FS, env Env) (*Migrator, error) {
 			names = append(names, e.Name())
 		}
 	}
-	m := &Migrator{}
+	m := &Migrator{record: number(sqlRecord), recordDown: number(sqlRecordDown)}
 	if m.all, err = collect(fsys, names, env); err != nil {
 		return nil, err
 	}

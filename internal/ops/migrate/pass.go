@@ -50,8 +50,6 @@ func (p pass) changed() string {
 	return "applied"
 }
 
-var record, recordDown = number(sqlRecord), number(sqlRecordDown)
-
 // record writes the row of a migration, and what happened into the ledger's log. Up writes what the file says; down keeps it.
 func (r *runner) record(ctx context.Context, p pass, st State, done int, why string) error {
 	sql, args := r.recordSQL(p, st, done, why)
@@ -68,11 +66,11 @@ func (r *runner) recordSQL(p pass, st State, done int, why string) (string, [][]
 		"started_at": p.began, "duration": took, "release": r.m.opts.Release, "tool_version": r.m.opts.ToolVersion,
 	}
 	if p.down {
-		return recordDown.sql, recordDown.text(args)
+		return r.m.recordDown.sql, r.m.recordDown.text(args)
 	}
 	args["name"], args["phase"] = p.mg.Name, p.mg.Phase
 	args["up_stepwise"], args["down_stepwise"] = p.mg.Up.Stepwise, p.mg.Down.Stepwise
 	args["up_text"], args["up_sha256"] = p.mg.Up.Text, p.mg.Up.SHA256
 	args["down_text"], args["down_sha256"] = p.mg.Down.Text, p.mg.Down.SHA256
-	return record.sql, record.text(args)
+	return r.m.record.sql, r.m.record.text(args)
 }
